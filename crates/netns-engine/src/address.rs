@@ -1,0 +1,168 @@
+//! Link-layer addresses and the words for IP ones.
+//!
+//! An interface address with its prefix length is an [`IpNet`] with host bits (`10.0.0.1/24`), a
+//! network one without (`10.0.0.0/24`, from [`IpNet::trunc`]).
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// Returns the family of `address`.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::Ipv4 } else { Self::Ipv6 }
+    }
+
+    /// Returns the family of `network`.
+    #[must_use]
+    pub fn of_net(network: &IpNet) -> Self {
+        Self::of(network.addr())
+    }
+
+    /// The network that holds every address: `0.0.0.0/0` or `::/0`.
+    #[must_use]
+    pub fn everything(self) -> IpNet {
+        match self {
+            Self::Ipv4 => IpNet::V4(Ipv4Net::default()),
+            Self::Ipv6 => IpNet::V6(Ipv6Net::default()),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
+/// An Ethernet address: six octets, written `02:42:ac:11:00:02`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MacAddress([u8; 6]);
+
+impl MacAddress {
+    /// Takes six octets as the kernel reported them.
+    #[must_use]
+    pub fn from_octets(octets: [u8; 6]) -> Self {
+        Self(octets)
+    }
+
+    /// Derives a stable, locally administered unicast address from `seed`.
+    ///
+    /// The same seed gives the same address on every host and in every run, so that a bridge keeps
+    /// its address however its ports come and go.
+    #[must_use]
+    pub fn derived_from(seed: &str) -> Self {
+        let [first, rest @ .., _, _] = stable_hash(seed).to_be_bytes();
+        let mut octets = [0; 6];
+        octets[1..].copy_from_slice(&rest);
+        // IEEE 802: bit 1 of the first octet marks local administration, bit 0 multicast.
+        octets[0] = (first & 0xfc) | 0x02;
+        Self(octets)
+    }
+
+    /// Returns the six octets.
+    #[must_use]
+    pub fn octets(self) -> [u8; 6] {
+        self.0
+    }
+}
+
+/// FNV-1a over 64 bits: stable across Rust releases, which [`std::hash`] does not promise.
+pub(crate) fn stable_hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, octet) in self.0.iter().enumerate() {
+            let separator = if place == 0 { "" } else { ":" };
+            write!(f, "{separator}{octet:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = MacAddressError;
+
+    fn from_str(text: &str) -> Result<Self, MacAddressError> {
+        let wrong = || MacAddressError::Malformed { text: text.to_owned() };
+        let mut octets = [0; 6];
+        let mut parts = text.split(':');
+        for octet in &mut octets {
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(wrong)?;
+            *octet = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
+        }
+        if parts.next().is_some() {
+            return Err(wrong());
+        }
+        if octets[0] & 1 == 1 || octets == [0; 6] {
+            return Err(MacAddressError::NotUnicast { text: text.to_owned() });
+        }
+        Ok(Self(octets))
+    }
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = MacAddressError;
+
+    fn try_from(text: String) -> Result<Self, MacAddressError> {
+        text.parse()
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(mac: MacAddress) -> Self {
+        mac.to_string()
+    }
+}
+
+/// Why a text is not the [`MacAddress`] of a link.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MacAddressError {
+    /// Not six two-digit hexadecimal numbers with colons between them.
+    #[error("MAC address {text:?} is not six hexadecimal octets such as 02:00:00:00:00:01")]
+    Malformed {
+        /// The rejected text.
+        text: String,
+    },
+    /// A multicast or all-zero address, which no link can have.
+    #[error("MAC address {text:?} is multicast or zero; the first octet must be even, such as 02:…")]
+    NotUnicast {
+        /// The rejected text.
+        text: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_addresses_survive_the_way_through_text() {
+        let mac = MacAddress::derived_from("br0");
+        assert_eq!(mac.to_string().parse(), Ok(mac));
+        assert_eq!(mac.octets()[0] & 3, 2, "locally administered unicast");
+        for wrong in ["", "02:00:00:00:00", "02:00:00:00:00:01:02", "2:0:0:0:0:1", "01:00:5e:00:00:01"] {
+            assert!(wrong.parse::<MacAddress>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Words for packet filtering and translation, in the two dialects Linux hosts speak.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{address::Family, name::LinkName};
+
+/// Which firewall front end holds our rules.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Driver {
+    /// The `iptables` program: the plain rules that the lessons show.
+    Iptables,
+    /// Netlink, into the own table `inet netns_tool`.
+    Nftables,
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+        })
+    }
+}
+
+/// How packets that leave through an uplink get a source address the world can answer.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Translation {
+    /// The uplink's address at that moment.
+    Masquerade,
+    /// One fixed address.
+    Snat(IpAddr),
+}
+
+/// A rule of the iptables family, as the arguments behind `-A CHAIN`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct IptablesRule {
+    /// `iptables` or `ip6tables`.
+    pub family: Family,
+    /// The table.
+    pub table: IptablesTable,
+    /// The built-in chain, such as `POSTROUTING`.
+    pub chain: String,
+    /// The match and target, as `iptables-save` spells them: `-i br0 -j ACCEPT`.
+    pub arguments: String,
+}
+
+/// The iptables tables we write to.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum IptablesTable {
+    /// Address translation.
+    Nat,
+    /// Accept and drop.
+    Filter,
+}
+
+impl IptablesTable {
+    /// The name behind `-t`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Filter => "filter",
+        }
+    }
+}
+
+/// One line of an `iptables-restore` input.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum RuleChange {
+    /// `-I CHAIN 1`: first, so that no earlier rule drops the packet.
+    Insert(IptablesRule),
+    /// `-A CHAIN`.
+    Append(IptablesRule),
+    /// `-D CHAIN`.
+    Delete(IptablesRule),
+}
+
+impl RuleChange {
+    /// Returns the rule that comes or goes.
+    #[must_use]
+    pub fn rule(&self) -> &IptablesRule {
+        match self {
+            Self::Insert(rule) | Self::Append(rule) | Self::Delete(rule) => rule,
+        }
+    }
+
+    /// Returns the change that takes this one back. A deleted rule comes back first in its chain,
+    /// or last if it is a `nat` rule: where its place matters, so that it works.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        match self {
+            Self::Insert(rule) | Self::Append(rule) => Self::Delete(rule.clone()),
+            Self::Delete(rule) if rule.table == IptablesTable::Nat => Self::Append(rule.clone()),
+            Self::Delete(rule) => Self::Insert(rule.clone()),
+        }
+    }
+}
+
+/// TCP or UDP.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Transport {
+    /// TCP, protocol 6.
+    Tcp,
+    /// UDP, protocol 17.
+    Udp,
+}
+
+impl Transport {
+    /// The number in an IP header (IANA protocol numbers).
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// Where a published port listens: the key of a port forward.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Published {
+    /// An address of the host; the unspecified address (`0.0.0.0`) stands for all of them.
+    pub address: IpAddr,
+    /// The port on the host, 1 to 65535.
+    pub port: u16,
+    /// TCP or UDP.
+    pub transport: Transport,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", SocketAddr::new(self.address, self.port), self.transport)
+    }
+}
+
+/// A published port and the address inside a netns that its packets are sent on to.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct PortForward {
+    /// Where the host listens.
+    pub published: Published,
+    /// Address and port inside the netns.
+    pub target: SocketAddr,
+    /// The host's link towards the netns: a bridge or a veth end.
+    pub bridge: LinkName,
+}
+
+/// One element of a set or map in the own table `inet netns_tool`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum TableEntry {
+    /// Traffic from `subnet` out of `uplink` is translated.
+    Translate {
+        /// Source network.
+        subnet: IpNet,
+        /// The link it leaves through.
+        uplink: LinkName,
+        /// What the source becomes.
+        translation: Translation,
+    },
+    /// New connections from `bridge` out of `uplink` are let through.
+    Egress {
+        /// Where they come from.
+        bridge: LinkName,
+        /// Where they leave.
+        uplink: LinkName,
+    },
+    /// Nothing new is forwarded to or from `bridge` that no other entry allows.
+    Guard {
+        /// The guarded link.
+        bridge: LinkName,
+    },
+    /// A published port.
+    Forward(PortForward),
+}

@@ -1,0 +1,34 @@
+//! The only folder with system calls and `unsafe`.
+//!
+//! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
+//! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
+
+mod linux;
+mod netlink;
+mod refusal;
+mod syscall;
+
+pub use linux::LinuxKernel;
+pub use refusal::Refusal;
+
+use crate::{
+    observed::{Observed, Scope},
+    plan::Operation,
+};
+
+/// The kernel, reduced to the two things we ever ask of it.
+pub trait Kernel {
+    /// Reads the state that plans are made from.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel refused to show.
+    fn observe(&mut self, scope: &Scope) -> Result<Observed, Refusal>;
+
+    /// Makes one change.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel answered; the change has then not been made.
+    fn perform(&mut self, operation: &Operation) -> Result<(), Refusal>;
+}

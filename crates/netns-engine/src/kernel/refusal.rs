@@ -1,0 +1,117 @@
+//! The kernel's "no": an error number, and its own words where it has some.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// The kernel's answer when it says no.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", self.words())]
+pub struct Refusal {
+    errno: Errno,
+    message: Option<String>,
+}
+
+impl Refusal {
+    /// Refuses with `errno` alone.
+    #[must_use]
+    pub fn new(errno: Errno) -> Self {
+        Self { errno, message: None }
+    }
+
+    /// Adds the kernel's (or another program's) own explanation.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..self }
+    }
+
+    /// The error number (`asm-generic/errno-base.h` and `errno.h`).
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        self.errno
+    }
+
+    /// The explanation that came with the error number: netlink's extended ack, a program's
+    /// standard error.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    fn words(&self) -> String {
+        let text = io::Error::from_raw_os_error(self.errno.raw_os_error()).to_string();
+        // The standard library appends " (os error N)"; the symbolic number below says it better.
+        let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+        let symbol =
+            symbol(self.errno).map_or_else(|| format!("errno {}", self.errno.raw_os_error()), str::to_owned);
+        match &self.message {
+            Some(message) => format!("{} ({symbol})", message.trim_end_matches('.')),
+            None => format!("{text} ({symbol})"),
+        }
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self::new(errno)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(number) => Self::new(Errno::from_raw_os_error(number)),
+            None => Self::new(Errno::IO).with_message(error.to_string()),
+        }
+    }
+}
+
+/// The symbol people search for, for the errors that networking calls really return.
+fn symbol(errno: Errno) -> Option<&'static str> {
+    const SYMBOLS: &[(Errno, &str)] = &[
+        (Errno::PERM, "EPERM"),
+        (Errno::NOENT, "ENOENT"),
+        (Errno::SRCH, "ESRCH"),
+        (Errno::INTR, "EINTR"),
+        (Errno::IO, "EIO"),
+        (Errno::BADF, "EBADF"),
+        (Errno::AGAIN, "EAGAIN"),
+        (Errno::NOMEM, "ENOMEM"),
+        (Errno::ACCESS, "EACCES"),
+        (Errno::BUSY, "EBUSY"),
+        (Errno::EXIST, "EEXIST"),
+        (Errno::NODEV, "ENODEV"),
+        (Errno::NOTDIR, "ENOTDIR"),
+        (Errno::ISDIR, "EISDIR"),
+        (Errno::INVAL, "EINVAL"),
+        (Errno::MFILE, "EMFILE"),
+        (Errno::NOSPC, "ENOSPC"),
+        (Errno::ROFS, "EROFS"),
+        (Errno::RANGE, "ERANGE"),
+        (Errno::XFULL, "EXFULL"),
+        (Errno::OPNOTSUPP, "EOPNOTSUPP"),
+        (Errno::AFNOSUPPORT, "EAFNOSUPPORT"),
+        (Errno::ADDRINUSE, "EADDRINUSE"),
+        (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL"),
+        (Errno::NETDOWN, "ENETDOWN"),
+        (Errno::NETUNREACH, "ENETUNREACH"),
+        (Errno::HOSTUNREACH, "EHOSTUNREACH"),
+        (Errno::NOBUFS, "ENOBUFS"),
+        (Errno::NOTCONN, "ENOTCONN"),
+        (Errno::CONNREFUSED, "ECONNREFUSED"),
+        (Errno::PROTONOSUPPORT, "EPROTONOSUPPORT"),
+    ];
+    SYMBOLS.iter().find(|(known, _)| *known == errno).map(|(_, symbol)| *symbol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_the_symbol_and_prefer_the_kernels_own_text() {
+        assert_eq!(Refusal::new(Errno::PERM).to_string(), "operation not permitted (EPERM)");
+        let told = Refusal::new(Errno::INVAL).with_message("Device does not exist.");
+        assert_eq!(told.to_string(), "Device does not exist (EINVAL)");
+    }
+}

@@ -1,0 +1,16 @@
+//! The engine of netns-tool: network namespaces, links, routes and NAT as desired state.
+//!
+//! Everything takes one road: what is desired and what is [`observed`] become a [`plan`], which is
+//! [applied](apply) in one pass and undone if the kernel refuses.
+
+pub mod address;
+pub mod apply;
+pub mod firewall;
+pub mod kernel;
+pub mod name;
+pub mod observed;
+pub mod place;
+pub mod plan;
+pub mod record;
+pub mod route;
+pub mod sysctl;

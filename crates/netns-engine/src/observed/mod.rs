@@ -1,0 +1,325 @@
+//! What exists: the kernel's state in the same words as what is desired.
+//!
+//! [`Observed`] is plain data. The kernel fills it, a test may write it by hand, and
+//! `project` (in `project.rs`) tells how an [`Operation`](crate::plan::Operation) changes it, by
+//! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
+//! the fake kernel of the tests.
+
+mod project;
+mod undo;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use ipnet::IpNet;
+
+use crate::{
+    address::MacAddress,
+    firewall::{IptablesRule, TableEntry, Transport},
+    name::{LinkName, NetnsName},
+    place::{LinkAt, Place},
+    record::{Record, RecordKey},
+    route::Route,
+    sysctl::Sysctl,
+};
+
+/// The part of the machine's state that a [`Scope`] asked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Observed {
+    /// Named netns, and half-made files under `/run/netns`.
+    pub netns: BTreeMap<NetnsName, NetnsEntry>,
+    /// Network stacks by place.
+    pub stacks: BTreeMap<Place, Stack>,
+    /// Packet filtering and translation on the host.
+    pub firewall: Firewall,
+    /// Name servers in `/etc/netns/NAME/resolv.conf`.
+    pub resolvers: BTreeMap<NetnsName, Vec<IpAddr>>,
+    /// The host's real name servers: never a stub on a loopback address.
+    pub upstream_servers: Vec<IpAddr>,
+    /// Addresses in use by whatever hangs on a bridge, in any netns.
+    pub bridge_users: BTreeMap<LinkName, BTreeSet<IpAddr>>,
+    /// Ports that programs on the host listen on.
+    pub listeners: BTreeSet<Listener>,
+    /// What this tool remembers of its own changes.
+    pub records: BTreeMap<RecordKey, Record>,
+}
+
+/// A file under `/run/netns`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NetnsEntry {
+    /// Whether a netns is really mounted there.
+    pub state: NetnsState,
+    /// Whether this tool made it (known by its `SO_NETNS_COOKIE`).
+    pub ours: bool,
+    /// Who keeps it alive beside its name.
+    pub holders: Vec<Holder>,
+}
+
+/// What a file under `/run/netns` really is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NetnsState {
+    /// A mounted network namespace.
+    Live,
+    /// An ordinary file: the creation was killed midway, or happened in another mount namespace.
+    HalfMade,
+}
+
+/// Something that keeps a netns alive after its name is gone.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// Its command name (`/proc/PID/comm`).
+    pub program: String,
+    /// How it holds on.
+    pub by: Hold,
+}
+
+/// How a process holds a netns.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Hold {
+    /// It, or one of its threads, runs inside.
+    Inside,
+    /// It has the netns open as a file, by this descriptor number.
+    OpenFile(u32),
+    /// It sees another mount of the netns, at this path.
+    Mount(String),
+}
+
+/// One network stack.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Stack {
+    /// Links by name.
+    pub links: BTreeMap<LinkName, Link>,
+    /// Routes of the main table that no address brought with it.
+    pub routes: BTreeSet<Route>,
+    /// Settings that were asked for.
+    pub sysctls: BTreeMap<Sysctl, i32>,
+}
+
+/// One link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// What it is.
+    pub kind: LinkKind,
+    /// Whether it is switched on (`IFF_UP`).
+    pub up: bool,
+    /// Link-layer address, where it has one.
+    pub mac: Option<MacAddress>,
+    /// Largest packet, in bytes.
+    pub mtu_bytes: u32,
+    /// The bridge it is a port of.
+    pub master: Option<LinkName>,
+    /// The other end of a veth pair, if it is in an observed place.
+    pub peer: Option<LinkAt>,
+    /// Whether it carries this tool's mark (link alias).
+    pub ours: bool,
+    /// Addresses with prefix length, without link-local ones the kernel made by itself.
+    pub addresses: BTreeSet<IpNet>,
+}
+
+/// What a link is (`IFLA_INFO_KIND`).
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LinkKind {
+    /// `lo`.
+    Loopback,
+    /// A bridge.
+    Bridge,
+    /// One end of a veth pair.
+    Veth,
+    /// Anything else: its kind, or `physical` where the kernel names none.
+    Other(String),
+}
+
+/// Packet filtering and translation on the host, as far as it was asked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Firewall {
+    /// The iptables side, or why there is none.
+    pub iptables: Option<Iptables>,
+    /// Whether the kernel speaks nftables.
+    pub nftables: bool,
+    /// Entries of the own table; none where it does not exist.
+    pub table: Option<BTreeSet<TableEntry>>,
+    /// Base chains of other nftables tables that may drop forwarded packets.
+    pub foreign_chains: Vec<ForeignChain>,
+}
+
+/// The rules that a working `iptables` shows.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Iptables {
+    /// Rules of the tables `nat` and `filter`, both families, in order.
+    pub rules: Vec<IptablesRule>,
+    /// Whether packets that no rule of `FORWARD` matches are dropped.
+    pub forward_drops: bool,
+}
+
+/// Another program's base chain on a hook that forwarded packets pass.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ForeignChain {
+    /// Family and table, such as `inet firewalld`.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// `filter`, `nat` or `route`.
+    pub kind: String,
+    /// The hook, such as `forward`.
+    pub hook: String,
+}
+
+/// A program listening on the host.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Listener {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Address and port; the unspecified address listens on all.
+    pub address: SocketAddr,
+    /// Process and program, if they may be known.
+    pub program: Option<(u32, String)>,
+}
+
+/// What to read: the cost of observing follows the scope, not the host.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Scope {
+    /// Whether these names exist under `/run/netns`.
+    pub netns: BTreeSet<NetnsName>,
+    /// Who holds these netns beside their names (walks `/proc`).
+    pub holders: BTreeSet<NetnsName>,
+    /// Stacks to read, and which of their links.
+    pub stacks: BTreeMap<Place, Selection>,
+    /// Settings to read.
+    pub sysctls: BTreeSet<(Place, Sysctl)>,
+    /// `LinkForwarding` of every link of the host, for this family.
+    pub link_forwarding: BTreeSet<crate::address::Family>,
+    /// Bridges whose users' addresses are needed.
+    pub bridge_users: BTreeSet<LinkName>,
+    /// The iptables rules (starts `iptables-save`).
+    pub iptables: Asked,
+    /// The own nftables table, and which entries of it.
+    pub table: TableSelection,
+    /// Programs that listen on the host.
+    pub listeners: Asked,
+    /// `/etc/netns/NAME/resolv.conf` of these.
+    pub resolvers: BTreeSet<NetnsName>,
+    /// The host's own name servers.
+    pub upstream_servers: Asked,
+    /// What this tool remembers.
+    pub records: Asked,
+}
+
+/// Whether something is to be read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Asked {
+    /// Leave it.
+    #[default]
+    No,
+    /// Read it.
+    Yes,
+}
+
+/// Which links of a stack to read. Routes of the main table are always read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selection {
+    /// Every link.
+    All,
+    /// These, and the links of default routes.
+    Links(BTreeSet<LinkName>),
+}
+
+/// Which entries of the own table to read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum TableSelection {
+    /// Do not even ask whether the table exists.
+    #[default]
+    Nothing,
+    /// Whether the table exists, and which of these entries are in it.
+    Entries(BTreeSet<TableEntry>),
+    /// Everything in it.
+    All,
+}
+
+impl Observed {
+    /// Returns the stack of `place`, if it exists and was read.
+    #[must_use]
+    pub fn stack(&self, place: &Place) -> Option<&Stack> {
+        self.stacks.get(place)
+    }
+
+    /// Returns a link, if it exists and was read.
+    #[must_use]
+    pub fn link(&self, at: &LinkAt) -> Option<&Link> {
+        self.stack(&at.place)?.links.get(&at.name)
+    }
+
+    /// Returns a setting, if it exists and was read.
+    #[must_use]
+    pub fn sysctl(&self, place: &Place, sysctl: &Sysctl) -> Option<i32> {
+        self.stack(place)?.sysctls.get(sysctl).copied()
+    }
+
+    fn stack_mut(&mut self, place: &Place) -> &mut Stack {
+        self.stacks.entry(place.clone()).or_default()
+    }
+}
+
+impl Scope {
+    /// Also reads whether `name` exists, and its whole stack.
+    #[must_use]
+    pub fn with_netns(mut self, name: &NetnsName) -> Self {
+        self.netns.insert(name.clone());
+        self.stacks.insert(Place::Netns(name.clone()), Selection::All);
+        self
+    }
+
+    /// Also reads one link of the host, with the host's routes.
+    #[must_use]
+    pub fn with_host_link(self, name: &LinkName) -> Self {
+        self.with_link(&LinkAt::on_host(name.clone()))
+    }
+
+    /// Also reads one link, with the routes of its place.
+    #[must_use]
+    pub fn with_link(mut self, at: &LinkAt) -> Self {
+        if let Some(netns) = at.place.netns() {
+            self.netns.insert(netns.clone());
+        }
+        let selection =
+            self.stacks.entry(at.place.clone()).or_insert_with(|| Selection::Links(BTreeSet::new()));
+        if let Selection::Links(links) = selection {
+            links.insert(at.name.clone());
+        }
+        self
+    }
+
+    /// Also reads one setting.
+    #[must_use]
+    pub fn with_sysctl(mut self, place: &Place, sysctl: Sysctl) -> Self {
+        self.sysctls.insert((place.clone(), sysctl));
+        self
+    }
+
+    /// Also reads what the tool remembers.
+    #[must_use]
+    pub fn with_records(mut self) -> Self {
+        self.records = Asked::Yes;
+        self
+    }
+}
+
+impl Link {
+    /// A link as it is just after its creation.
+    #[must_use]
+    pub fn new(kind: LinkKind) -> Self {
+        Self {
+            mtu_bytes: if kind == LinkKind::Loopback { 65536 } else { 1500 },
+            kind,
+            up: false,
+            mac: None,
+            master: None,
+            peer: None,
+            ours: false,
+            addresses: BTreeSet::new(),
+        }
+    }
+}

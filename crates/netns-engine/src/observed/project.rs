@@ -1,0 +1,376 @@
+//! How an operation changes the state, by the kernel's own rules.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use ipnet::IpNet;
+use rustix::io::Errno;
+
+use super::{Hold, Link, LinkKind, NetnsEntry, NetnsState, Observed, Stack};
+use crate::{
+    firewall::{RuleChange, TableEntry},
+    kernel::Refusal,
+    name::{LinkName, NetnsName},
+    place::{LinkAt, Place},
+    plan::{LinkChange, NewBridge, NewVeth, NewVethEnd, Operation},
+    route::Route,
+    sysctl::Sysctl,
+};
+
+impl Observed {
+    /// Changes this state as the kernel would.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what the kernel refuses, with the kernel's error number; the state is then
+    /// unchanged.
+    pub fn project(&mut self, operation: &Operation) -> Result<(), Refusal> {
+        match operation {
+            Operation::CreateNetns(name) => self.create_netns(name),
+            Operation::DeleteNetns(name) => self.delete_netns(name),
+            Operation::KillProcesses(name, pids) => self.kill(name, pids),
+            Operation::AddBridge(bridge) => self.add_bridge(bridge),
+            Operation::AddVeth(veth) => self.add_veth(veth),
+            Operation::DeleteLink(at) => self.delete_link(at),
+            Operation::SetLink(at, change) => self.set_link(at, change),
+            Operation::AddAddress(at, address) => self.add_address(at, *address),
+            Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
+            Operation::AddRoute(place, route) => self.add_route(place, route),
+            Operation::DeleteRoute(place, route) => self.delete_route(place, route),
+            Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
+            Operation::WriteResolver(netns, servers) => {
+                self.resolvers.insert(netns.clone(), servers.clone());
+                Ok(())
+            }
+            Operation::RemoveResolver(netns) => existing(self.resolvers.remove(netns), Errno::NOENT),
+            Operation::Iptables(changes) => self.change_rules(changes),
+            Operation::AddTable => self.add_table(),
+            Operation::DeleteTable => existing(self.firewall.table.take(), Errno::NOENT),
+            Operation::AddEntries(entries) => self.change_entries(entries, BTreeSet::insert, Errno::EXIST),
+            Operation::DeleteEntries(entries) => {
+                self.change_entries(entries, |table, entry| table.remove(&entry), Errno::NOENT)
+            }
+            Operation::ForgetFlows(_) => Ok(()),
+            Operation::Remember(record) => {
+                self.records.insert(record.key(), record.clone());
+                Ok(())
+            }
+            Operation::Forget(key) => existing(self.records.remove(key), Errno::NOENT),
+        }
+    }
+
+    /// Returns whether this state, read back from the kernel, shows what `operation` did.
+    ///
+    /// `expected` is the state that the whole plan leads to: a later step may have changed the
+    /// object again.
+    #[must_use]
+    pub fn shows(&self, operation: &Operation, expected: &Self) -> bool {
+        match operation {
+            Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
+                self.netns.get(name).map(|entry| entry.state)
+                    == expected.netns.get(name).map(|entry| entry.state)
+            }
+            Operation::AddBridge(NewBridge { at, .. })
+            | Operation::DeleteLink(at)
+            | Operation::SetLink(at, _) => self.same_link(at, expected),
+            Operation::AddVeth(veth) => {
+                self.same_link(&veth.main.at, expected) && self.same_link(&veth.peer.at, expected)
+            }
+            Operation::AddAddress(at, address) | Operation::DeleteAddress(at, address) => {
+                let has = |state: &Self| state.link(at).is_some_and(|link| link.addresses.contains(address));
+                has(self) == has(expected)
+            }
+            Operation::AddRoute(place, route) | Operation::DeleteRoute(place, route) => {
+                self.has_route(place, route) == expected.has_route(place, route)
+            }
+            Operation::SetSysctl(place, sysctl, _) => {
+                self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
+            }
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                self.resolvers.get(netns) == expected.resolvers.get(netns)
+            }
+            Operation::Iptables(changes) => changes.iter().all(|change| {
+                let has = |state: &Self| state.has_rule(change);
+                has(self) == has(expected)
+            }),
+            Operation::AddTable | Operation::DeleteTable => {
+                self.firewall.table.is_some() == expected.firewall.table.is_some()
+            }
+            Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => {
+                entries.iter().all(|entry| {
+                    let has = |state: &Self| {
+                        state.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
+                    };
+                    has(self) == has(expected)
+                })
+            }
+            Operation::KillProcesses(..)
+            | Operation::ForgetFlows(_)
+            | Operation::Remember(_)
+            | Operation::Forget(_) => true,
+        }
+    }
+
+    /// Compares what an operation can set; the kernel may choose a MAC address by itself.
+    fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
+        match (self.link(at), expected.link(at)) {
+            (Some(is), Some(should)) => {
+                (&is.kind, is.up, &is.master, is.mtu_bytes)
+                    == (&should.kind, should.up, &should.master, should.mtu_bytes)
+                    && (should.mac.is_none() || is.mac == should.mac)
+            }
+            (is, should) => is.is_none() == should.is_none(),
+        }
+    }
+
+    fn has_route(&self, place: &Place, route: &Route) -> bool {
+        self.stack(place).is_some_and(|stack| stack.routes.iter().any(|known| same_route(known, route)))
+    }
+
+    fn has_rule(&self, change: &RuleChange) -> bool {
+        self.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(change.rule()))
+    }
+
+    fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
+        if self.netns.contains_key(name) {
+            return Err(Errno::EXIST.into());
+        }
+        self.netns
+            .insert(name.clone(), NetnsEntry { state: NetnsState::Live, ours: true, holders: Vec::new() });
+        let loopback = Link::new(LinkKind::Loopback);
+        let stack = Stack {
+            links: [(LinkName::from_kernel("lo".to_owned()), loopback)].into(),
+            routes: BTreeSet::new(),
+            sysctls: [(Sysctl::IpForward, 0)].into(),
+        };
+        self.stacks.insert(Place::Netns(name.clone()), stack);
+        Ok(())
+    }
+
+    fn delete_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
+        existing(self.netns.remove(name), Errno::NOENT)?;
+        let place = Place::Netns(name.clone());
+        let stack = self.stacks.remove(&place).unwrap_or_default();
+        for peer in stack.links.into_values().filter_map(|link| link.peer) {
+            self.remove_link(&peer);
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, name: &NetnsName, pids: &[u32]) -> Result<(), Refusal> {
+        let entry = self.netns.get_mut(name).ok_or(Errno::NOENT)?;
+        entry.holders.retain(|holder| !pids.contains(&holder.pid) || matches!(holder.by, Hold::Mount(_)));
+        Ok(())
+    }
+
+    fn add_bridge(&mut self, bridge: &NewBridge) -> Result<(), Refusal> {
+        self.refuse_taken(&bridge.at)?;
+        let link = Link { mac: Some(bridge.mac), ours: true, ..Link::new(LinkKind::Bridge) };
+        self.stack_mut(&bridge.at.place).links.insert(bridge.at.name.clone(), link);
+        Ok(())
+    }
+
+    fn add_veth(&mut self, veth: &NewVeth) -> Result<(), Refusal> {
+        self.refuse_taken(&veth.main.at)?;
+        self.refuse_taken(&veth.peer.at)?;
+        if veth.main.at == veth.peer.at {
+            return Err(Errno::EXIST.into());
+        }
+        let end = |end: &NewVethEnd, peer: &NewVethEnd| Link {
+            mac: end.mac,
+            mtu_bytes: end.mtu_bytes.unwrap_or(1500),
+            master: end.master.clone(),
+            peer: Some(peer.at.clone()),
+            ours: true,
+            ..Link::new(LinkKind::Veth)
+        };
+        let (main, peer) = (end(&veth.main, &veth.peer), end(&veth.peer, &veth.main));
+        self.stack_mut(&veth.main.at.place).links.insert(veth.main.at.name.clone(), main);
+        self.stack_mut(&veth.peer.at.place).links.insert(veth.peer.at.name.clone(), peer);
+        Ok(())
+    }
+
+    fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
+        if at.place.netns().is_some_and(|netns| !self.netns.contains_key(netns)) {
+            return Err(Errno::NOENT.into());
+        }
+        if self.link(at).is_some() { Err(Errno::EXIST.into()) } else { Ok(()) }
+    }
+
+    fn delete_link(&mut self, at: &LinkAt) -> Result<(), Refusal> {
+        let link = self.link(at).ok_or(Errno::NODEV)?;
+        if link.kind == LinkKind::Loopback {
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        let peer = link.peer.clone();
+        self.remove_link(at);
+        if let Some(peer) = peer {
+            self.remove_link(&peer);
+        }
+        Ok(())
+    }
+
+    /// Removes one link with everything that names it: routes, ports, settings.
+    fn remove_link(&mut self, at: &LinkAt) {
+        let Some(stack) = self.stacks.get_mut(&at.place) else { return };
+        stack.links.remove(&at.name);
+        stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
+        stack.sysctls.retain(|sysctl, _| sysctl.link() != Some(&at.name));
+        for port in stack.links.values_mut().filter(|port| port.master.as_ref() == Some(&at.name)) {
+            port.master = None;
+        }
+    }
+
+    fn set_link(&mut self, at: &LinkAt, change: &LinkChange) -> Result<(), Refusal> {
+        if let LinkChange::Master(bridge) = change {
+            let bridge = self.link(&at.place.link(bridge)).ok_or(Errno::NODEV)?;
+            if bridge.kind != LinkKind::Bridge {
+                return Err(Errno::OPNOTSUPP.into());
+            }
+        }
+        let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
+        let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
+        match change {
+            LinkChange::Up => link.up = true,
+            LinkChange::Down => {
+                link.up = false;
+                stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
+            }
+            LinkChange::Master(bridge) => link.master = Some(bridge.clone()),
+            LinkChange::NoMaster => link.master = None,
+            LinkChange::Mtu(bytes) => link.mtu_bytes = *bytes,
+            LinkChange::Mac(mac) => link.mac = Some(*mac),
+        }
+        Ok(())
+    }
+
+    fn add_address(&mut self, at: &LinkAt, address: IpNet) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
+        let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
+        if link.addresses.insert(address) { Ok(()) } else { Err(Errno::EXIST.into()) }
+    }
+
+    fn delete_address(&mut self, at: &LinkAt, address: IpNet) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
+        let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
+        if !link.addresses.remove(&address) {
+            return Err(Errno::ADDRNOTAVAIL.into());
+        }
+        // With its last IPv4 address a link loses every IPv4 route (fib_disable_ip in fib_frontend.c).
+        let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
+        if is_v4(&address) && !link.addresses.iter().any(is_v4) {
+            stack.routes.retain(|route| route.link.as_ref() != Some(&at.name) || !is_v4(&route.destination));
+        }
+        Ok(())
+    }
+
+    fn add_route(&mut self, place: &Place, route: &Route) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(place).ok_or(Errno::NODEV)?;
+        let out = match (&route.link, route.gateway) {
+            (Some(link), _) => link.clone(),
+            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(Errno::NETUNREACH)?,
+            (None, None) => return Err(Errno::NODEV.into()),
+        };
+        let link = stack.links.get(&out).ok_or(Errno::NODEV)?;
+        if !link.up {
+            return Err(Errno::NETDOWN.into());
+        }
+        if let Some(gateway) = route.gateway
+            && !link.addresses.iter().any(|address| address.contains(&gateway))
+        {
+            return Err(Refusal::new(Errno::NETUNREACH).with_message("Nexthop has invalid gateway."));
+        }
+        let clashes = |known: &Route| known.destination == route.destination && known.metric == route.metric;
+        if stack.routes.iter().any(clashes) {
+            return Err(Errno::EXIST.into());
+        }
+        stack.routes.insert(Route { link: Some(out), ..route.clone() });
+        Ok(())
+    }
+
+    fn delete_route(&mut self, place: &Place, route: &Route) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(place).ok_or(Errno::SRCH)?;
+        let known = stack.routes.iter().find(|known| same_route(known, route)).cloned().ok_or(Errno::SRCH)?;
+        stack.routes.remove(&known);
+        Ok(())
+    }
+
+    fn set_sysctl(&mut self, place: &Place, sysctl: &Sysctl, value: i32) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(place).ok_or(Errno::NOENT)?;
+        if sysctl.link().is_some_and(|link| !stack.links.contains_key(link)) {
+            return Err(Errno::NOENT.into());
+        }
+        stack.sysctls.insert(sysctl.clone(), value);
+        // The global switch is copied to every link (inet_forward_change, addrconf_forward_change).
+        let family = match sysctl {
+            Sysctl::IpForward => crate::address::Family::Ipv4,
+            Sysctl::Ipv6Forwarding => crate::address::Family::Ipv6,
+            _ => return Ok(()),
+        };
+        for (known, setting) in &mut stack.sysctls {
+            if matches!(known, Sysctl::LinkForwarding(of, _) if *of == family) {
+                *setting = value;
+            }
+        }
+        Ok(())
+    }
+
+    fn change_rules(&mut self, changes: &[RuleChange]) -> Result<(), Refusal> {
+        let iptables = self.firewall.iptables.as_mut().ok_or(Errno::NOENT)?;
+        let mut rules = iptables.rules.clone();
+        for change in changes {
+            match change {
+                RuleChange::Insert(rule) => rules.insert(0, rule.clone()),
+                RuleChange::Append(rule) => rules.push(rule.clone()),
+                RuleChange::Delete(rule) => {
+                    let place = rules.iter().position(|known| known == rule).ok_or(Errno::INVAL)?;
+                    rules.remove(place);
+                }
+            }
+        }
+        iptables.rules = rules;
+        Ok(())
+    }
+
+    fn add_table(&mut self) -> Result<(), Refusal> {
+        if self.firewall.table.is_some() {
+            return Err(Errno::EXIST.into());
+        }
+        self.firewall.table = Some(BTreeSet::new());
+        Ok(())
+    }
+
+    /// All or nothing, as an nftables transaction is.
+    fn change_entries(
+        &mut self,
+        entries: &[TableEntry],
+        change: impl Fn(&mut BTreeSet<TableEntry>, TableEntry) -> bool,
+        refused: Errno,
+    ) -> Result<(), Refusal> {
+        let table = self.firewall.table.as_mut().ok_or(Errno::NOENT)?;
+        let mut changed = table.clone();
+        for entry in entries {
+            if !change(&mut changed, entry.clone()) {
+                return Err(refused.into());
+            }
+        }
+        *table = changed;
+        Ok(())
+    }
+}
+
+/// A route is deleted by destination, metric, and whatever else was named.
+pub(super) fn same_route(known: &Route, asked: &Route) -> bool {
+    known.destination == asked.destination
+        && known.metric == asked.metric
+        && (asked.gateway.is_none() || known.gateway == asked.gateway)
+        && (asked.link.is_none() || known.link == asked.link)
+}
+
+fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {
+    let reaches = |link: &Link| link.up && link.addresses.iter().any(|address| address.contains(&gateway));
+    stack.links.iter().find(|(_, link)| reaches(link)).map(|(name, _)| name.clone())
+}
+
+fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
+    removed.map(drop).ok_or_else(|| otherwise.into())
+}

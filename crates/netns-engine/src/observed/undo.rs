@@ -1,0 +1,163 @@
+//! What takes an operation back, fixed while the old state is still known.
+
+use super::{Link, LinkKind, Observed};
+use crate::{
+    firewall::RuleChange,
+    place::{LinkAt, Place},
+    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    sysctl::Sysctl,
+};
+
+impl Observed {
+    /// Returns the operations that lead back from the state after `operation` to this one.
+    ///
+    /// Deletions are only imitated: a link comes back with the same name, address, ports and
+    /// routes, but with a new index.
+    #[must_use]
+    pub fn undo_of(&self, operation: &Operation) -> Vec<Operation> {
+        match operation {
+            Operation::CreateNetns(name) => vec![Operation::DeleteNetns(name.clone())],
+            Operation::DeleteNetns(name) => vec![Operation::CreateNetns(name.clone())],
+            Operation::AddBridge(NewBridge { at, .. }) => vec![Operation::DeleteLink(at.clone())],
+            Operation::AddVeth(veth) => vec![Operation::DeleteLink(veth.main.at.clone())],
+            Operation::DeleteLink(at) => self.rebuild_link(at),
+            Operation::SetLink(at, change) => self.undo_link_change(at, change),
+            Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
+            Operation::DeleteAddress(at, address) => vec![Operation::AddAddress(at.clone(), *address)],
+            Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
+            Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
+            Operation::SetSysctl(place, sysctl, _) => self.undo_sysctl(place, sysctl),
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                vec![match self.resolvers.get(netns) {
+                    Some(servers) => Operation::WriteResolver(netns.clone(), servers.clone()),
+                    None => Operation::RemoveResolver(netns.clone()),
+                }]
+            }
+            Operation::Iptables(changes) => {
+                vec![Operation::Iptables(changes.iter().rev().map(RuleChange::reversed).collect())]
+            }
+            Operation::AddTable => vec![Operation::DeleteTable],
+            Operation::DeleteTable => self.rebuild_table(),
+            Operation::AddEntries(entries) => vec![Operation::DeleteEntries(entries.clone())],
+            Operation::DeleteEntries(entries) => vec![Operation::AddEntries(entries.clone())],
+            Operation::Remember(record) => vec![match self.records.get(&record.key()) {
+                Some(old) => Operation::Remember(old.clone()),
+                None => Operation::Forget(record.key()),
+            }],
+            Operation::Forget(key) => {
+                self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
+            }
+            // What is dead stays dead; a forgotten flow is re-learned from its next packet.
+            Operation::KillProcesses(..) | Operation::ForgetFlows(_) => Vec::new(),
+        }
+    }
+
+    fn undo_link_change(&self, at: &LinkAt, change: &LinkChange) -> Vec<Operation> {
+        let Some(link) = self.link(at) else { return Vec::new() };
+        let back = match change {
+            LinkChange::Up | LinkChange::Down if link.up => LinkChange::Up,
+            LinkChange::Up | LinkChange::Down => LinkChange::Down,
+            LinkChange::Master(_) | LinkChange::NoMaster => match &link.master {
+                Some(bridge) => LinkChange::Master(bridge.clone()),
+                None => LinkChange::NoMaster,
+            },
+            LinkChange::Mtu(_) => LinkChange::Mtu(link.mtu_bytes),
+            LinkChange::Mac(_) => match link.mac {
+                Some(mac) => LinkChange::Mac(mac),
+                None => return Vec::new(),
+            },
+        };
+        let mut operations = vec![Operation::SetLink(at.clone(), back)];
+        if matches!(change, LinkChange::Down) {
+            operations.extend(self.routes_through(at));
+        }
+        operations
+    }
+
+    /// A global forwarding switch also overwrites every link's own; those are put back too.
+    fn undo_sysctl(&self, place: &Place, sysctl: &Sysctl) -> Vec<Operation> {
+        let Some(stack) = self.stack(place) else { return Vec::new() };
+        let Some(before) = stack.sysctls.get(sysctl) else { return Vec::new() };
+        let mut operations = vec![Operation::SetSysctl(place.clone(), sysctl.clone(), *before)];
+        for (of_link, value) in &stack.sysctls {
+            if let Sysctl::LinkForwarding(family, _) = of_link
+                && *sysctl == Sysctl::forwarding(*family)
+                && value != before
+            {
+                operations.push(Operation::SetSysctl(place.clone(), of_link.clone(), *value));
+            }
+        }
+        operations
+    }
+
+    fn rebuild_table(&self) -> Vec<Operation> {
+        let entries: Vec<_> = self.firewall.table.iter().flatten().cloned().collect();
+        let mut operations = vec![Operation::AddTable];
+        if !entries.is_empty() {
+            operations.push(Operation::AddEntries(entries));
+        }
+        operations
+    }
+
+    fn rebuild_link(&self, at: &LinkAt) -> Vec<Operation> {
+        let Some(link) = self.link(at) else { return Vec::new() };
+        match (&link.kind, &link.peer) {
+            (LinkKind::Bridge, _) => self.rebuild_bridge(at, link),
+            (LinkKind::Veth, Some(peer)) => self.rebuild_veth(at, peer),
+            _ => Vec::new(),
+        }
+    }
+
+    fn rebuild_bridge(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
+        let Some(mac) = link.mac else { return Vec::new() };
+        let mut operations = vec![Operation::AddBridge(NewBridge { at: at.clone(), mac })];
+        let stack = self.stack(&at.place);
+        let ports = stack.into_iter().flat_map(|stack| &stack.links);
+        for (port, _) in ports.filter(|(_, port)| port.master.as_ref() == Some(&at.name)) {
+            let port = at.place.link(port);
+            operations.push(Operation::SetLink(port, LinkChange::Master(at.name.clone())));
+        }
+        operations.extend(self.refurnish(at, link));
+        operations
+    }
+
+    fn rebuild_veth(&self, at: &LinkAt, peer: &LinkAt) -> Vec<Operation> {
+        let (Some(main_link), Some(peer_link)) = (self.link(at), self.link(peer)) else { return Vec::new() };
+        let end = |at: &LinkAt, link: &Link| NewVethEnd {
+            at: at.clone(),
+            mac: link.mac,
+            mtu_bytes: Some(link.mtu_bytes),
+            master: link.master.clone(),
+            link_local: LinkLocal::Generated,
+        };
+        let mut operations =
+            vec![Operation::AddVeth(NewVeth { main: end(at, main_link), peer: end(peer, peer_link) })];
+        operations.extend(self.refurnish(at, main_link));
+        operations.extend(self.refurnish(peer, peer_link));
+        operations
+    }
+
+    /// Settings, addresses, state and routes of a link that was made anew.
+    fn refurnish(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
+        let stack = self.stack(&at.place);
+        let settings = stack.into_iter().flat_map(|stack| &stack.sysctls);
+        let mut operations: Vec<_> = settings
+            .filter(|(sysctl, _)| sysctl.link() == Some(&at.name))
+            .map(|(sysctl, value)| Operation::SetSysctl(at.place.clone(), sysctl.clone(), *value))
+            .collect();
+        operations.extend(link.addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
+        if link.up {
+            operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
+        }
+        operations.extend(self.routes_through(at));
+        operations
+    }
+
+    fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {
+        let routes = self.stack(&at.place).into_iter().flat_map(|stack| &stack.routes);
+        routes
+            .filter(|route| route.link.as_ref() == Some(&at.name))
+            .map(|route| Operation::AddRoute(at.place.clone(), route.clone()))
+            .collect()
+    }
+}

@@ -1,0 +1,75 @@
+//! Where a link lives: on the host or inside a named netns.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{LinkName, NetnsName};
+
+/// A network stack this tool acts on.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Place {
+    /// The netns the tool was started in.
+    #[default]
+    Host,
+    /// A named netns under `/run/netns`.
+    Netns(NetnsName),
+}
+
+impl Place {
+    /// Names the link `name` in this place.
+    #[must_use]
+    pub fn link(&self, name: &LinkName) -> LinkAt {
+        LinkAt { place: self.clone(), name: name.clone() }
+    }
+
+    /// Returns the netns, unless this is the host.
+    #[must_use]
+    pub fn netns(&self) -> Option<&NetnsName> {
+        match self {
+            Self::Host => None,
+            Self::Netns(name) => Some(name),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("the host"),
+            Self::Netns(name) => write!(f, "netns '{name}'"),
+        }
+    }
+}
+
+/// A link and where it lives: link names are unique only within one netns.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct LinkAt {
+    /// The network stack.
+    pub place: Place,
+    /// The link's name there.
+    pub name: LinkName,
+}
+
+impl LinkAt {
+    /// Names a link on the host.
+    #[must_use]
+    pub fn on_host(name: LinkName) -> Self {
+        Self { place: Place::Host, name }
+    }
+
+    /// Names a link inside a netns.
+    #[must_use]
+    pub fn inside(netns: NetnsName, name: LinkName) -> Self {
+        Self { place: Place::Netns(netns), name }
+    }
+}
+
+impl fmt::Display for LinkAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Host => write!(f, "link '{}'", self.name),
+            Place::Netns(netns) => write!(f, "link '{}' in netns '{netns}'", self.name),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Why a desired state cannot be: found while planning, before anything was changed.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::{
+    firewall::Published,
+    name::{LinkName, NetnsName},
+    observed::{Holder, LinkKind},
+    place::{LinkAt, Place},
+    route::Route,
+};
+
+/// A desired state that contradicts what is there. The program adds the hint.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// No such name under `/run/netns`.
+    #[error("netns '{0}' does not exist")]
+    NoNetns(NetnsName),
+    /// The file under `/run/netns` is not a netns.
+    #[error("netns '{0}' is half-made: /run/netns/{0} is an ordinary file, not a mounted netns")]
+    HalfMadeNetns(NetnsName),
+    /// Somebody else made a netns of this name.
+    #[error("netns '{0}' already exists, and was not made by netns-tool")]
+    NetnsTaken(NetnsName),
+    /// Processes, open files or mounts keep the netns alive.
+    #[error("netns '{name}' is still held by {}", holders_in_words(holders))]
+    NetnsHeld {
+        /// The netns.
+        name: NetnsName,
+        /// Who holds it.
+        holders: Vec<Holder>,
+    },
+    /// No such link.
+    #[error("{0} does not exist")]
+    NoLink(LinkAt),
+    /// A link of this name is there, but not as asked.
+    #[error("{at} already exists: {difference}")]
+    LinkTaken {
+        /// The link.
+        at: LinkAt,
+        /// In what it is not what was asked for.
+        difference: String,
+    },
+    /// The link is no bridge.
+    #[error("{at} is not a bridge but a {}", kind_in_words(kind))]
+    NotABridge {
+        /// The link.
+        at: LinkAt,
+        /// What it is.
+        kind: LinkKind,
+    },
+    /// The bridge has no address, so it is nobody's gateway and has no subnet.
+    #[error("bridge '{0}' has no address")]
+    BridgeWithoutAddress(LinkName),
+    /// The host has no default route to take the uplink from.
+    #[error("the host has no default route, so the uplink is unknown")]
+    NoUplink,
+    /// The address is already on another link of the same stack, or used by a neighbour on the bridge.
+    #[error("address '{address}' is already in use by {user}")]
+    AddressInUse {
+        /// The address.
+        address: IpAddr,
+        /// Who has it.
+        user: String,
+    },
+    /// The address is in none of the bridge's networks.
+    #[error(
+        "address '{address}' is not in {}, the network of bridge '{bridge}'",
+        networks_in_words(networks)
+    )]
+    OutsideSubnet {
+        /// The address.
+        address: IpNet,
+        /// The bridge.
+        bridge: LinkName,
+        /// Its networks.
+        networks: Vec<IpNet>,
+    },
+    /// The network's own first or last address, which no host can have.
+    #[error("address '{0}' is the network's or the broadcast address of its subnet")]
+    NotAHostAddress(IpNet),
+    /// Every address of the bridge's network is in use.
+    #[error("no free address is left in {subnet} on bridge '{bridge}'")]
+    SubnetFull {
+        /// The network.
+        subnet: IpNet,
+        /// The bridge.
+        bridge: LinkName,
+    },
+    /// The network overlaps one that the stack already has a route to.
+    #[error("network '{network}' overlaps route '{route}' in {place}")]
+    Overlap {
+        /// The network asked for.
+        network: IpNet,
+        /// The route in its way.
+        route: String,
+        /// Where.
+        place: Place,
+    },
+    /// The gateway is not on a network of any link.
+    #[error("gateway '{gateway}' is not on a directly connected network of {place}")]
+    GatewayUnreachable {
+        /// The gateway.
+        gateway: IpAddr,
+        /// Where.
+        place: Place,
+    },
+    /// Another route to the same destination is there.
+    #[error("{place} already has route '{route}'")]
+    RouteTaken {
+        /// The route that is there.
+        route: Route,
+        /// Where.
+        place: Place,
+    },
+    /// No such route.
+    #[error("{place} has no route '{route}'")]
+    NoRoute {
+        /// The route that was to be deleted.
+        route: Route,
+        /// Where.
+        place: Place,
+    },
+    /// No such address.
+    #[error("{at} has no address '{address}'")]
+    NoAddress {
+        /// The link.
+        at: LinkAt,
+        /// The address that was to be deleted.
+        address: IpNet,
+    },
+    /// A program on the host listens on the port.
+    #[error("port {published} is taken: {program} listens on it")]
+    PortTaken {
+        /// The port asked for.
+        published: Published,
+        /// Who listens.
+        program: String,
+    },
+    /// The port already leads elsewhere.
+    #[error("port {published} is already published to {target}")]
+    AlreadyPublished {
+        /// The port asked for.
+        published: Published,
+        /// Where it leads.
+        target: String,
+    },
+    /// The port is not published.
+    #[error("port {0} is not published")]
+    NotPublished(Published),
+    /// The host does not have this address.
+    #[error("address '{0}' is not an address of this host")]
+    NotAHostsAddress(IpAddr),
+    /// Nothing inside the netns can be the target of a forward.
+    #[error("netns '{0}' has no address that the host can reach")]
+    Unreachable(NetnsName),
+    /// The bridge has no NAT of ours to delete.
+    #[error("bridge '{0}' has no NAT made by netns-tool")]
+    NoNat(LinkName),
+    /// The bridge has NAT, but not as asked.
+    #[error("bridge '{bridge}' already has NAT: {difference}")]
+    NatDiffers {
+        /// The bridge.
+        bridge: LinkName,
+        /// In what it differs.
+        difference: String,
+    },
+    /// A program or kernel feature that is needed is not there.
+    #[error("{feature} is not available: {reason}")]
+    Missing {
+        /// What is missing.
+        feature: String,
+        /// How that was seen.
+        reason: String,
+    },
+    /// No name server that would work inside a netns.
+    #[error("the host has no name server that a netns can reach (only loopback stubs were found)")]
+    NoNameServer,
+    /// A name server on a loopback address answers nobody inside a netns.
+    #[error("name server '{0}' is a loopback address, which means the netns itself inside a netns")]
+    LoopbackNameServer(IpAddr),
+}
+
+fn kind_in_words(kind: &LinkKind) -> &str {
+    match kind {
+        LinkKind::Loopback => "loopback link",
+        LinkKind::Bridge => "bridge",
+        LinkKind::Veth => "veth end",
+        LinkKind::Other(kind) => kind,
+    }
+}
+
+fn networks_in_words(networks: &[IpNet]) -> String {
+    let words: Vec<_> = networks.iter().map(|network| network.trunc().to_string()).collect();
+    words.join(" or ")
+}
+
+fn holders_in_words(holders: &[Holder]) -> String {
+    let mut words: Vec<_> =
+        holders.iter().map(|holder| format!("{} (pid {})", holder.program, holder.pid)).collect();
+    words.dedup();
+    words.join(", ")
+}

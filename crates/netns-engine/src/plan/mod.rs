@@ -1,0 +1,58 @@
+//! What must change, decided before anything changes.
+//!
+//! A [`Plan`] is an ordered list of [`Step`]s; each holds one [`Operation`], what takes it back,
+//! and why it is there. The files of this folder are the decisions, one per desired object; they
+//! look at data and return data. [`explain`] puts a plan into shell words.
+
+mod conflict;
+mod draft;
+pub mod explain;
+mod operation;
+
+pub use conflict::Conflict;
+pub(crate) use draft::Draft;
+pub use operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation};
+use serde::{Deserialize, Serialize};
+
+use crate::observed::{Observed, Scope};
+
+/// Something that can be asked for: it knows what to look at and what would have to change.
+pub trait Desired {
+    /// Returns what must be observed before it can be planned.
+    fn scope(&self) -> Scope;
+
+    /// Decides the steps from `observed` to the desired state; none if it is already there.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the desired state cannot be: nothing was changed then.
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict>;
+}
+
+/// An ordered list of steps, and the state they lead to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Plan {
+    /// In the order they are taken.
+    pub steps: Vec<Step>,
+    /// What will be observed afterwards.
+    pub expected: Observed,
+}
+
+/// One operation, the way back, and the reason.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What to do.
+    pub operation: Operation,
+    /// What takes it back, in order; empty if nothing can.
+    pub undo: Vec<Operation>,
+    /// One sentence for the reader of `--explain`.
+    pub why: String,
+}
+
+impl Plan {
+    /// Returns whether everything is already as desired.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}

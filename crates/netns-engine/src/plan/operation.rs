@@ -1,0 +1,211 @@
+//! One change of the kernel, as data.
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::MacAddress,
+    firewall::{PortForward, RuleChange, TableEntry},
+    name::{LinkName, NetnsName},
+    place::{LinkAt, Place},
+    record::{Record, RecordKey},
+    route::Route,
+    sysctl::Sysctl,
+};
+
+/// One change that the kernel, or a file it is read through, can undergo.
+///
+/// Each variant says all there is to know: performing it looks nothing up but indices.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Makes a named netns: file, mount, forwarding off.
+    CreateNetns(NetnsName),
+    /// Removes the name of a netns, and the mark that it is ours.
+    DeleteNetns(NetnsName),
+    /// Ends processes that keep a nameless netns alive (SIGKILL).
+    KillProcesses(NetnsName, Vec<u32>),
+    /// Makes a bridge, down.
+    AddBridge(NewBridge),
+    /// Makes both ends of a veth pair.
+    AddVeth(NewVeth),
+    /// Deletes a link; of a veth pair, both ends.
+    DeleteLink(LinkAt),
+    /// Changes one property of a link.
+    SetLink(LinkAt, LinkChange),
+    /// Adds an address to a link.
+    AddAddress(LinkAt, IpNet),
+    /// Takes an address from a link.
+    DeleteAddress(LinkAt, IpNet),
+    /// Adds a route to the main table.
+    AddRoute(Place, Route),
+    /// Deletes a route from the main table.
+    DeleteRoute(Place, Route),
+    /// Writes a kernel setting.
+    SetSysctl(Place, Sysctl, i32),
+    /// Writes `/etc/netns/NAME/resolv.conf`.
+    WriteResolver(NetnsName, Vec<IpAddr>),
+    /// Removes `/etc/netns/NAME/resolv.conf`, and the folder if it is then empty.
+    RemoveResolver(NetnsName),
+    /// Changes iptables rules: one `iptables-restore` per family.
+    Iptables(Vec<RuleChange>),
+    /// Makes the own nftables table with its chains, sets and maps, all empty.
+    AddTable,
+    /// Deletes the own nftables table with all that is in it.
+    DeleteTable,
+    /// Adds entries to the own table, in one transaction.
+    AddEntries(Vec<TableEntry>),
+    /// Deletes entries from the own table, in one transaction.
+    DeleteEntries(Vec<TableEntry>),
+    /// Deletes connection-tracking entries that still lead to the forward's target.
+    ForgetFlows(PortForward),
+    /// Remembers a change of ours.
+    Remember(Record),
+    /// Drops what was remembered.
+    Forget(RecordKey),
+}
+
+/// A bridge to be made, in the host's stack or in a netns.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct NewBridge {
+    /// Where, and its name.
+    pub at: LinkAt,
+    /// Fixed, because a bridge without one takes over the lowest of its ports' addresses, and
+    /// changes it as ports come and go.
+    pub mac: MacAddress,
+}
+
+/// A veth pair to be made by one message.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct NewVeth {
+    /// The end made in its own place; may be a port of a bridge and up at birth.
+    pub main: NewVethEnd,
+    /// The other end; born down, whatever is asked, because its peer is not there yet.
+    pub peer: NewVethEnd,
+}
+
+/// One end of a [`NewVeth`].
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct NewVethEnd {
+    /// Where, and its name.
+    pub at: LinkAt,
+    /// Drawn at random by the kernel if not given.
+    pub mac: Option<MacAddress>,
+    /// 1500 if not given.
+    pub mtu_bytes: Option<u32>,
+    /// The bridge it becomes a port of.
+    pub master: Option<LinkName>,
+    /// Whether the kernel gives it an IPv6 link-local address when it comes up.
+    pub link_local: LinkLocal,
+}
+
+/// Whether a link gets an IPv6 link-local address when it comes up (`IFLA_INET6_ADDR_GEN_MODE`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum LinkLocal {
+    /// As the kernel does by default.
+    Generated,
+    /// None: nobody asked for IPv6, and each one costs a flood of multicast.
+    None,
+}
+
+/// One property of a link.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum LinkChange {
+    /// Switch it on.
+    Up,
+    /// Switch it off.
+    Down,
+    /// Make it a port of a bridge.
+    Master(LinkName),
+    /// Take it off its bridge.
+    NoMaster,
+    /// Largest packet, in bytes.
+    Mtu(u32),
+    /// Link-layer address.
+    Mac(MacAddress),
+}
+
+impl NewVethEnd {
+    /// An end with the kernel's defaults.
+    #[must_use]
+    pub fn new(at: LinkAt) -> Self {
+        Self { at, mac: None, mtu_bytes: None, master: None, link_local: LinkLocal::Generated }
+    }
+}
+
+impl Operation {
+    /// Returns whether this only concerns the tool's own notes, which no shell command keeps.
+    #[must_use]
+    pub fn is_bookkeeping(&self) -> bool {
+        matches!(self, Self::Remember(_) | Self::Forget(_))
+    }
+
+    /// Returns whether it changes something that stays changed without an undo. A forgotten flow
+    /// is tracked again with its next packet.
+    #[must_use]
+    pub fn leaves_a_trace(&self) -> bool {
+        !matches!(self, Self::ForgetFlows(_))
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNetns(name) => write!(f, "create netns '{name}'"),
+            Self::DeleteNetns(name) => write!(f, "delete netns '{name}'"),
+            Self::KillProcesses(name, pids) => {
+                write!(f, "end {} that hold netns '{name}'", count(pids, "process"))
+            }
+            Self::AddBridge(bridge) => write!(f, "add bridge {}", bridge.at),
+            Self::AddVeth(veth) => write!(f, "add veth pair {} – {}", veth.main.at, veth.peer.at),
+            Self::DeleteLink(link) => write!(f, "delete {link}"),
+            Self::SetLink(link, change) => write_link_change(f, link, change),
+            Self::AddAddress(link, address) => write!(f, "add address '{address}' to {link}"),
+            Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),
+            Self::AddRoute(place, route) => write!(f, "add route '{route}' in {place}"),
+            Self::DeleteRoute(place, route) => write!(f, "delete route '{route}' in {place}"),
+            Self::SetSysctl(place, sysctl, value) => write!(f, "set {sysctl} to {value} in {place}"),
+            Self::WriteResolver(netns, servers) => {
+                write!(f, "write {} into /etc/netns/{netns}/resolv.conf", count(servers, "name server"))
+            }
+            Self::RemoveResolver(netns) => write!(f, "remove /etc/netns/{netns}/resolv.conf"),
+            Self::Iptables(changes) => write!(f, "change {}", count(changes, "iptables rule")),
+            Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
+            Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
+            Self::AddEntries(entries) => {
+                write!(f, "add {} to table 'inet netns_tool'", count(entries, "entry"))
+            }
+            Self::DeleteEntries(entries) => {
+                write!(f, "delete {} from table 'inet netns_tool'", count(entries, "entry"))
+            }
+            Self::ForgetFlows(forward) => {
+                write!(f, "forget tracked flows from {} to {}", forward.published, forward.target)
+            }
+            Self::Remember(record) => write!(f, "note {} in /run/netns-tool", record.key()),
+            Self::Forget(key) => write!(f, "drop the note on {key} from /run/netns-tool"),
+        }
+    }
+}
+
+fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkChange) -> fmt::Result {
+    match change {
+        LinkChange::Up => write!(f, "set {link} up"),
+        LinkChange::Down => write!(f, "set {link} down"),
+        LinkChange::Master(bridge) => write!(f, "make {link} a port of bridge '{bridge}'"),
+        LinkChange::NoMaster => write!(f, "take {link} off its bridge"),
+        LinkChange::Mtu(bytes) => write!(f, "set MTU of {link} to {bytes}"),
+        LinkChange::Mac(mac) => write!(f, "set MAC address of {link} to {mac}"),
+    }
+}
+
+/// "1 rule", "2 rules", "2 entries", "2 processes".
+fn count<T>(items: &[T], noun: &str) -> String {
+    match (items.len(), noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (number, Some(stem)) => format!("{number} {stem}ies"),
+        (number, None) if noun.ends_with('s') => format!("{number} {noun}es"),
+        (number, None) => format!("{number} {noun}s"),
+    }
+}

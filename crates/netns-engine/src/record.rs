@@ -1,0 +1,101 @@
+//! What the tool remembers about its own changes: small files under `/run/netns-tool`, a tmpfs
+//! that dies with the reboot that kills the objects too.
+
+use std::{collections::BTreeMap, fmt};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::Family,
+    firewall::{Driver, IptablesRule, PortForward, Published, TableEntry, Translation},
+    name::{LinkName, NetnsName},
+    sysctl::Sysctl,
+};
+
+/// One remembered change: what the kernel objects themselves cannot tell.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// A bridge that was given internet access.
+    Nat(NatRecord),
+    /// A published port.
+    Published(PublishedRecord),
+    /// Forwarding was off, and we switched it on.
+    Forwarding(ForwardingRecord),
+}
+
+/// What `nat` added for one bridge.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct NatRecord {
+    /// The bridge.
+    pub bridge: LinkName,
+    /// The link its traffic leaves through.
+    pub uplink: LinkName,
+    /// Networks that are translated.
+    pub subnets: Vec<IpNet>,
+    /// How their source addresses are translated.
+    pub translation: Translation,
+    /// Who holds the rules.
+    pub driver: Driver,
+    /// Rules that were not there before (iptables driver).
+    pub rules: Vec<IptablesRule>,
+    /// Entries that were not there before (nftables driver).
+    pub entries: Vec<TableEntry>,
+    /// Settings that were changed, with the values they had.
+    pub settings: Vec<(Sysctl, i32)>,
+}
+
+/// What `publish` added for one port.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct PublishedRecord {
+    /// The forward.
+    pub forward: PortForward,
+    /// The netns it leads to.
+    pub netns: NetnsName,
+    /// Rules that were not there before (where iptables would drop the traffic).
+    pub rules: Vec<IptablesRule>,
+    /// Settings that were changed, with the values they had.
+    pub settings: Vec<(Sysctl, i32)>,
+}
+
+/// How forwarding was set before this tool switched it on.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ForwardingRecord {
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// Links whose own forwarding differed from the global switch, with the value they had.
+    pub links: BTreeMap<LinkName, i32>,
+}
+
+/// What a [`Record`] is filed under.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum RecordKey {
+    /// NAT of a bridge.
+    Nat(LinkName),
+    /// A published port.
+    Published(Published),
+    /// Forwarding of a family.
+    Forwarding(Family),
+}
+
+impl Record {
+    /// Returns what the record is filed under.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        match self {
+            Self::Nat(record) => RecordKey::Nat(record.bridge.clone()),
+            Self::Published(record) => RecordKey::Published(record.forward.published.clone()),
+            Self::Forwarding(record) => RecordKey::Forwarding(record.family),
+        }
+    }
+}
+
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nat(bridge) => write!(f, "NAT of bridge '{bridge}'"),
+            Self::Published(published) => write!(f, "published port {published}"),
+            Self::Forwarding(family) => write!(f, "{family} forwarding"),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The kernel settings this tool reads and writes: `/proc/sys/net`, as named variants.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{address::Family, name::LinkName};
+
+/// A network setting (`Documentation/networking/ip-sysctl.rst`). Values are small integers.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Sysctl {
+    /// `net.ipv4.ip_forward`: 0 or 1. Writing it rewrites [`Sysctl::LinkForwarding`] of every link.
+    IpForward,
+    /// `net.ipv6.conf.all.forwarding`: 0 or 1. Writing 1 drops default routes learned from router
+    /// advertisements, but for links whose [`Sysctl::AcceptRa`] is 2.
+    Ipv6Forwarding,
+    /// `net.ipv{4,6}.conf.LINK.forwarding`: 0 or 1.
+    LinkForwarding(Family, LinkName),
+    /// `net.ipv6.conf.LINK.accept_ra`: 0 never, 1 unless forwarding, 2 always.
+    AcceptRa(LinkName),
+    /// `net.ipv6.conf.LINK.autoconf`: 0 or 1.
+    Autoconf(LinkName),
+    /// `net.ipv6.conf.LINK.disable_ipv6`: 0 or 1.
+    DisableIpv6(LinkName),
+    /// `net.ipv4.conf.LINK.route_localnet`: 0 or 1; 1 lets 127.0.0.0/8 cross the link.
+    RouteLocalnet(LinkName),
+}
+
+impl Sysctl {
+    /// The switch for forwarding of a whole family.
+    #[must_use]
+    pub fn forwarding(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::IpForward,
+            Family::Ipv6 => Self::Ipv6Forwarding,
+        }
+    }
+
+    /// Returns the link the setting belongs to, unless it is global.
+    #[must_use]
+    pub fn link(&self) -> Option<&LinkName> {
+        match self {
+            Self::IpForward | Self::Ipv6Forwarding => None,
+            Self::LinkForwarding(_, link)
+            | Self::AcceptRa(link)
+            | Self::Autoconf(link)
+            | Self::DisableIpv6(link)
+            | Self::RouteLocalnet(link) => Some(link),
+        }
+    }
+
+    /// The path below `/proc/sys/`, which `sysctl(8)` takes too (it reads `/` as a separator, so
+    /// that a dot in a link's name stays a dot).
+    #[must_use]
+    pub fn path(&self) -> String {
+        let of_link = |family: Family, link: &LinkName, leaf: &str| {
+            let version = if family == Family::Ipv4 { "ipv4" } else { "ipv6" };
+            format!("net/{version}/conf/{link}/{leaf}")
+        };
+        match self {
+            Self::IpForward => "net/ipv4/ip_forward".to_owned(),
+            Self::Ipv6Forwarding => "net/ipv6/conf/all/forwarding".to_owned(),
+            Self::LinkForwarding(family, link) => of_link(*family, link, "forwarding"),
+            Self::AcceptRa(link) => of_link(Family::Ipv6, link, "accept_ra"),
+            Self::Autoconf(link) => of_link(Family::Ipv6, link, "autoconf"),
+            Self::DisableIpv6(link) => of_link(Family::Ipv6, link, "disable_ipv6"),
+            Self::RouteLocalnet(link) => of_link(Family::Ipv4, link, "route_localnet"),
+        }
+    }
+}
+
+impl fmt::Display for Sysctl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path();
+        match self.link() {
+            Some(link) if link.as_str().contains('.') => f.write_str(&path),
+            _ => f.write_str(&path.replace('/', ".")),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! netns-tool.
+fn main() {}
