@@ -4,9 +4,14 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod linux;
+pub mod namespace;
 mod netlink;
+mod observe;
 mod refusal;
+mod rtnetlink;
+mod state;
 mod syscall;
+mod sysctl;
 
 pub use linux::LinuxKernel;
 pub use refusal::Refusal;

@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use rustix::io::Errno;
+use rustix::{io::Errno, thread::UnshareFlags};
 
 use super::refusal::Refusal;
 
@@ -33,4 +33,43 @@ fn check(result: libc::c_int) -> Result<(), Refusal> {
         return Err(Refusal::new(Errno::from_raw_os_error(number)));
     }
     Ok(())
+}
+
+/// Returns the cookie of the netns a socket belongs to (`SO_NETNS_COOKIE`, since Linux 5.14).
+///
+/// Unlike the inode of `/proc/PID/ns/net`, the number is never used again until the next boot.
+pub(crate) fn netns_cookie(socket: impl AsFd) -> Result<u64, Refusal> {
+    /// `asm-generic/socket.h`.
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let mut cookie = 0_u64;
+    let mut length = libc::socklen_t::try_from(size_of_val(&cookie)).unwrap_or(libc::socklen_t::MAX);
+    // SAFETY: `cookie` and `length` live across the call and describe the same eight bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    check(result)?;
+    Ok(cookie)
+}
+
+/// Returns the kind of a namespace file as its clone flag (`NS_GET_NSTYPE`, `ioctl_nsfs(2)`).
+pub(crate) fn namespace_type(namespace: impl AsFd) -> Result<libc::c_int, Refusal> {
+    /// `_IO(0xb7, 0x3)` of `linux/nsfs.h`.
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: this request takes no argument and touches no memory.
+    let kind = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_NSTYPE) };
+    check(kind)?;
+    Ok(kind)
+}
+
+/// Gives the calling thread a network namespace of its own.
+pub(crate) fn unshare_network() -> Result<(), Refusal> {
+    // SAFETY: a new network namespace affects sockets opened later by this thread alone; neither
+    // memory nor the table of open files is unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.map_err(Refusal::new)
 }
