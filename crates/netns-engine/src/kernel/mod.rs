@@ -9,7 +9,8 @@ mod netlink;
 mod observe;
 mod refusal;
 mod rtnetlink;
-mod state;
+pub(crate) mod signals;
+pub(crate) mod state;
 mod syscall;
 mod sysctl;
 
