@@ -15,7 +15,7 @@ mod syscall;
 mod sysctl;
 
 pub use linux::LinuxKernel;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, RefusalKind};
 
 use crate::{
     observed::{Observed, Scope},
