@@ -37,7 +37,7 @@ fn for_refusal(refusal: &Refusal) -> Option<String> {
                 .to_owned(),
         ),
         RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
-        RefusalKind::Other => None,
+        _ => None,
     }
 }
 
