@@ -3,9 +3,13 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+mod conntrack;
 mod linux;
+mod listeners;
 pub mod namespace;
+mod netfilter;
 mod netlink;
+mod nftables;
 mod observe;
 mod refusal;
 mod rtnetlink;

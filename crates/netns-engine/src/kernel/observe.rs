@@ -6,11 +6,11 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{LinuxKernel, Refusal, namespace, rtnetlink::RawLink, state, sysctl};
+use super::{LinuxKernel, Refusal, listeners, namespace, rtnetlink::RawLink, state, sysctl};
 use crate::{
     address::Family,
     name::{LinkName, NetnsName},
-    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack},
+    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack, TableSelection},
     place::{LinkAt, Place},
     sysctl::Sysctl,
 };
@@ -29,10 +29,29 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
         let users = users_of(kernel, bridge)?;
         observed.bridge_users.insert(bridge.clone(), users);
     }
+    observe_own_table(kernel, scope, &mut observed)?;
+    observed.listeners = listeners::on_ports(&scope.listeners)?;
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
     }
     Ok(observed)
+}
+
+fn observe_own_table(
+    kernel: &mut LinuxKernel,
+    scope: &Scope,
+    observed: &mut Observed,
+) -> Result<(), Refusal> {
+    if scope.table == TableSelection::Nothing && scope.published.is_empty() {
+        return Ok(());
+    }
+    let nftables = kernel.nftables()?;
+    observed.firewall.nftables = nftables.is_available()?;
+    if observed.firewall.nftables {
+        observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
+        observed.firewall.foreign_chains = nftables.foreign_chains()?;
+    }
+    Ok(())
 }
 
 fn netns_entry(kernel: &mut LinuxKernel, name: &NetnsName) -> Result<Option<NetnsEntry>, Refusal> {

@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 use crate::{
     address::MacAddress,
-    firewall::{IptablesRule, TableEntry, Transport},
+    firewall::{IptablesRule, Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     record::{Record, RecordKey},
@@ -198,8 +198,10 @@ pub struct Scope {
     pub iptables: Asked,
     /// The own nftables table, and which entries of it.
     pub table: TableSelection,
-    /// Programs that listen on the host.
-    pub listeners: Asked,
+    /// Ports whose published forward in the own table is needed, wherever it leads.
+    pub published: BTreeSet<Published>,
+    /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
+    pub listeners: BTreeSet<u16>,
     /// `/etc/netns/NAME/resolv.conf` of these.
     pub resolvers: BTreeSet<NetnsName>,
     /// The host's own name servers.
