@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, namespace,
+    Kernel, Refusal, iptables, namespace,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -46,12 +46,12 @@ impl Kernel for LinuxKernel {
             Operation::AddRoute(place, route) => self.talk(place)?.add_route(route),
             Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
+            Operation::Iptables(changes) => iptables::perform(changes),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
             Operation::KillProcesses(..)
             | Operation::WriteResolver(..)
             | Operation::RemoveResolver(_)
-            | Operation::Iptables(_)
             | Operation::AddTable
             | Operation::DeleteTable
             | Operation::AddEntries(_)

@@ -3,6 +3,7 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+mod iptables;
 mod linux;
 pub mod namespace;
 mod netlink;
@@ -12,6 +13,7 @@ mod rtnetlink;
 mod state;
 mod syscall;
 mod sysctl;
+mod sysctl_files;
 
 pub use linux::LinuxKernel;
 pub use refusal::Refusal;
