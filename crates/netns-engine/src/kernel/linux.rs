@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, conntrack, namespace,
+    Kernel, Refusal, conntrack, iptables, namespace,
     nftables::Nftables,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
@@ -48,6 +48,7 @@ impl Kernel for LinuxKernel {
             Operation::AddRoute(place, route) => self.talk(place)?.add_route(route),
             Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
+            Operation::Iptables(changes) => iptables::perform(changes),
             Operation::AddTable => self.nftables()?.add_table(),
             Operation::DeleteTable => self.nftables()?.delete_table(),
             Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
@@ -55,10 +56,9 @@ impl Kernel for LinuxKernel {
             Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
-            Operation::KillProcesses(..)
-            | Operation::WriteResolver(..)
-            | Operation::RemoveResolver(_)
-            | Operation::Iptables(_) => Err(Errno::NOSYS.into()),
+            Operation::KillProcesses(..) | Operation::WriteResolver(..) | Operation::RemoveResolver(_) => {
+                Err(Errno::NOSYS.into())
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod conntrack;
+mod iptables;
 mod linux;
 mod listeners;
 pub mod namespace;
@@ -17,6 +18,7 @@ pub(crate) mod signals;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
+mod sysctl_files;
 
 pub use linux::LinuxKernel;
 pub use refusal::Refusal;
