@@ -3,9 +3,14 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+mod conntrack;
+mod iptables;
 mod linux;
+mod listeners;
 pub mod namespace;
+mod netfilter;
 mod netlink;
+mod nftables;
 mod observe;
 mod refusal;
 mod rtnetlink;
@@ -13,6 +18,7 @@ pub(crate) mod signals;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
+mod sysctl_files;
 
 pub use linux::LinuxKernel;
 pub use refusal::{Refusal, RefusalKind};
