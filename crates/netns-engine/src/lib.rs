@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod apply;
+pub mod desired;
 pub mod firewall;
 pub mod kernel;
 pub mod name;
@@ -12,5 +13,6 @@ pub mod observed;
 pub mod place;
 pub mod plan;
 pub mod record;
+pub mod resolver;
 pub mod route;
 pub mod sysctl;

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, namespace,
+    Kernel, Refusal, namespace, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -48,9 +48,9 @@ impl Kernel for LinuxKernel {
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
+            Operation::WriteResolver(netns, file) => resolver::write(netns, file),
+            Operation::RemoveResolver(netns) => resolver::remove(netns),
             Operation::KillProcesses(..)
-            | Operation::WriteResolver(..)
-            | Operation::RemoveResolver(_)
             | Operation::Iptables(_)
             | Operation::AddTable
             | Operation::DeleteTable

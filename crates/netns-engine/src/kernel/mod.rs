@@ -8,6 +8,7 @@ pub mod namespace;
 mod netlink;
 mod observe;
 mod refusal;
+mod resolver;
 mod rtnetlink;
 mod state;
 mod syscall;

@@ -6,7 +6,7 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{LinuxKernel, Refusal, namespace, rtnetlink::RawLink, state, sysctl};
+use super::{LinuxKernel, Refusal, namespace, resolver, rtnetlink::RawLink, state, sysctl};
 use crate::{
     address::Family,
     name::{LinkName, NetnsName},
@@ -29,10 +29,21 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
         let users = users_of(kernel, bridge)?;
         observed.bridge_users.insert(bridge.clone(), users);
     }
+    observe_resolvers(scope, &mut observed)?;
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
     }
     Ok(observed)
+}
+
+fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    for netns in &scope.resolvers {
+        observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
+    }
+    if scope.upstream == Asked::Yes {
+        observed.upstream = resolver::upstream()?;
+    }
+    Ok(())
 }
 
 fn netns_entry(kernel: &mut LinuxKernel, name: &NetnsName) -> Result<Option<NetnsEntry>, Refusal> {

@@ -8,6 +8,7 @@ mod conflict;
 mod draft;
 pub mod explain;
 mod operation;
+mod resolver;
 
 pub use conflict::Conflict;
 pub(crate) use draft::Draft;
