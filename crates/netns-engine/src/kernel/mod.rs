@@ -10,7 +10,8 @@ mod observe;
 mod refusal;
 mod resolver;
 mod rtnetlink;
-mod state;
+pub(crate) mod signals;
+pub(crate) mod state;
 mod syscall;
 mod sysctl;
 

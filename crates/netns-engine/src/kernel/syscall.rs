@@ -73,3 +73,38 @@ pub(crate) fn unshare_network() -> Result<(), Refusal> {
     // memory nor the table of open files is unshared.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.map_err(Refusal::new)
 }
+
+/// The signals a thread blocks.
+#[derive(Clone)]
+pub(crate) struct SignalMask(libc::sigset_t);
+
+impl std::fmt::Debug for SignalMask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignalMask")
+    }
+}
+
+/// Blocks `signals` on the calling thread and returns what was blocked before.
+pub(crate) fn block_signals(signals: &[libc::c_int]) -> Result<SignalMask, Refusal> {
+    let mut blocked = std::mem::MaybeUninit::uninit();
+    let mut before = std::mem::MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initialises `blocked` before it is read, `pthread_sigmask` initialises
+    // `before` where it succeeds, and both live across the calls.
+    unsafe {
+        libc::sigemptyset(blocked.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(blocked.as_mut_ptr(), *signal);
+        }
+        match libc::pthread_sigmask(libc::SIG_BLOCK, blocked.as_ptr(), before.as_mut_ptr()) {
+            0 => Ok(SignalMask(before.assume_init())),
+            number => Err(Refusal::new(Errno::from_raw_os_error(number))),
+        }
+    }
+}
+
+/// Blocks on the calling thread what `mask` blocks, and nothing else.
+pub(crate) fn restore_signals(mask: &SignalMask) {
+    // SAFETY: the mask is initialised and the old one is not asked for. It cannot fail: SIG_SETMASK
+    // is a valid request.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) };
+}

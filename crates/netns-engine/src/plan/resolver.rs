@@ -3,7 +3,7 @@
 use super::{Conflict, Desired, Draft, Operation, Plan};
 use crate::{
     desired::{Resolver, ResolverSource},
-    observed::{Asked, NetnsState, Observed, Scope},
+    observed::{Asked, Observed, Scope},
     resolver::ResolvConf,
 };
 
@@ -42,11 +42,7 @@ impl Resolver {
             // The file may outlive its netns, and may be removed then too.
             return Ok(None);
         }
-        match observed.netns.get(&self.netns).map(|entry| entry.state) {
-            Some(NetnsState::Live) => {}
-            Some(NetnsState::HalfMade) => return Err(Conflict::HalfMadeNetns(self.netns.clone())),
-            None => return Err(Conflict::NoNetns(self.netns.clone())),
-        }
+        super::netns::require(observed, &self.netns)?;
         let wanted = match &self.source {
             ResolverSource::Servers(servers) => ResolvConf::of_servers(servers.clone()),
             ResolverSource::Host | ResolverSource::None => observed.upstream.for_netns(),
@@ -62,7 +58,10 @@ impl Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{name::NetnsName, observed::NetnsEntry};
+    use crate::{
+        name::NetnsName,
+        observed::{NetnsEntry, NetnsState},
+    };
 
     fn red() -> NetnsName {
         NetnsName::new("red").unwrap()
