@@ -19,3 +19,4 @@ pub mod record;
 pub mod resolver;
 pub mod route;
 pub mod sysctl;
+pub mod view;

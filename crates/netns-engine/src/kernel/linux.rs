@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, namespace, resolver,
+    Kernel, Refusal, namespace, processes, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -50,8 +50,8 @@ impl Kernel for LinuxKernel {
             Operation::Forget(key) => state::forget(key),
             Operation::WriteResolver(netns, file) => resolver::write(netns, file),
             Operation::RemoveResolver(netns) => resolver::remove(netns),
-            Operation::KillProcesses(..)
-            | Operation::Iptables(_)
+            Operation::KillProcesses(name, pids) => processes::kill(name, pids),
+            Operation::Iptables(_)
             | Operation::AddTable
             | Operation::DeleteTable
             | Operation::AddEntries(_)

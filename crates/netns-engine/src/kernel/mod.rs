@@ -4,13 +4,18 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod linux;
+pub mod look;
+mod mounts;
 pub mod namespace;
 mod netlink;
 mod observe;
+mod processes;
 mod refusal;
 mod resolver;
 mod rtnetlink;
+mod ruleset;
 pub(crate) mod signals;
+mod sockets;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;

@@ -6,7 +6,7 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{LinuxKernel, Refusal, namespace, resolver, rtnetlink::RawLink, state, sysctl};
+use super::{LinuxKernel, Refusal, namespace, processes, resolver, rtnetlink::RawLink, state, sysctl};
 use crate::{
     address::Family,
     name::{LinkName, NetnsName},
@@ -21,6 +21,11 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     for name in &scope.netns {
         if let Some(entry) = netns_entry(kernel, name)? {
             observed.netns.insert(name.clone(), entry);
+        }
+    }
+    for name in &scope.holders {
+        if let Some(entry) = observed.netns.get_mut(name) {
+            entry.holders = processes::holders(name)?;
         }
     }
     observe_stacks(kernel, scope, &mut observed)?;
