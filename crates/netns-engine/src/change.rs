@@ -42,7 +42,7 @@ pub fn make(desired: &dyn Desired, kernel: &mut LinuxKernel) -> Result<Report, E
     let done = plan(desired, kernel)?;
     if !done.is_empty() {
         let mut journal = Journal::open(&done.steps).map_err(Error::NoState)?;
-        let applied = apply(&done, &desired.scope(), kernel, &mut journal);
+        let applied = apply(&done, kernel, &mut journal);
         journal.close().map_err(Error::NoState)?;
         applied?;
     }
