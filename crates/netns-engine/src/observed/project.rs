@@ -37,8 +37,8 @@ impl Observed {
             Operation::AddRoute(place, route) => self.add_route(place, route),
             Operation::DeleteRoute(place, route) => self.delete_route(place, route),
             Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
-            Operation::WriteResolver(netns, servers) => {
-                self.resolvers.insert(netns.clone(), servers.clone());
+            Operation::WriteResolver(netns, file) => {
+                self.resolvers.insert(netns.clone(), file.clone());
                 Ok(())
             }
             Operation::RemoveResolver(netns) => existing(self.resolvers.remove(netns), Errno::NOENT),

@@ -30,7 +30,7 @@ impl Observed {
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
             Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
                 vec![match self.resolvers.get(netns) {
-                    Some(servers) => Operation::WriteResolver(netns.clone(), servers.clone()),
+                    Some(file) => Operation::WriteResolver(netns.clone(), file.clone()),
                     None => Operation::RemoveResolver(netns.clone()),
                 }]
             }
