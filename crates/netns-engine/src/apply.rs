@@ -113,19 +113,19 @@ fn read_back(plan: &Plan, scope: &Scope, kernel: &mut impl Kernel) -> Result<(),
 fn roll_back(done: &[Step], kernel: &mut impl Kernel) -> Undone {
     let mut left_behind = Vec::new();
     for step in done.iter().rev() {
-        if let Some(reason) = take_back(step, kernel) {
+        if let Err(reason) = take_back(step, kernel) {
             left_behind.push((step.operation.clone(), reason));
         }
     }
     Undone { steps: done.len(), left_behind }
 }
 
-/// Returns nothing on success, else why the step stays: a refusal, or that no undo exists.
-fn take_back(step: &Step, kernel: &mut impl Kernel) -> Option<Option<Refusal>> {
+/// Fails with why the step stays: a refusal, or nothing where no undo exists.
+fn take_back(step: &Step, kernel: &mut impl Kernel) -> Result<(), Option<Refusal>> {
     let refusals: Vec<_> = step.undo.iter().filter_map(|undo| kernel.perform(undo).err()).collect();
     match refusals.into_iter().next() {
-        Some(refusal) => Some(Some(refusal)),
-        None if step.undo.is_empty() && step.operation.leaves_a_trace() => Some(None),
-        None => None,
+        Some(refusal) => Err(Some(refusal)),
+        None if step.undo.is_empty() && step.operation.leaves_a_trace() => Err(None),
+        None => Ok(()),
     }
 }

@@ -5,7 +5,11 @@
 
 pub mod address;
 pub mod apply;
+pub mod change;
+pub mod desired;
+pub mod error;
 pub mod firewall;
+mod journal;
 pub mod kernel;
 pub mod name;
 pub mod observed;

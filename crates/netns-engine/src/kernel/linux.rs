@@ -1,23 +1,131 @@
-//! The real kernel.
+//! The real kernel: one place that knows which file talks to which subsystem.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-use super::{Kernel, Refusal};
+use super::{
+    Kernel, Refusal, namespace,
+    rtnetlink::{Rtnetlink, VethEnd},
+    state, sysctl,
+};
 use crate::{
+    name::NetnsName,
     observed::{Observed, Scope},
-    plan::Operation,
+    place::{LinkAt, Place},
+    plan::{NewVeth, Operation},
+    sysctl::Sysctl,
 };
 
-/// The kernel this process runs on, seen from the netns the calling thread is in.
+/// The kernel this process runs on.
+///
+/// "The host" is the netns that the thread is in which makes the first call.
 #[derive(Debug, Default)]
-pub struct LinuxKernel {}
+pub struct LinuxKernel {
+    conversations: BTreeMap<Place, Rtnetlink>,
+}
 
 impl Kernel for LinuxKernel {
-    fn observe(&mut self, _scope: &Scope) -> Result<Observed, Refusal> {
-        Err(Errno::NOSYS.into())
+    fn observe(&mut self, scope: &Scope) -> Result<Observed, Refusal> {
+        super::observe::observe(self, scope)
     }
 
-    fn perform(&mut self, _operation: &Operation) -> Result<(), Refusal> {
-        Err(Errno::NOSYS.into())
+    fn perform(&mut self, operation: &Operation) -> Result<(), Refusal> {
+        match operation {
+            Operation::CreateNetns(name) => self.create_netns(name),
+            Operation::DeleteNetns(name) => self.delete_netns(name),
+            Operation::AddBridge(bridge) => {
+                self.talk(&bridge.at.place)?.add_bridge(&bridge.at.name, bridge.mac)
+            }
+            Operation::AddVeth(veth) => self.add_veth(veth),
+            Operation::DeleteLink(at) => self.talk(&at.place)?.delete_link(&at.name),
+            Operation::SetLink(at, change) => self.talk(&at.place)?.set_link(&at.name, change),
+            Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),
+            Operation::DeleteAddress(at, address) => self.talk(&at.place)?.delete_address(&at.name, *address),
+            Operation::AddRoute(place, route) => self.talk(place)?.add_route(route),
+            Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
+            Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
+            Operation::Remember(record) => state::remember(record),
+            Operation::Forget(key) => state::forget(key),
+            Operation::KillProcesses(..)
+            | Operation::WriteResolver(..)
+            | Operation::RemoveResolver(_)
+            | Operation::Iptables(_)
+            | Operation::AddTable
+            | Operation::DeleteTable
+            | Operation::AddEntries(_)
+            | Operation::DeleteEntries(_)
+            | Operation::ForgetFlows(_) => Err(Errno::NOSYS.into()),
+        }
+    }
+}
+
+impl LinuxKernel {
+    /// Returns the conversation about `place`, opened on first use.
+    pub(super) fn talk(&mut self, place: &Place) -> Result<&mut Rtnetlink, Refusal> {
+        if !self.conversations.contains_key(place) {
+            let opened = match place {
+                Place::Host => Rtnetlink::open()?,
+                Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open)?,
+            };
+            self.conversations.insert(place.clone(), opened);
+        }
+        self.conversations.get_mut(place).ok_or_else(|| Errno::NOENT.into())
+    }
+
+    fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
+        let conversation = namespace::create(name)?;
+        let marked = conversation.netns_cookie().and_then(|cookie| state::mark_netns(name, cookie));
+        if let Err(refusal) = marked {
+            // The refusal to report is the first one.
+            drop(namespace::delete(name));
+            return Err(refusal);
+        }
+        self.conversations.insert(Place::Netns(name.clone()), conversation);
+        Ok(())
+    }
+
+    fn delete_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
+        // An open conversation would keep the netns alive.
+        self.conversations.remove(&Place::Netns(name.clone()));
+        namespace::delete(name)?;
+        state::unmark_netns(name)
+    }
+
+    fn add_veth(&mut self, veth: &NewVeth) -> Result<(), Refusal> {
+        let (main, peer) = (&veth.main, &veth.peer);
+        let netns = match &peer.at.place {
+            place if *place == main.at.place => None,
+            Place::Host => Some(namespace::own()?),
+            Place::Netns(name) => Some(namespace::open(name)?),
+        };
+        let wanted = VethEnd { wanted: peer, netns: netns.as_ref().map(AsFd::as_fd) };
+        self.talk(&main.at.place)?.add_veth(main, wanted)?;
+        let finished = self.finish_peer(veth);
+        if finished.is_err() {
+            // The refusal to report is the first one.
+            drop(self.perform(&Operation::DeleteLink(main.at.clone())));
+        }
+        finished
+    }
+
+    fn finish_peer(&mut self, veth: &NewVeth) -> Result<(), Refusal> {
+        let LinkAt { place, name } = &veth.peer.at;
+        let conversation = self.talk(place)?;
+        conversation.finish_birth(name, veth.peer.link_local)?;
+        match &veth.peer.master {
+            Some(bridge) => conversation.set_link(name, &crate::plan::LinkChange::Master(bridge.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn set_sysctl(place: &Place, setting: &Sysctl, value: i32) -> Result<(), Refusal> {
+    match place {
+        Place::Host => sysctl::write(setting, value),
+        Place::Netns(name) => {
+            namespace::within(namespace::open(name)?.as_fd(), || sysctl::write(setting, value))
+        }
     }
 }

@@ -4,9 +4,15 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod linux;
+pub mod namespace;
 mod netlink;
+mod observe;
 mod refusal;
+mod rtnetlink;
+pub(crate) mod signals;
+pub(crate) mod state;
 mod syscall;
+mod sysctl;
 
 pub use linux::LinuxKernel;
 pub use refusal::Refusal;

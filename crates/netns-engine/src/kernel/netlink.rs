@@ -101,8 +101,8 @@ impl Socket {
     }
 
     /// Sends one changing request and waits for its ack.
-    pub(crate) fn change(&mut self, request: Request) -> Result<(), Refusal> {
-        self.change_all(std::slice::from_ref(&request)).pop().unwrap_or(Ok(()))
+    pub(crate) fn change(&mut self, request: &Request) -> Result<(), Refusal> {
+        self.change_all(std::slice::from_ref(request)).pop().unwrap_or(Ok(()))
     }
 
     /// Sends all requests at once and returns one answer for each, in order.
@@ -136,12 +136,12 @@ impl Socket {
     }
 
     /// Asks for one object and returns the payload of the answer.
-    pub(crate) fn get(&mut self, request: Request) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn get(&mut self, request: &Request) -> Result<Vec<u8>, Refusal> {
         let mut answer = None;
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut datagram = Vec::new();
-        frame(&mut datagram, sequence, request.flags, &request);
+        frame(&mut datagram, sequence, request.flags, request);
         self.send(&datagram)?;
         while answer.is_none() {
             self.receive(|message| {

@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use rustix::io::Errno;
+use rustix::{io::Errno, thread::UnshareFlags};
 
 use super::refusal::Refusal;
 
@@ -33,4 +33,78 @@ fn check(result: libc::c_int) -> Result<(), Refusal> {
         return Err(Refusal::new(Errno::from_raw_os_error(number)));
     }
     Ok(())
+}
+
+/// Returns the cookie of the netns a socket belongs to (`SO_NETNS_COOKIE`, since Linux 5.14).
+///
+/// Unlike the inode of `/proc/PID/ns/net`, the number is never used again until the next boot.
+pub(crate) fn netns_cookie(socket: impl AsFd) -> Result<u64, Refusal> {
+    /// `asm-generic/socket.h`.
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let mut cookie = 0_u64;
+    let mut length = libc::socklen_t::try_from(size_of_val(&cookie)).unwrap_or(libc::socklen_t::MAX);
+    // SAFETY: `cookie` and `length` live across the call and describe the same eight bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    check(result)?;
+    Ok(cookie)
+}
+
+/// Returns the kind of a namespace file as its clone flag (`NS_GET_NSTYPE`, `ioctl_nsfs(2)`).
+pub(crate) fn namespace_type(namespace: impl AsFd) -> Result<libc::c_int, Refusal> {
+    /// `_IO(0xb7, 0x3)` of `linux/nsfs.h`.
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: this request takes no argument and touches no memory.
+    let kind = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_NSTYPE) };
+    check(kind)?;
+    Ok(kind)
+}
+
+/// Gives the calling thread a network namespace of its own.
+pub(crate) fn unshare_network() -> Result<(), Refusal> {
+    // SAFETY: a new network namespace affects sockets opened later by this thread alone; neither
+    // memory nor the table of open files is unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.map_err(Refusal::new)
+}
+
+/// The signals a thread blocks.
+#[derive(Clone)]
+pub(crate) struct SignalMask(libc::sigset_t);
+
+impl std::fmt::Debug for SignalMask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignalMask")
+    }
+}
+
+/// Blocks `signals` on the calling thread and returns what was blocked before.
+pub(crate) fn block_signals(signals: &[libc::c_int]) -> Result<SignalMask, Refusal> {
+    let mut blocked = std::mem::MaybeUninit::uninit();
+    let mut before = std::mem::MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initialises `blocked` before it is read, `pthread_sigmask` initialises
+    // `before` where it succeeds, and both live across the calls.
+    unsafe {
+        libc::sigemptyset(blocked.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(blocked.as_mut_ptr(), *signal);
+        }
+        match libc::pthread_sigmask(libc::SIG_BLOCK, blocked.as_ptr(), before.as_mut_ptr()) {
+            0 => Ok(SignalMask(before.assume_init())),
+            number => Err(Refusal::new(Errno::from_raw_os_error(number))),
+        }
+    }
+}
+
+/// Blocks on the calling thread what `mask` blocks, and nothing else.
+pub(crate) fn restore_signals(mask: &SignalMask) {
+    // SAFETY: the mask is initialised and the old one is not asked for. It cannot fail: SIG_SETMASK
+    // is a valid request.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) };
 }

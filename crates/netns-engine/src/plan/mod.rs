@@ -4,10 +4,17 @@
 //! and why it is there. The files of this folder are the decisions, one per desired object; they
 //! look at data and return data. [`explain`] puts a plan into shell words.
 
+mod address;
+mod attachment;
+mod bridge;
+mod cable;
 mod conflict;
 mod draft;
 pub mod explain;
+mod netns;
 mod operation;
+mod route;
+mod veth;
 
 pub use conflict::Conflict;
 pub(crate) use draft::Draft;

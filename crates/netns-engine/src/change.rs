@@ -1,0 +1,50 @@
+//! The road every change takes: observe, plan, apply, report.
+
+use crate::{
+    apply::apply,
+    error::Error,
+    journal::{self, Journal},
+    kernel::{Kernel, LinuxKernel, signals, state},
+    plan::{Desired, Operation, Plan},
+};
+
+/// What a change did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// The steps that were done; none if everything was already as desired.
+    pub done: Plan,
+    /// What a killed process had left half-done, and was taken back first.
+    pub recovered: Vec<Operation>,
+}
+
+/// Decides what would have to change, and changes nothing.
+///
+/// # Errors
+///
+/// Returns why the desired state cannot be, or could not be compared with what is there.
+pub fn plan(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Plan, Error> {
+    let observed = kernel.observe(&desired.scope()).map_err(Error::Unreadable)?;
+    Ok(desired.plan(&observed)?)
+}
+
+/// Makes the machine as desired, or leaves it as it was.
+///
+/// One change at a time: others wait for the lock. Signals are held back until the change is
+/// whole. What a killed process left half-done is taken back first.
+///
+/// # Errors
+///
+/// Returns why nothing was changed, or which step was refused and what became of the others.
+pub fn make(desired: &dyn Desired, kernel: &mut LinuxKernel) -> Result<Report, Error> {
+    let _lock = state::lock().map_err(Error::NoState)?;
+    let _held = signals::hold_back().map_err(Error::NoState)?;
+    let recovered = journal::recover(kernel).map_err(Error::NoState)?;
+    let done = plan(desired, kernel)?;
+    if !done.is_empty() {
+        let mut journal = Journal::open(&done.steps).map_err(Error::NoState)?;
+        let applied = apply(&done, &desired.scope(), kernel, &mut journal);
+        journal.close().map_err(Error::NoState)?;
+        applied?;
+    }
+    Ok(Report { done, recovered })
+}

@@ -1,0 +1,19 @@
+//! What can be asked for: plain data in checked types, one file per noun.
+//!
+//! How each is turned into steps is decided in the file of the same name in [`crate::plan`].
+
+mod address;
+mod attachment;
+mod bridge;
+mod cable;
+mod netns;
+mod route;
+mod veth;
+
+pub use address::{AddressOn, AddressRemoved};
+pub use attachment::{AddressChoice, Attachment};
+pub use bridge::Bridge;
+pub use cable::Cable;
+pub use netns::{Netns, NetnsRemoved, OnHolders};
+pub use route::{RouteIn, RouteRemoved};
+pub use veth::{LinkState, Veth};

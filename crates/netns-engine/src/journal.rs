@@ -1,0 +1,105 @@
+//! What is about to be done, on file, so that a killed process can be cleaned up after.
+//!
+//! The journal holds the plan's steps as one line of JSON, then one dot for each step begun. The
+//! next change, or `gc`, finds it and takes the steps back that were done.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    apply::Progress,
+    kernel::{Kernel, Refusal, state},
+    observed::Scope,
+    plan::{NewBridge, Operation, Step},
+};
+
+/// An open journal; dropping the file is part of a finished change.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+}
+
+impl Journal {
+    /// Writes down what is about to be done.
+    pub(crate) fn open(steps: &[Step]) -> Result<Self, Refusal> {
+        let mut text = serde_json::to_vec(steps).map_err(io::Error::from)?;
+        text.push(b'\n');
+        state::replace(&path(), &text)?;
+        let file = File::options().append(true).open(path())?;
+        Ok(Self { file })
+    }
+
+    /// Ends the journal: everything is done, or undone.
+    #[expect(clippy::unused_self, reason = "only who has the journal open may end it")]
+    pub(crate) fn close(self) -> Result<(), Refusal> {
+        fs::remove_file(path()).map_err(Refusal::from)
+    }
+}
+
+impl Progress for Journal {
+    fn about_to(&mut self, _index: usize) -> Result<(), Refusal> {
+        self.file.write_all(b".").map_err(Refusal::from)
+    }
+}
+
+/// Returns the steps a killed process had begun, in order; none without a journal.
+pub(crate) fn unfinished() -> Result<Vec<Step>, Refusal> {
+    let text = match fs::read(path()) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let line_end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+    let (line, dots) = text.split_at(line_end);
+    let mut steps: Vec<Step> = serde_json::from_slice(line).map_err(io::Error::from)?;
+    // The newline comes first, then a dot for each step.
+    steps.truncate(dots.len().saturating_sub(1));
+    Ok(steps)
+}
+
+/// Takes back what a killed process had done, and drops its journal. Returns what was taken back.
+///
+/// Whether the last step begun had its effect is not known, so refusals are expected on the way:
+/// what is already gone cannot be deleted again.
+pub(crate) fn recover(kernel: &mut impl Kernel) -> Result<Vec<Operation>, Refusal> {
+    let steps = unfinished()?;
+    let mut taken_back = Vec::new();
+    for (index, step) in steps.iter().enumerate().rev() {
+        let uncertain = index + 1 == steps.len();
+        if uncertain && made_by_another(step, kernel)? {
+            continue;
+        }
+        let done = step.undo.iter().filter(|undo| kernel.perform(undo).is_ok()).count();
+        if done > 0 {
+            taken_back.push(step.operation.clone());
+        }
+    }
+    match fs::remove_file(path()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(taken_back),
+    }
+}
+
+/// Whether the link that a step was to make exists, but does not carry our mark: then the step
+/// was refused because of it, and it is not ours to delete.
+fn made_by_another(step: &Step, kernel: &mut impl Kernel) -> Result<bool, Refusal> {
+    let (Operation::AddBridge(NewBridge { at, .. }) | Operation::DeleteLink(at)) = &step.operation else {
+        return match &step.operation {
+            Operation::AddVeth(veth) => is_anothers(&veth.main.at, kernel),
+            _ => Ok(false),
+        };
+    };
+    is_anothers(at, kernel)
+}
+
+fn is_anothers(at: &crate::place::LinkAt, kernel: &mut impl Kernel) -> Result<bool, Refusal> {
+    let observed = kernel.observe(&Scope::default().with_link(at))?;
+    Ok(observed.link(at).is_some_and(|link| !link.ours))
+}
+
+fn path() -> PathBuf {
+    Path::new(state::DIRECTORY).join("journal")
+}

@@ -1,0 +1,245 @@
+//! Reads what a scope asks for, and no more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    os::fd::AsFd,
+};
+
+use super::{LinuxKernel, Refusal, namespace, rtnetlink::RawLink, state, sysctl};
+use crate::{
+    address::Family,
+    name::{LinkName, NetnsName},
+    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack},
+    place::{LinkAt, Place},
+    sysctl::Sysctl,
+};
+
+/// Fills an [`Observed`] with what `scope` asks for.
+pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observed, Refusal> {
+    let mut observed = Observed::default();
+    for name in &scope.netns {
+        if let Some(entry) = netns_entry(kernel, name)? {
+            observed.netns.insert(name.clone(), entry);
+        }
+    }
+    observe_stacks(kernel, scope, &mut observed)?;
+    observe_sysctls(scope, &mut observed)?;
+    for bridge in &scope.bridge_users {
+        let users = users_of(kernel, bridge)?;
+        observed.bridge_users.insert(bridge.clone(), users);
+    }
+    if scope.records == Asked::Yes {
+        observed.records = state::records()?;
+    }
+    Ok(observed)
+}
+
+fn netns_entry(kernel: &mut LinuxKernel, name: &NetnsName) -> Result<Option<NetnsEntry>, Refusal> {
+    let Some(state) = namespace::state(name)? else { return Ok(None) };
+    let ours = match (state, state::netns_mark(name)) {
+        (NetnsState::Live, Some(mark)) => kernel.talk(&Place::Netns(name.clone()))?.netns_cookie()? == mark,
+        _ => false,
+    };
+    Ok(Some(NetnsEntry { state, ours, holders: Vec::new() }))
+}
+
+fn observe_stacks(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    let mut raw_links = BTreeMap::new();
+    for (place, selection) in &scope.stacks {
+        if !is_live(place)? {
+            continue;
+        }
+        let (stack, links) = stack(kernel, place, selection)?;
+        observed.stacks.insert(place.clone(), stack);
+        raw_links.insert(place.clone(), links);
+    }
+    connect_peers(kernel, &raw_links, observed)
+}
+
+fn is_live(place: &Place) -> Result<bool, Refusal> {
+    match place {
+        Place::Host => Ok(true),
+        Place::Netns(name) => Ok(namespace::state(name)? == Some(NetnsState::Live)),
+    }
+}
+
+/// Reads routes first: the links of default routes are always of interest.
+fn stack(
+    kernel: &mut LinuxKernel,
+    place: &Place,
+    selection: &Selection,
+) -> Result<(Stack, Vec<RawLink>), Refusal> {
+    let talk = kernel.talk(place)?;
+    let routes = talk.routes()?;
+    let mut links = match selection {
+        Selection::All => talk.links()?,
+        Selection::Links(names) => {
+            let mut links = Vec::new();
+            for name in names {
+                links.extend(talk.link(name)?);
+            }
+            links
+        }
+    };
+    let known: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
+    let needed =
+        routes.iter().filter_map(|route| route.link).chain(links.iter().filter_map(|link| link.master));
+    let missing: BTreeSet<u32> = needed.filter(|index| !known.contains(index)).collect();
+    for index in missing {
+        links.extend(talk.link_by_index(index)?);
+    }
+    let names: BTreeMap<u32, LinkName> = links.iter().map(|link| (link.index, link.name.clone())).collect();
+    let addresses = addresses(kernel, place, selection, &links)?;
+    let mut stack = Stack::default();
+    for raw in &links {
+        let addresses =
+            addresses.iter().filter(|(index, _)| *index == raw.index).map(|(_, net)| *net).collect();
+        stack.links.insert(raw.name.clone(), Link { addresses, ..link(raw, &names) });
+    }
+    for raw in routes {
+        let link = raw.link.and_then(|index| names.get(&index).cloned());
+        stack.routes.insert(crate::route::Route { link, ..raw.route });
+    }
+    Ok((stack, links))
+}
+
+fn addresses(
+    kernel: &mut LinuxKernel,
+    place: &Place,
+    selection: &Selection,
+    links: &[RawLink],
+) -> Result<Vec<(u32, ipnet::IpNet)>, Refusal> {
+    let talk = kernel.talk(place)?;
+    if *selection == Selection::All {
+        return talk.addresses();
+    }
+    let mut addresses = Vec::new();
+    for link in links {
+        addresses.extend(talk.addresses_on(link.index)?);
+    }
+    Ok(addresses)
+}
+
+fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
+    Link {
+        up: raw.up,
+        mac: raw.mac,
+        mtu_bytes: raw.mtu_bytes,
+        master: raw.master.and_then(|index| names.get(&index).cloned()),
+        ours: raw.ours,
+        ..Link::new(raw.kind.clone())
+    }
+}
+
+/// Names the other end of each veth, where it is in an observed place.
+fn connect_peers(
+    kernel: &mut LinuxKernel,
+    raw_links: &BTreeMap<Place, Vec<RawLink>>,
+    observed: &mut Observed,
+) -> Result<(), Refusal> {
+    for (place, links) in raw_links {
+        let mut places_by_id: Option<BTreeMap<i32, Place>> = None;
+        for raw in links {
+            let Some(peer_index) = raw.peer else { continue };
+            let peer_place = match raw.peer_netns {
+                None => Some(place.clone()),
+                Some(id) => {
+                    if places_by_id.is_none() {
+                        places_by_id = Some(ids_of(kernel, place, raw_links.keys())?);
+                    }
+                    places_by_id.as_ref().and_then(|ids| ids.get(&id).cloned())
+                }
+            };
+            let Some(peer_place) = peer_place else { continue };
+            let known =
+                raw_links.get(&peer_place).into_iter().flatten().find(|link| link.index == peer_index);
+            let name = match known {
+                Some(link) => Some(link.name.clone()),
+                None => kernel.talk(&peer_place)?.link_by_index(peer_index)?.map(|link| link.name),
+            };
+            let stack = observed.stacks.get_mut(place);
+            if let Some(link) = stack.and_then(|stack| stack.links.get_mut(&raw.name)) {
+                link.peer = name.map(|name| LinkAt { place: peer_place, name });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ids by which `place` knows the other places.
+fn ids_of<'a>(
+    kernel: &mut LinuxKernel,
+    place: &Place,
+    others: impl Iterator<Item = &'a Place>,
+) -> Result<BTreeMap<i32, Place>, Refusal> {
+    let mut ids = BTreeMap::new();
+    for other in others.filter(|other| *other != place) {
+        let file = match other {
+            Place::Host => namespace::own()?,
+            Place::Netns(name) => namespace::open(name)?,
+        };
+        if let Some(id) = kernel.talk(place)?.netns_id(file.as_fd())? {
+            ids.insert(id, other.clone());
+        }
+    }
+    Ok(ids)
+}
+
+fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    let mut wanted: BTreeMap<&Place, Vec<Sysctl>> = BTreeMap::new();
+    for (place, setting) in &scope.sysctls {
+        wanted.entry(place).or_default().push(setting.clone());
+    }
+    let forwarding = every_link_forwarding(&scope.link_forwarding)?;
+    if !forwarding.is_empty() {
+        wanted.entry(&Place::Host).or_default().extend(forwarding);
+    }
+    for (place, settings) in wanted {
+        let values = match place {
+            Place::Host => read_all(&settings)?,
+            Place::Netns(_) if !is_live(place)? => continue,
+            Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
+        };
+        observed.stacks.entry(place.clone()).or_default().sysctls.extend(values);
+    }
+    Ok(())
+}
+
+fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
+    let mut values = BTreeMap::new();
+    for setting in settings {
+        values.extend(sysctl::read(setting)?.map(|value| (setting.clone(), value)));
+    }
+    Ok(values)
+}
+
+/// The forwarding switch of every link, and of `default`, which the links to come start with.
+fn every_link_forwarding(families: &BTreeSet<Family>) -> Result<Vec<Sysctl>, Refusal> {
+    let mut settings = Vec::new();
+    for family in families {
+        let version = if *family == Family::Ipv4 { "ipv4" } else { "ipv6" };
+        for entry in std::fs::read_dir(format!("/proc/sys/net/{version}/conf"))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name != "all" {
+                settings.push(Sysctl::LinkForwarding(*family, LinkName::from_kernel(name)));
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// The addresses of everything on a bridge: its own, and those at the other ends of its ports.
+fn users_of(kernel: &mut LinuxKernel, bridge: &LinkName) -> Result<BTreeSet<IpAddr>, Refusal> {
+    let talk = kernel.talk(&Place::Host)?;
+    let Some(bridge) = talk.link(bridge)? else { return Ok(BTreeSet::new()) };
+    let mut users = talk.addresses_on(bridge.index)?;
+    for port in talk.ports(bridge.index)? {
+        match (port.peer, port.peer_netns) {
+            (Some(peer), Some(netns_id)) => users.extend(talk.addresses_elsewhere(netns_id, peer)?),
+            (Some(peer), None) => users.extend(talk.addresses_on(peer)?),
+            (None, _) => {}
+        }
+    }
+    Ok(users.into_iter().map(|(_, net)| net.addr()).collect())
+}

@@ -1,0 +1,290 @@
+//! Links: read, made, changed, deleted.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::Parseable;
+use netlink_packet_route::{
+    link::{
+        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
+        LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkLayerType, LinkMessage,
+    },
+    nsid::{NsidAttribute, NsidMessage},
+};
+use rustix::io::Errno;
+
+use super::{Rtnetlink, message, request};
+use crate::{
+    address::MacAddress,
+    kernel::{netlink::flag, refusal::Refusal},
+    name::LinkName,
+    observed::LinkKind,
+    plan::{LinkChange, LinkLocal, NewVethEnd},
+};
+
+/// The alias (`IFLA_IFALIAS`, shown by `ip link`) that marks links made by this tool.
+const MARK: &str = "netns-tool";
+
+/// A link as the kernel lists it: relations by index, not by name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RawLink {
+    pub(crate) index: u32,
+    pub(crate) name: LinkName,
+    pub(crate) kind: LinkKind,
+    pub(crate) up: bool,
+    pub(crate) mac: Option<MacAddress>,
+    pub(crate) mtu_bytes: u32,
+    /// Index of the bridge it is a port of.
+    pub(crate) master: Option<u32>,
+    /// Index of a veth's other end, in the netns of `peer_netns`.
+    pub(crate) peer: Option<u32>,
+    /// The id by which this netns knows the other end's netns; none if it is the same one.
+    pub(crate) peer_netns: Option<i32>,
+    pub(crate) ours: bool,
+}
+
+/// One end of a veth pair to be made, and the netns it is born in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VethEnd<'a> {
+    pub(crate) wanted: &'a NewVethEnd,
+    /// Not given for the netns of the conversation.
+    pub(crate) netns: Option<BorrowedFd<'a>>,
+}
+
+impl Rtnetlink {
+    /// Returns the link called `name`, or none.
+    pub(crate) fn link(&mut self, name: &LinkName) -> Result<Option<RawLink>, Refusal> {
+        let mut message = without_statistics();
+        message.attributes.push(LinkAttribute::IfName(name.as_str().to_owned()));
+        self.get_link(&message)
+    }
+
+    /// Returns the link with `index`, or none.
+    pub(crate) fn link_by_index(&mut self, index: u32) -> Result<Option<RawLink>, Refusal> {
+        let mut message = without_statistics();
+        message.header.index = index;
+        self.get_link(&message)
+    }
+
+    fn get_link(&mut self, message: &LinkMessage) -> Result<Option<RawLink>, Refusal> {
+        match self.socket.get(&request(message::GET_LINK, 0, message)) {
+            Ok(payload) => parse(&payload).map(Some),
+            Err(refusal) if refusal.errno() == Errno::NODEV => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Returns every link.
+    pub(crate) fn links(&mut self) -> Result<Vec<RawLink>, Refusal> {
+        self.dump_links(&without_statistics())
+    }
+
+    /// Returns the ports of the bridge with `index`; the kernel does the filtering.
+    pub(crate) fn ports(&mut self, index: u32) -> Result<Vec<RawLink>, Refusal> {
+        let mut message = without_statistics();
+        message.attributes.push(LinkAttribute::Controller(index));
+        self.dump_links(&message)
+    }
+
+    fn dump_links(&mut self, message: &LinkMessage) -> Result<Vec<RawLink>, Refusal> {
+        let mut links = Vec::new();
+        self.socket.dump(&request(message::GET_LINK, 0, message), |payload| match payload {
+            None => links.clear(),
+            Some(payload) => links.push(parse(payload)),
+        })?;
+        links.into_iter().collect()
+    }
+
+    /// Returns the id by which this netns knows another one, or none if it never met it.
+    pub(crate) fn netns_id(&mut self, other: BorrowedFd<'_>) -> Result<Option<i32>, Refusal> {
+        let mut message = NsidMessage::default();
+        let fd = u32::try_from(other.as_raw_fd()).map_err(|_| Errno::BADF)?;
+        message.attributes.push(NsidAttribute::Fd(fd));
+        let payload = self.socket.get(&request(message::GET_NSID, 0, &message))?;
+        let answer = NsidMessage::parse(payload.as_slice()).map_err(unreadable)?;
+        Ok(answer.attributes.into_iter().find_map(|attribute| match attribute {
+            // -1 (NETNSA_NSID_NOT_ASSIGNED) says that there is none.
+            NsidAttribute::Id(id) if id >= 0 => Some(id),
+            _ => None,
+        }))
+    }
+
+    /// Makes a bridge with a fixed link-layer address, down.
+    pub(crate) fn add_bridge(&mut self, name: &LinkName, mac: MacAddress) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName(name.as_str().to_owned()),
+            LinkAttribute::Address(mac.octets().to_vec()),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
+        ];
+        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, &message))?;
+        self.finish_birth(name, LinkLocal::Generated)
+    }
+
+    /// Makes a veth pair; `peer` may be born in another netns.
+    ///
+    /// One message carries both names, addresses, MTUs and the bridge. One queue a direction: the
+    /// default of one per possible CPU is shrunk right after, at the price of two RCU waits.
+    pub(crate) fn add_veth(&mut self, main: &NewVethEnd, peer: VethEnd<'_>) -> Result<(), Refusal> {
+        let mut message = self.new_veth_end(main)?;
+        let mut peer_message = LinkMessage::default();
+        peer_message.attributes = birth_attributes(peer.wanted);
+        if let Some(netns) = peer.netns {
+            peer_message.attributes.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
+        }
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
+        ]));
+        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, &message))?;
+        self.finish_birth(&main.at.name, main.link_local)
+    }
+
+    fn new_veth_end(&mut self, end: &NewVethEnd) -> Result<LinkMessage, Refusal> {
+        let mut message = LinkMessage::default();
+        message.attributes = birth_attributes(end);
+        if let Some(bridge) = &end.master {
+            message.attributes.push(LinkAttribute::Controller(self.index(bridge)?));
+        }
+        Ok(message)
+    }
+
+    /// Marks a new link as ours, and takes link-local addressing away if that is asked: neither
+    /// can be said in the creating message. A link that cannot be marked is not left behind.
+    pub(crate) fn finish_birth(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
+        let mut attributes = vec![LinkAttribute::IfAlias(MARK.to_owned())];
+        if link_local == LinkLocal::None {
+            let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+            attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])]));
+        }
+        let finished = self.set(name, attributes);
+        if finished.is_err() {
+            // The refusal to report is the first one; a link that will not go is found by its name.
+            drop(self.delete_link(name));
+        }
+        finished
+    }
+
+    /// Deletes a link; of a veth pair, both ends.
+    pub(crate) fn delete_link(&mut self, name: &LinkName) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(name.as_str().to_owned()));
+        self.socket.change(&request(message::DELETE_LINK, 0, &message))
+    }
+
+    /// Changes one property of a link.
+    pub(crate) fn set_link(&mut self, name: &LinkName, change: &LinkChange) -> Result<(), Refusal> {
+        match change {
+            LinkChange::Up => self.switch(name, LinkFlags::Up),
+            LinkChange::Down => self.switch(name, LinkFlags::empty()),
+            LinkChange::Master(bridge) => {
+                let index = self.index(bridge)?;
+                self.set(name, vec![LinkAttribute::Controller(index)])
+            }
+            LinkChange::NoMaster => self.set(name, vec![LinkAttribute::Controller(0)]),
+            LinkChange::Mtu(bytes) => self.set(name, vec![LinkAttribute::Mtu(*bytes)]),
+            LinkChange::Mac(mac) => self.set(name, vec![LinkAttribute::Address(mac.octets().to_vec())]),
+        }
+    }
+
+    fn switch(&mut self, name: &LinkName, flags: LinkFlags) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.header = LinkHeader { flags, change_mask: LinkFlags::Up, ..message.header };
+        message.attributes.push(LinkAttribute::IfName(name.as_str().to_owned()));
+        self.socket.change(&request(message::NEW_LINK, 0, &message))
+    }
+
+    fn set(&mut self, name: &LinkName, mut attributes: Vec<LinkAttribute>) -> Result<(), Refusal> {
+        attributes.push(LinkAttribute::IfName(name.as_str().to_owned()));
+        let mut message = LinkMessage::default();
+        message.attributes = attributes;
+        self.socket.change(&request(message::SET_LINK, 0, &message))
+    }
+
+    /// Returns the index of the link called `name`.
+    pub(super) fn index(&mut self, name: &LinkName) -> Result<u32, Refusal> {
+        match self.link(name)? {
+            Some(link) => Ok(link.index),
+            None => Err(Refusal::new(Errno::NODEV).with_message(format!("no link '{name}'"))),
+        }
+    }
+}
+
+fn birth_attributes(end: &NewVethEnd) -> Vec<LinkAttribute> {
+    let mut attributes = vec![
+        LinkAttribute::IfName(end.at.name.as_str().to_owned()),
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
+    ];
+    attributes.extend(end.mac.map(|mac| LinkAttribute::Address(mac.octets().to_vec())));
+    attributes.extend(end.mtu_bytes.map(LinkAttribute::Mtu));
+    attributes
+}
+
+/// A question about links that leaves the counters out: they are most of an answer.
+fn without_statistics() -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    message
+}
+
+fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
+    let message = LinkMessage::parse(payload).map_err(unreadable)?;
+    let mut link = RawLink {
+        index: message.header.index,
+        name: LinkName::from_kernel(String::new()),
+        kind: match message.header.link_layer_type {
+            LinkLayerType::Loopback => LinkKind::Loopback,
+            _ => LinkKind::Other("physical".to_owned()),
+        },
+        up: message.header.flags.contains(LinkFlags::Up),
+        mac: None,
+        mtu_bytes: 0,
+        master: None,
+        peer: None,
+        peer_netns: None,
+        ours: false,
+    };
+    for attribute in message.attributes {
+        read_attribute(&mut link, attribute);
+    }
+    if link.kind != LinkKind::Veth {
+        link.peer = None;
+    }
+    Ok(link)
+}
+
+fn read_attribute(link: &mut RawLink, attribute: LinkAttribute) {
+    match attribute {
+        LinkAttribute::IfName(name) => link.name = LinkName::from_kernel(name),
+        LinkAttribute::Address(octets) => {
+            let octets: Option<[u8; 6]> = octets.try_into().ok();
+            link.mac = octets.filter(|octets| *octets != [0; 6]).map(MacAddress::from_octets);
+        }
+        LinkAttribute::Mtu(bytes) => link.mtu_bytes = bytes,
+        LinkAttribute::Controller(index) => link.master = Some(index),
+        LinkAttribute::Link(index) => link.peer = Some(index),
+        LinkAttribute::LinkNetNsId(id) => link.peer_netns = Some(id),
+        LinkAttribute::IfAlias(alias) => link.ours = alias == MARK,
+        LinkAttribute::LinkInfo(infos) => {
+            if let Some(kind) = infos.into_iter().find_map(kind_of) {
+                link.kind = kind;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn kind_of(info: LinkInfo) -> Option<LinkKind> {
+    match info {
+        LinkInfo::Kind(InfoKind::Bridge) => Some(LinkKind::Bridge),
+        LinkInfo::Kind(InfoKind::Veth) => Some(LinkKind::Veth),
+        LinkInfo::Kind(other) => Some(LinkKind::Other(other.to_string())),
+        _ => None,
+    }
+}
+
+/// An answer that does not follow the kernel's own headers.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+pub(super) fn unreadable(error: netlink_packet_core::DecodeError) -> Refusal {
+    Refusal::new(Errno::BADMSG).with_message(error.to_string())
+}

@@ -1,0 +1,53 @@
+//! Links, addresses and routes by netlink (`rtnetlink(7)`), one file per kind of object.
+
+mod address;
+mod link;
+mod route;
+
+pub(crate) use link::{RawLink, VethEnd};
+use netlink_packet_core::Emitable;
+
+use super::{
+    netlink::{Protocol, Request, Socket},
+    refusal::Refusal,
+};
+
+/// Message types of `linux/rtnetlink.h`.
+mod message {
+    pub(super) const NEW_LINK: u16 = 16;
+    pub(super) const DELETE_LINK: u16 = 17;
+    pub(super) const GET_LINK: u16 = 18;
+    pub(super) const SET_LINK: u16 = 19;
+    pub(super) const NEW_ADDRESS: u16 = 20;
+    pub(super) const DELETE_ADDRESS: u16 = 21;
+    pub(super) const GET_ADDRESS: u16 = 22;
+    pub(super) const NEW_ROUTE: u16 = 24;
+    pub(super) const DELETE_ROUTE: u16 = 25;
+    pub(super) const GET_ROUTE: u16 = 26;
+    pub(super) const GET_NSID: u16 = 90;
+}
+
+/// A conversation about the links, addresses and routes of one netns.
+#[derive(Debug)]
+pub(crate) struct Rtnetlink {
+    socket: Socket,
+}
+
+impl Rtnetlink {
+    /// Opens a conversation about the calling thread's netns; it stays about that one for good.
+    pub(crate) fn open() -> Result<Self, Refusal> {
+        Ok(Self { socket: Socket::open(Protocol::Route)? })
+    }
+
+    /// The cookie of the netns this conversation is about: unique until the next boot.
+    pub(crate) fn netns_cookie(&self) -> Result<u64, Refusal> {
+        super::syscall::netns_cookie(self.socket.fd())
+    }
+}
+
+/// Frames a typed message.
+fn request(kind: u16, flags: u16, message: &impl Emitable) -> Request {
+    let mut payload = vec![0; message.buffer_len()];
+    message.emit(&mut payload);
+    Request { kind, flags, payload }
+}

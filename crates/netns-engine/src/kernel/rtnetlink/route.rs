@@ -1,0 +1,161 @@
+//! Unicast routes of the main table.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::Parseable;
+use netlink_packet_route::{
+    AddressFamily,
+    route::{
+        RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol as Protocol, RouteScope,
+        RouteType,
+    },
+};
+
+use super::{Rtnetlink, link::unreadable, message, request};
+use crate::{
+    address::Family,
+    kernel::{netlink::flag, refusal::Refusal},
+    route::{Route, RouteProtocol},
+};
+
+/// The metric the kernel gives IPv6 routes that ask for none (`IP6_RT_PRIO_USER`).
+const IPV6_DEFAULT_METRIC: u32 = 1024;
+
+/// A route with the index of its link: names are looked up by whoever asked.
+#[derive(Clone, Debug)]
+pub(crate) struct RawRoute {
+    pub(crate) route: Route,
+    pub(crate) link: Option<u32>,
+}
+
+impl Rtnetlink {
+    /// Returns the main table's unicast routes that did not come with an address.
+    pub(crate) fn routes(&mut self) -> Result<Vec<RawRoute>, Refusal> {
+        let mut routes = self.dump_routes(AddressFamily::Inet)?;
+        routes.extend(self.dump_routes(AddressFamily::Inet6)?);
+        Ok(routes)
+    }
+
+    fn dump_routes(&mut self, family: AddressFamily) -> Result<Vec<RawRoute>, Refusal> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family;
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        let mut routes = Vec::new();
+        let dumped = self.socket.dump(&request(message::GET_ROUTE, 0, &message), |payload| match payload {
+            None => routes.clear(),
+            Some(payload) => routes.push(parse(payload)),
+        });
+        match dumped {
+            Ok(()) => {}
+            // A strict dump of a table that does not exist yet.
+            Err(refusal) if refusal.errno() == rustix::io::Errno::NOENT => return Ok(Vec::new()),
+            Err(refusal) => return Err(refusal),
+        }
+        let routes: Result<Vec<_>, _> = routes.into_iter().collect();
+        Ok(routes?.into_iter().flatten().collect())
+    }
+
+    /// Adds a route.
+    pub(crate) fn add_route(&mut self, route: &Route) -> Result<(), Refusal> {
+        let message = self.route_message(route)?;
+        self.socket.change(&request(message::NEW_ROUTE, flag::CREATE | flag::EXCL, &message))
+    }
+
+    /// Deletes a route.
+    pub(crate) fn delete_route(&mut self, route: &Route) -> Result<(), Refusal> {
+        let mut message = self.route_message(route)?;
+        // Anything but the zero of these three would have to match as well.
+        message.header.protocol = Protocol::Unspec;
+        message.header.scope = RouteScope::NoWhere;
+        message.header.kind = RouteType::Unspec;
+        self.socket.change(&request(message::DELETE_ROUTE, 0, &message))
+    }
+
+    fn route_message(&mut self, route: &Route) -> Result<RouteMessage, Refusal> {
+        let mut message = RouteMessage::default();
+        let family = Family::of_net(&route.destination);
+        message.header = RouteHeader {
+            address_family: if family == Family::Ipv4 { AddressFamily::Inet } else { AddressFamily::Inet6 },
+            destination_prefix_length: route.destination.prefix_len(),
+            table: RouteHeader::RT_TABLE_MAIN,
+            protocol: Protocol::from(route.protocol.number()),
+            scope: if route.gateway.is_some() || family == Family::Ipv6 {
+                RouteScope::Universe
+            } else {
+                RouteScope::Link
+            },
+            kind: RouteType::Unicast,
+            ..message.header
+        };
+        if !route.is_default() {
+            message.attributes.push(RouteAttribute::Destination(route.destination.network().into()));
+        }
+        message.attributes.extend(route.gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
+        if let Some(link) = &route.link {
+            message.attributes.push(RouteAttribute::Oif(self.index(link)?));
+        }
+        if route.metric != 0 {
+            message.attributes.push(RouteAttribute::Priority(route.metric));
+        }
+        Ok(message)
+    }
+}
+
+/// Reads one route; none for those that are not this crate's business.
+fn parse(payload: &[u8]) -> Result<Option<RawRoute>, Refusal> {
+    let message = RouteMessage::parse(payload).map_err(unreadable)?;
+    let header = &message.header;
+    let by_kernel = header.protocol == Protocol::Kernel;
+    let gateway = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(gateway) => ip(gateway),
+        _ => None,
+    });
+    // Older kernels file routes from router advertisements under "kernel", with a gateway.
+    if header.kind != RouteType::Unicast || (by_kernel && gateway.is_none()) {
+        return Ok(None);
+    }
+    let family = if header.address_family == AddressFamily::Inet { Family::Ipv4 } else { Family::Ipv6 };
+    let mut raw = RawRoute {
+        route: Route {
+            destination: family.everything(),
+            gateway,
+            link: None,
+            metric: 0,
+            protocol: protocol(u8::from(header.protocol)),
+        },
+        link: None,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(destination) => {
+                let net =
+                    ip(destination).and_then(|ip| IpNet::new(ip, header.destination_prefix_length).ok());
+                raw.route.destination = net.unwrap_or(raw.route.destination);
+            }
+            RouteAttribute::Oif(index) => raw.link = Some(*index),
+            RouteAttribute::Priority(metric) if family == Family::Ipv4 || *metric != IPV6_DEFAULT_METRIC => {
+                raw.route.metric = *metric;
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(raw))
+}
+
+fn protocol(number: u8) -> RouteProtocol {
+    /// `RTPROT_KERNEL`; only routes with a gateway come here.
+    const KERNEL: u8 = 2;
+    match number {
+        KERNEL => RouteProtocol::RouterAdvertisement,
+        other => RouteProtocol::from_number(other),
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}

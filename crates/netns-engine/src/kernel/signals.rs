@@ -1,0 +1,21 @@
+//! Signals held back while a change is under way.
+
+use super::{refusal::Refusal, syscall};
+
+/// Holds back the signals that would end the process midway; they arrive when this is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldBack {
+    before: syscall::SignalMask,
+}
+
+/// Holds back SIGINT, SIGTERM, SIGHUP and SIGQUIT on the calling thread.
+pub(crate) fn hold_back() -> Result<HeldBack, Refusal> {
+    let before = syscall::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT])?;
+    Ok(HeldBack { before })
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        syscall::restore_signals(&self.before);
+    }
+}

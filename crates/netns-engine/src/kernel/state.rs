@@ -1,0 +1,126 @@
+//! `/run/netns-tool`: the lock, the notes on our own changes, and the marks of our netns.
+//!
+//! The folder is on a tmpfs, so it goes with the reboot that takes the kernel's objects too.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
+
+use super::refusal::Refusal;
+use crate::{
+    address::Family,
+    name::NetnsName,
+    record::{Record, RecordKey},
+};
+
+/// The folder everything here lives in.
+pub(crate) const DIRECTORY: &str = "/run/netns-tool";
+
+/// Waits until no other process changes anything, and keeps it so while the value lives.
+pub(crate) fn lock() -> Result<File, Refusal> {
+    let path = Path::new(DIRECTORY).join("lock");
+    make_directory(Path::new(DIRECTORY))?;
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Notes a change of ours.
+pub(crate) fn remember(record: &Record) -> Result<(), Refusal> {
+    let text = serde_json::to_vec(record).map_err(io::Error::from)?;
+    replace(&path_of(&record.key()), &text)
+}
+
+/// Drops a note.
+pub(crate) fn forget(key: &RecordKey) -> Result<(), Refusal> {
+    fs::remove_file(path_of(key)).map_err(Refusal::from)
+}
+
+/// Reads every note.
+pub(crate) fn records() -> Result<BTreeMap<RecordKey, Record>, Refusal> {
+    let mut records = BTreeMap::new();
+    for kind in ["nat", "published", "forwarding"] {
+        for path in files_in(&Path::new(DIRECTORY).join(kind))? {
+            let record: Record =
+                serde_json::from_slice(&fs::read(&path)?).map_err(|error| damaged(&path, &error))?;
+            records.insert(record.key(), record);
+        }
+    }
+    Ok(records)
+}
+
+fn damaged(path: &Path, error: &serde_json::Error) -> Refusal {
+    Refusal::new(Errno::BADMSG).with_message(format!("note '{}' is damaged: {error}", path.display()))
+}
+
+/// Notes that the netns `name`, known by `cookie`, is ours.
+pub(crate) fn mark_netns(name: &NetnsName, cookie: u64) -> Result<(), Refusal> {
+    replace(&mark_of(name), cookie.to_string().as_bytes())
+}
+
+/// Drops the mark of the netns `name`, if it has one.
+pub(crate) fn unmark_netns(name: &NetnsName) -> Result<(), Refusal> {
+    match fs::remove_file(mark_of(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the cookie of the netns of ours that was called `name`, if there was one.
+pub(crate) fn netns_mark(name: &NetnsName) -> Option<u64> {
+    fs::read_to_string(mark_of(name)).ok()?.parse().ok()
+}
+
+/// Writes a file as a whole or not at all, also when killed midway.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Refusal> {
+    let directory = path.parent().ok_or(Errno::INVAL)?;
+    make_directory(directory)?;
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    file.write_all(contents)?;
+    file.persist(path).map_err(|error| Refusal::from(error.error))?;
+    Ok(())
+}
+
+fn make_directory(path: &Path) -> Result<(), Refusal> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(Refusal::from)
+}
+
+fn mark_of(name: &NetnsName) -> PathBuf {
+    Path::new(DIRECTORY).join("netns").join(name.as_str())
+}
+
+fn path_of(key: &RecordKey) -> PathBuf {
+    let (kind, file) = match key {
+        RecordKey::Nat(bridge) => ("nat", bridge.to_string()),
+        RecordKey::Published(published) => {
+            ("published", format!("{}-{}-{}", published.transport, published.address, published.port))
+        }
+        RecordKey::Forwarding(Family::Ipv4) => ("forwarding", "ipv4".to_owned()),
+        RecordKey::Forwarding(Family::Ipv6) => ("forwarding", "ipv6".to_owned()),
+    };
+    Path::new(DIRECTORY).join(kind).join(file)
+}
+
+/// The whole files of a folder; a temporary one was left by a process killed midway.
+fn files_in(directory: &Path) -> Result<Vec<PathBuf>, Refusal> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,78 @@
+//! Links, addresses and routes in the words of `ip(8)`.
+
+use ipnet::IpNet;
+
+use super::ip;
+use crate::{
+    address::Family,
+    place::{LinkAt, Place},
+    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd},
+    route::Route,
+};
+
+pub(super) fn add_bridge(bridge: &NewBridge) -> Vec<String> {
+    let (ip, name) = (ip(&bridge.at.place), &bridge.at.name);
+    vec![format!("{ip} link add {name} address {} type bridge", bridge.mac), mark(&bridge.at)]
+}
+
+pub(super) fn add_veth(veth: &NewVeth) -> Vec<String> {
+    let (main, peer) = (&veth.main, &veth.peer);
+    let netns = match &peer.at.place {
+        place if *place == main.at.place => String::new(),
+        // The netns of process 1 is the host's, unless the host is itself a container.
+        Place::Host => " netns 1".to_owned(),
+        Place::Netns(name) => format!(" netns {name}"),
+    };
+    let mut commands = vec![format!(
+        "{} link add {}{} type veth peer name {}{}{netns}",
+        ip(&main.at.place),
+        main.at.name,
+        birth_words(main),
+        peer.at.name,
+        birth_words(peer),
+    )];
+    for end in [main, peer] {
+        if let Some(bridge) = &end.master {
+            commands.push(set(&end.at, &LinkChange::Master(bridge.clone())));
+        }
+        if end.link_local == LinkLocal::None {
+            commands.push(format!("{} link set {} addrgenmode none", ip(&end.at.place), end.at.name));
+        }
+        commands.push(mark(&end.at));
+    }
+    commands
+}
+
+fn birth_words(end: &NewVethEnd) -> String {
+    let mtu = end.mtu_bytes.map(|bytes| format!(" mtu {bytes}"));
+    let mac = end.mac.map(|mac| format!(" address {mac}"));
+    [mtu, mac].into_iter().flatten().collect()
+}
+
+/// The mark by which `gc` knows what is ours.
+fn mark(at: &LinkAt) -> String {
+    format!("{} link set {} alias netns-tool", ip(&at.place), at.name)
+}
+
+pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
+    let change = match change {
+        LinkChange::Up => "up".to_owned(),
+        LinkChange::Down => "down".to_owned(),
+        LinkChange::Master(bridge) => format!("master {bridge}"),
+        LinkChange::NoMaster => "nomaster".to_owned(),
+        LinkChange::Mtu(bytes) => format!("mtu {bytes}"),
+        LinkChange::Mac(mac) => format!("address {mac}"),
+    };
+    format!("{} link set {} {change}", ip(&at.place), at.name)
+}
+
+pub(super) fn add_address(at: &LinkAt, address: IpNet) -> String {
+    let flags = if Family::of_net(&address) == Family::Ipv6 { " nodad" } else { "" };
+    format!("{} address add {address} dev {}{flags}", ip(&at.place), at.name)
+}
+
+pub(super) fn route(place: &Place, verb: &str, route: &Route) -> String {
+    let family = if Family::of_net(&route.destination) == Family::Ipv6 { " -6" } else { "" };
+    let protocol = if verb == "add" { format!(" proto {}", route.protocol.number()) } else { String::new() };
+    format!("{}{family} route {verb} {route}{protocol}", ip(place))
+}

@@ -1,0 +1,92 @@
+//! A plan as a shell script: what would do the same by hand, with one sentence of why above it.
+
+mod firewall;
+mod link;
+
+use crate::{
+    name::NetnsName,
+    place::Place,
+    plan::{Operation, Plan, Step},
+    sysctl::Sysctl,
+};
+
+/// Returns the script, ready for `sh`, ending in a newline.
+///
+/// ```
+/// use netns_engine::{desired::Netns, observed::Observed, plan::{Desired, explain}};
+///
+/// let plan = Netns { name: "red".parse()? }.plan(&Observed::default())?;
+/// assert!(explain::script(&plan).contains("\nip netns add red\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn script(plan: &Plan) -> String {
+    let mut script = String::from("#!/bin/sh\nset -e\n");
+    for step in plan.steps.iter().filter(|step| !step.operation.is_bookkeeping()) {
+        script.push_str(&paragraph(step));
+    }
+    if plan.is_empty() {
+        script.push_str("\n# Everything is already as asked: nothing to do.\n");
+    }
+    script
+}
+
+fn paragraph(step: &Step) -> String {
+    let mut text = format!("\n# {}\n", step.why);
+    for line in commands(&step.operation) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns the shell commands that do what `operation` does; none for the tool's own notes.
+#[must_use]
+pub fn commands(operation: &Operation) -> Vec<String> {
+    match operation {
+        Operation::CreateNetns(name) => vec![
+            format!("ip netns add {name}"),
+            format!("ip netns exec {name} sysctl -qw net.ipv4.ip_forward=0"),
+        ],
+        Operation::DeleteNetns(name) => vec![format!("ip netns delete {name}")],
+        Operation::KillProcesses(_, pids) => {
+            let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+            vec![format!("kill -KILL {}", pids.join(" "))]
+        }
+        Operation::AddBridge(bridge) => link::add_bridge(bridge),
+        Operation::AddVeth(veth) => link::add_veth(veth),
+        Operation::DeleteLink(at) => vec![format!("{} link delete {}", ip(&at.place), at.name)],
+        Operation::SetLink(at, change) => vec![link::set(at, change)],
+        Operation::AddAddress(at, address) => vec![link::add_address(at, *address)],
+        Operation::DeleteAddress(at, address) => {
+            vec![format!("{} address delete {address} dev {}", ip(&at.place), at.name)]
+        }
+        Operation::AddRoute(place, route) => vec![link::route(place, "add", route)],
+        Operation::DeleteRoute(place, route) => vec![link::route(place, "delete", route)],
+        Operation::SetSysctl(place, sysctl, value) => vec![set_sysctl(place, sysctl, *value)],
+        Operation::WriteResolver(netns, servers) => write_resolver(netns, servers),
+        Operation::RemoveResolver(netns) => vec![format!("rm /etc/netns/{netns}/resolv.conf")],
+        Operation::Iptables(changes) => firewall::iptables(changes),
+        Operation::AddTable => firewall::add_table(),
+        Operation::DeleteTable => vec!["nft delete table inet netns_tool".to_owned()],
+        Operation::AddEntries(entries) => firewall::add_entries(entries),
+        Operation::DeleteEntries(entries) => firewall::delete_entries(entries),
+        Operation::ForgetFlows(forward) => vec![firewall::forget_flows(forward)],
+        Operation::Remember(_) | Operation::Forget(_) => Vec::new(),
+    }
+}
+
+/// `ip`, or `ip -n NETNS`.
+fn ip(place: &Place) -> String {
+    place.netns().map_or_else(|| "ip".to_owned(), |netns| format!("ip -n {netns}"))
+}
+
+fn set_sysctl(place: &Place, sysctl: &Sysctl, value: i32) -> String {
+    let enter = place.netns().map_or_else(String::new, |netns| format!("ip netns exec {netns} "));
+    format!("{enter}sysctl -qw {sysctl}={value}")
+}
+
+fn write_resolver(netns: &NetnsName, servers: &[std::net::IpAddr]) -> Vec<String> {
+    let lines: String = servers.iter().map(|server| format!("nameserver {server}\\n")).collect();
+    vec![format!("mkdir -p /etc/netns/{netns}"), format!("printf '{lines}' > /etc/netns/{netns}/resolv.conf")]
+}

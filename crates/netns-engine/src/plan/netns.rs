@@ -1,0 +1,120 @@
+//! Decides how a netns comes and goes.
+
+use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan};
+use crate::{
+    desired::{Netns, NetnsRemoved, OnHolders},
+    name::{LinkName, NetnsName},
+    observed::{Hold, Holder, LinkKind, NetnsEntry, NetnsState, Observed, Scope},
+    place::{LinkAt, Place},
+};
+
+impl Desired for Netns {
+    fn scope(&self) -> Scope {
+        Scope::default().with_netns(&self.name)
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let mut draft = Draft::from(observed);
+        match observed.netns.get(&self.name) {
+            None => draft.then(
+                Operation::CreateNetns(self.name.clone()),
+                "A network namespace is a network stack of its own: links, addresses, routes, firewall.",
+            ),
+            Some(NetnsEntry { state: NetnsState::HalfMade, .. }) => {
+                return Err(Conflict::HalfMadeNetns(self.name.clone()));
+            }
+            Some(NetnsEntry { ours: false, .. }) => return Err(Conflict::NetnsTaken(self.name.clone())),
+            Some(_) => {}
+        }
+        switch_loopback_on(&mut draft, &self.name);
+        Ok(draft.finish())
+    }
+}
+
+impl Desired for NetnsRemoved {
+    fn scope(&self) -> Scope {
+        let mut scope = Scope::default().with_netns(&self.name);
+        // The host's links are the other ends of its cables: what an undo would need to know.
+        scope.stacks.insert(Place::Host, crate::observed::Selection::Links([].into()));
+        scope.holders.insert(self.name.clone());
+        scope
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let entry = observed.netns.get(&self.name).ok_or_else(|| Conflict::NoNetns(self.name.clone()))?;
+        let mut draft = Draft::from(observed);
+        self.release(entry, &mut draft)?;
+        for link in cables_of(observed, &self.name) {
+            draft.then(
+                Operation::DeleteLink(link),
+                "A cable outlives the name of its netns for a moment; deleted first, its host end is free at once.",
+            );
+        }
+        draft.then(
+            Operation::DeleteNetns(self.name.clone()),
+            "Without its name, and with nobody inside, the netns and all that is left in it is gone.",
+        );
+        Ok(draft.finish())
+    }
+}
+
+impl NetnsRemoved {
+    /// Gets rid of those who would keep the netns alive, or refuses.
+    fn release(&self, entry: &NetnsEntry, draft: &mut Draft) -> Result<(), Conflict> {
+        let held = |holders: Vec<Holder>| Conflict::NetnsHeld { name: self.name.clone(), holders };
+        let (mounts, mut processes): (Vec<_>, Vec<_>) =
+            entry.holders.iter().cloned().partition(|holder| matches!(holder.by, Hold::Mount(_)));
+        if self.on_holders == OnHolders::Refuse && !entry.holders.is_empty() {
+            return Err(held(entry.holders.clone()));
+        }
+        processes.dedup_by_key(|holder| holder.pid);
+        let pids: Vec<u32> = processes.iter().map(|holder| holder.pid).collect();
+        // A process that also sees another mount of it takes that mount along only if it is the
+        // last one in its mount namespace, which cannot be known; so refuse before killing.
+        if mounts.iter().any(|holder| !pids.contains(&holder.pid)) {
+            return Err(held(mounts));
+        }
+        if !pids.is_empty() {
+            draft.then(
+                Operation::KillProcesses(self.name.clone(), pids),
+                "A netns lives as long as a process runs in it or holds it open.",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Switches `lo` on, unless it is.
+pub(super) fn switch_loopback_on(draft: &mut Draft, netns: &NetnsName) {
+    let loopback = LinkAt::inside(netns.clone(), LinkName::from_kernel("lo".to_owned()));
+    if draft.state().link(&loopback).is_some_and(|link| !link.up) {
+        draft.then(
+            Operation::SetLink(loopback, LinkChange::Up),
+            "A new netns has only a loopback link, and that is down: even 127.0.0.1 does not answer yet.",
+        );
+    }
+}
+
+/// Refuses a netns that does not exist or is half-made.
+pub(super) fn require(observed: &Observed, name: &NetnsName) -> Result<(), Conflict> {
+    match observed.netns.get(name).map(|entry| entry.state) {
+        Some(NetnsState::Live) => Ok(()),
+        Some(NetnsState::HalfMade) => Err(Conflict::HalfMadeNetns(name.clone())),
+        None => Err(Conflict::NoNetns(name.clone())),
+    }
+}
+
+/// The veth ends in a netns, one per pair.
+fn cables_of(observed: &Observed, name: &NetnsName) -> Vec<LinkAt> {
+    let place = Place::Netns(name.clone());
+    let Some(stack) = observed.stack(&place) else { return Vec::new() };
+    let cables = stack.links.iter().filter(|(_, link)| link.kind == LinkKind::Veth);
+    // Deleting one end of a veth deletes its peer, so a pair inside one netns is deleted once.
+    let second = |name: &LinkName, peer: Option<&LinkAt>| {
+        peer.is_some_and(|peer| peer.place == place && peer.name < *name)
+    };
+    cables
+        .filter(|(name, link)| !second(name, link.peer.as_ref()))
+        .map(|(name, _)| place.link(name))
+        .collect()
+}
