@@ -1,5 +1,7 @@
 //! A kernel in memory.
 
+use std::collections::BTreeSet;
+
 use netns_engine::{
     kernel::{Kernel, Refusal},
     observed::{Asked, Firewall, Observed, Scope, Selection, Stack, TableSelection},
@@ -73,13 +75,10 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack) {
     match scope.stacks.get(place) {
         Some(Selection::All) => {}
         Some(Selection::Links(asked)) => {
-            let uplinks: Vec<_> = stack
-                .routes
-                .iter()
-                .filter(|route| route.is_default())
-                .filter_map(|r| r.link.clone())
-                .collect();
-            stack.links.retain(|name, _| asked.contains(name) || uplinks.contains(name));
+            let named_by_routes = stack.routes.iter().filter_map(|route| route.link.clone());
+            let masters = asked.iter().filter_map(|name| stack.links.get(name)?.master.clone());
+            let needed: BTreeSet<_> = named_by_routes.chain(masters).collect();
+            stack.links.retain(|name, _| asked.contains(name) || needed.contains(name));
         }
         None => {
             stack.links.clear();
