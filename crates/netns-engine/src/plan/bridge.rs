@@ -7,7 +7,7 @@ use super::{
 use crate::{
     address::{Family, MacAddress},
     desired::Bridge,
-    observed::{LinkKind, Observed, Scope},
+    observed::{Link, LinkKind, Observed, Scope},
     place::{LinkAt, Place},
     sysctl::Sysctl,
 };
@@ -29,9 +29,7 @@ impl Desired for Bridge {
             Some(link) if link.kind != LinkKind::Bridge => {
                 return Err(Conflict::NotABridge { at: self.at(), kind: link.kind.clone() });
             }
-            Some(link)
-                if !link.ours && !(link.up && self.addresses.iter().all(|a| link.addresses.contains(a))) =>
-            {
+            Some(link) if !link.ours && !self.is_shown_by(link) => {
                 return Err(Conflict::LinkTaken {
                     at: self.at(),
                     difference: "it is not netns-tool's".to_owned(),
@@ -60,6 +58,10 @@ impl Desired for Bridge {
 impl Bridge {
     fn at(&self) -> LinkAt {
         LinkAt::on_host(self.name.clone())
+    }
+
+    fn is_shown_by(&self, link: &Link) -> bool {
+        link.up && self.addresses.iter().all(|address| link.addresses.contains(address))
     }
 
     fn make(&self, draft: &mut Draft) {

@@ -116,8 +116,7 @@ impl Rtnetlink {
             LinkAttribute::Address(mac.octets().to_vec()),
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
         ];
-        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, &message))?;
-        self.finish_birth(name, LinkLocal::Generated)
+        self.bear(&message, name, LinkLocal::Generated)
     }
 
     /// Makes a veth pair; `peer` may be born in another netns.
@@ -135,8 +134,7 @@ impl Rtnetlink {
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
         ]));
-        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, &message))?;
-        self.finish_birth(&main.at.name, main.link_local)
+        self.bear(&message, &main.at.name, main.link_local)
     }
 
     fn new_veth_end(&mut self, end: &NewVethEnd) -> Result<LinkMessage, Refusal> {
@@ -148,20 +146,27 @@ impl Rtnetlink {
         Ok(message)
     }
 
-    /// Marks a new link as ours, and takes link-local addressing away if that is asked: neither
-    /// can be said in the creating message. A link that cannot be marked is not left behind.
-    pub(crate) fn finish_birth(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
-        let mut attributes = vec![LinkAttribute::IfAlias(MARK.to_owned())];
-        if link_local == LinkLocal::None {
-            let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
-            attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])]));
-        }
-        let finished = self.set(name, attributes);
-        if finished.is_err() {
-            // The refusal to report is the first one; a link that will not go is found by its name.
+    /// Makes a link and marks it as ours.
+    ///
+    /// Both messages travel in one datagram, which the kernel works off without interruption: a
+    /// killed process leaves either no link or a marked one. A link that cannot be marked is not
+    /// left behind.
+    fn bear(&mut self, birth: &LinkMessage, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
+        let birth = request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth);
+        let mark = request(message::SET_LINK, 0, &finishing_touches(name, link_local));
+        let mut answers = self.socket.change_all(&[birth, mark]).into_iter();
+        answers.next().unwrap_or(Ok(()))?;
+        let marked = answers.next().unwrap_or(Ok(()));
+        if marked.is_err() {
+            // The refusal to report is the first one.
             drop(self.delete_link(name));
         }
-        finished
+        marked
+    }
+
+    /// Marks the other end of a new veth pair as ours.
+    pub(crate) fn finish_peer(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
+        self.socket.change(&request(message::SET_LINK, 0, &finishing_touches(name, link_local)))
     }
 
     /// Deletes a link; of a veth pair, both ends.
@@ -207,6 +212,18 @@ impl Rtnetlink {
             None => Err(Refusal::new(Errno::NODEV).with_message(format!("no link '{name}'"))),
         }
     }
+}
+
+/// Our mark, and no link-local address if that is asked: neither can be said in the creating message.
+fn finishing_touches(name: &LinkName, link_local: LinkLocal) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.attributes =
+        vec![LinkAttribute::IfName(name.as_str().to_owned()), LinkAttribute::IfAlias(MARK.to_owned())];
+    if link_local == LinkLocal::None {
+        let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+        message.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])]));
+    }
+    message
 }
 
 fn birth_attributes(end: &NewVethEnd) -> Vec<LinkAttribute> {

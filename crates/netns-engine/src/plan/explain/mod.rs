@@ -87,6 +87,10 @@ fn set_sysctl(place: &Place, sysctl: &Sysctl, value: i32) -> String {
 }
 
 fn write_resolver(netns: &NetnsName, servers: &[std::net::IpAddr]) -> Vec<String> {
-    let lines: String = servers.iter().map(|server| format!("nameserver {server}\\n")).collect();
-    vec![format!("mkdir -p /etc/netns/{netns}"), format!("printf '{lines}' > /etc/netns/{netns}/resolv.conf")]
+    let lines: Vec<_> = servers.iter().map(|server| format!("nameserver {server}")).collect();
+    let lines = lines.join("\\n");
+    vec![
+        format!("mkdir -p /etc/netns/{netns}"),
+        format!("printf '{lines}\\n' > /etc/netns/{netns}/resolv.conf"),
+    ]
 }
