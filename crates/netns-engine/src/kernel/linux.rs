@@ -113,7 +113,7 @@ impl LinuxKernel {
     fn finish_peer(&mut self, veth: &NewVeth) -> Result<(), Refusal> {
         let LinkAt { place, name } = &veth.peer.at;
         let conversation = self.talk(place)?;
-        conversation.finish_peer(name, veth.peer.link_local)?;
+        conversation.finish_birth(name, veth.peer.link_local)?;
         match &veth.peer.master {
             Some(bridge) => conversation.set_link(name, &crate::plan::LinkChange::Master(bridge.clone())),
             None => Ok(()),
