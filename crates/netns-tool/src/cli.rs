@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Link(commands::link::Link),
     Address(commands::address::Address),
     Route(commands::route::Route),
+    Playground(commands::playground::Playground),
     Completions(commands::shell::Completions),
     Man(commands::shell::Man),
 }

@@ -5,6 +5,7 @@ pub(crate) mod bridge;
 pub(crate) mod connect;
 pub(crate) mod link;
 pub(crate) mod netns;
+pub(crate) mod playground;
 pub(crate) mod route;
 pub(crate) mod shell;
 pub(crate) mod veth;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Connect(connect) => connect.run(context),
         Command::Link(link) => link.run(context),
         Command::Address(address) => address.run(context),
+        Command::Playground(playground) => playground.run(context),
         Command::Route(route) => route.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Man(man) => man.run(context),
