@@ -203,9 +203,14 @@ pub enum TableEntry {
         /// Where they leave.
         uplink: LinkName,
     },
-    /// Nothing new is forwarded to or from `bridge` that no other entry allows.
+    /// Nothing new is forwarded to `bridge` that no other entry allows.
     Guard {
         /// The guarded link.
+        bridge: LinkName,
+    },
+    /// Nothing new is forwarded from `bridge` that no other entry allows.
+    Confine {
+        /// The confined link.
         bridge: LinkName,
     },
     /// A published port.

@@ -13,7 +13,7 @@ use crate::{
     apply::Progress,
     kernel::{Kernel, Refusal, state},
     observed::Scope,
-    plan::{NewBridge, Operation, Step},
+    plan::{NewBridge, NewVeth, Operation, Step},
 };
 
 /// An open journal; dropping the file is part of a finished change.
@@ -83,21 +83,20 @@ pub(crate) fn recover(kernel: &mut impl Kernel) -> Result<Vec<Operation>, Refusa
     }
 }
 
-/// Whether the link that a step was to make exists, but does not carry our mark: then the step
-/// was refused because of it, and it is not ours to delete.
+/// Whether the link that a step was to make is there, but is somebody else's: the step was refused
+/// because of it. Ours carries the mark or, killed before it was marked, the planned identity.
 fn made_by_another(step: &Step, kernel: &mut impl Kernel) -> Result<bool, Refusal> {
-    let (Operation::AddBridge(NewBridge { at, .. }) | Operation::DeleteLink(at)) = &step.operation else {
-        return match &step.operation {
-            Operation::AddVeth(veth) => is_anothers(&veth.main.at, kernel),
-            _ => Ok(false),
-        };
-    };
-    is_anothers(at, kernel)
-}
-
-fn is_anothers(at: &crate::place::LinkAt, kernel: &mut impl Kernel) -> Result<bool, Refusal> {
-    let observed = kernel.observe(&Scope::default().with_link(at))?;
-    Ok(observed.link(at).is_some_and(|link| !link.ours))
+    match &step.operation {
+        Operation::AddBridge(NewBridge { at, mac }) => {
+            let observed = kernel.observe(&Scope::default().with_link(at))?;
+            Ok(observed.link(at).is_some_and(|link| !link.ours && link.mac != Some(*mac)))
+        }
+        Operation::AddVeth(NewVeth { main, peer }) => {
+            let observed = kernel.observe(&Scope::default().with_link(&main.at).with_link(&peer.at))?;
+            Ok(observed.link(&main.at).is_some_and(|link| !link.ours && link.peer.as_ref() != Some(&peer.at)))
+        }
+        _ => Ok(false),
+    }
 }
 
 fn path() -> PathBuf {

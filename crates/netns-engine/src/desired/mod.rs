@@ -8,6 +8,7 @@ mod bridge;
 mod cable;
 mod nat;
 mod netns;
+mod resolver;
 mod route;
 mod veth;
 
@@ -17,5 +18,6 @@ pub use bridge::Bridge;
 pub use cable::Cable;
 pub use nat::{Nat, NatRemoved};
 pub use netns::{Netns, NetnsRemoved, OnHolders};
+pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
 pub use veth::{LinkState, Veth};

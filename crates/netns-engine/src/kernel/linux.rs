@@ -6,7 +6,9 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, iptables, namespace,
+    Kernel, Refusal, conntrack, iptables, namespace,
+    nftables::Nftables,
+    processes, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -24,6 +26,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct LinuxKernel {
     conversations: BTreeMap<Place, Rtnetlink>,
+    nftables: Option<Nftables>,
 }
 
 impl Kernel for LinuxKernel {
@@ -47,16 +50,16 @@ impl Kernel for LinuxKernel {
             Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => iptables::perform(changes),
+            Operation::AddTable => self.nftables()?.add_table(),
+            Operation::DeleteTable => self.nftables()?.delete_table(),
+            Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
+            Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),
+            Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
-            Operation::KillProcesses(..)
-            | Operation::WriteResolver(..)
-            | Operation::RemoveResolver(_)
-            | Operation::AddTable
-            | Operation::DeleteTable
-            | Operation::AddEntries(_)
-            | Operation::DeleteEntries(_)
-            | Operation::ForgetFlows(_) => Err(Errno::NOSYS.into()),
+            Operation::WriteResolver(netns, file) => resolver::write(netns, file),
+            Operation::RemoveResolver(netns) => resolver::remove(netns),
+            Operation::KillProcesses(name, pids) => processes::kill(name, pids),
         }
     }
 }
@@ -72,6 +75,14 @@ impl LinuxKernel {
             self.conversations.insert(place.clone(), opened);
         }
         self.conversations.get_mut(place).ok_or_else(|| Errno::NOENT.into())
+    }
+
+    /// Returns the conversation about the host's nftables, opened on first use.
+    pub(super) fn nftables(&mut self) -> Result<&mut Nftables, Refusal> {
+        match &mut self.nftables {
+            Some(opened) => Ok(opened),
+            none => Ok(none.insert(Nftables::open()?)),
+        }
     }
 
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
@@ -113,7 +124,7 @@ impl LinuxKernel {
     fn finish_peer(&mut self, veth: &NewVeth) -> Result<(), Refusal> {
         let LinkAt { place, name } = &veth.peer.at;
         let conversation = self.talk(place)?;
-        conversation.finish_peer(name, veth.peer.link_local)?;
+        conversation.finish_birth(name, veth.peer.link_local)?;
         match &veth.peer.master {
             Some(bridge) => conversation.set_link(name, &crate::plan::LinkChange::Master(bridge.clone())),
             None => Ok(()),

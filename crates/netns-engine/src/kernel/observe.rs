@@ -6,11 +6,14 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{LinuxKernel, Refusal, iptables, namespace, rtnetlink::RawLink, state, sysctl, sysctl_files};
+use super::{
+    LinuxKernel, Refusal, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink, state,
+    sysctl, sysctl_files,
+};
 use crate::{
     address::Family,
     name::{LinkName, NetnsName},
-    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack},
+    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack, TableSelection},
     place::{LinkAt, Place},
     sysctl::Sysctl,
 };
@@ -23,6 +26,11 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
             observed.netns.insert(name.clone(), entry);
         }
     }
+    for name in &scope.holders {
+        if let Some(entry) = observed.netns.get_mut(name) {
+            entry.holders = processes::holders(name)?;
+        }
+    }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
@@ -32,10 +40,40 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     if scope.iptables == Asked::Yes {
         (observed.firewall.iptables, observed.firewall.iptables_missing) = iptables::observe();
     }
+    observe_own_table(kernel, scope, &mut observed)?;
+    observed.listeners = listeners::on_ports(&scope.listeners)?;
+    observe_resolvers(scope, &mut observed)?;
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
     }
     Ok(observed)
+}
+
+fn observe_own_table(
+    kernel: &mut LinuxKernel,
+    scope: &Scope,
+    observed: &mut Observed,
+) -> Result<(), Refusal> {
+    if scope.table == TableSelection::Nothing && scope.published.is_empty() {
+        return Ok(());
+    }
+    let nftables = kernel.nftables()?;
+    observed.firewall.nftables = nftables.is_available()?;
+    if observed.firewall.nftables {
+        observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
+        observed.firewall.foreign_chains = nftables.foreign_chains()?;
+    }
+    Ok(())
+}
+
+fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    for netns in &scope.resolvers {
+        observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
+    }
+    if scope.upstream == Asked::Yes {
+        observed.upstream = resolver::upstream()?;
+    }
+    Ok(())
 }
 
 fn netns_entry(kernel: &mut LinuxKernel, name: &NetnsName) -> Result<Option<NetnsEntry>, Refusal> {

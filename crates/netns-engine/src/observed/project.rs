@@ -37,8 +37,8 @@ impl Observed {
             Operation::AddRoute(place, route) => self.add_route(place, route),
             Operation::DeleteRoute(place, route) => self.delete_route(place, route),
             Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
-            Operation::WriteResolver(netns, servers) => {
-                self.resolvers.insert(netns.clone(), servers.clone());
+            Operation::WriteResolver(netns, file) => {
+                self.resolvers.insert(netns.clone(), file.clone());
                 Ok(())
             }
             Operation::RemoveResolver(netns) => existing(self.resolvers.remove(netns), Errno::NOENT),
@@ -233,6 +233,8 @@ impl Observed {
             LinkChange::Up => link.up = true,
             LinkChange::Down => {
                 link.up = false;
+                // IPv6 addresses go with the link's state unless keep_addr_on_down is set (ip-sysctl.rst).
+                link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
             LinkChange::Master(bridge) => link.master = Some(bridge.clone()),

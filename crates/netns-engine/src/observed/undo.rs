@@ -1,5 +1,7 @@
 //! What takes an operation back, fixed while the old state is still known.
 
+use ipnet::IpNet;
+
 use super::{Link, LinkKind, Observed};
 use crate::{
     place::LinkAt,
@@ -27,7 +29,7 @@ impl Observed {
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
             Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
                 vec![match self.resolvers.get(netns) {
-                    Some(servers) => Operation::WriteResolver(netns.clone(), servers.clone()),
+                    Some(file) => Operation::WriteResolver(netns.clone(), file.clone()),
                     None => Operation::RemoveResolver(netns.clone()),
                 }]
             }
@@ -68,6 +70,8 @@ impl Observed {
         };
         let mut operations = vec![Operation::SetLink(at.clone(), back)];
         if matches!(change, LinkChange::Down) {
+            let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
+            operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
             operations.extend(self.routes_through(at));
         }
         operations

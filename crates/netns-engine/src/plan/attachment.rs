@@ -40,6 +40,9 @@ impl Desired for Attachment {
             add_address(&mut draft, &self.inner_end(), *address, why);
         }
         netns::switch_loopback_on(&mut draft, &self.netns);
+        if observed.link(&self.bridge_at()).is_some_and(|bridge| bridge.ours) {
+            switch_on(&mut draft, &self.bridge_at(), "A bridge that is down forwards nothing.");
+        }
         switch_on(&mut draft, &self.inner_end(), "A new link is down; this is the end inside.");
         switch_on(&mut draft, &self.host_end(), "And this is the end that is a port of the bridge.");
         for plug in plugs {
@@ -160,9 +163,11 @@ impl Attachment {
             return Ok(Plug { address: *known, gateway });
         }
         let users = self.users(observed);
-        let free = network
-            .hosts()
-            .find(|host| *host != network.network() && *host != gateway && !users.contains(host));
+        // From the gateway's own address upwards, then from the start: 192.168.100.1/16 gives
+        // 192.168.100.2 first, as people do by hand.
+        let from_the_start = network.hosts().filter(|host| *host != network.network());
+        let mut candidates = addresses_above(network).chain(from_the_start);
+        let free = candidates.find(|host| *host != gateway && !users.contains(host));
         let address = free.and_then(|host| IpNet::new(host, network.prefix_len()).ok());
         match address {
             Some(address) => Ok(Plug { address, gateway }),
@@ -173,6 +178,20 @@ impl Attachment {
     fn users<'a>(&self, observed: &'a Observed) -> &'a BTreeSet<IpAddr> {
         const NOBODY: &BTreeSet<IpAddr> = &BTreeSet::new();
         observed.bridge_users.get(&self.bridge).unwrap_or(NOBODY)
+    }
+}
+
+/// The addresses a network has above the one that `gateway` itself carries.
+fn addresses_above(gateway: &IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
+    match gateway {
+        IpNet::V4(net) => {
+            let last = u32::from(net.broadcast()).saturating_sub(1);
+            Box::new((u32::from(net.addr()).saturating_add(1)..=last).map(|bits| IpAddr::V4(bits.into())))
+        }
+        IpNet::V6(net) => {
+            let last = u128::from(net.broadcast());
+            Box::new((u128::from(net.addr()).saturating_add(1)..=last).map(|bits| IpAddr::V6(bits.into())))
+        }
     }
 }
 

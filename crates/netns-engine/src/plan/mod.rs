@@ -15,6 +15,7 @@ pub mod forwarding;
 mod nat;
 mod netns;
 mod operation;
+mod resolver;
 mod route;
 mod veth;
 

@@ -146,17 +146,13 @@ impl Rtnetlink {
         Ok(message)
     }
 
-    /// Makes a link and marks it as ours.
+    /// Makes a link and marks it as ours; one that cannot be marked is not left behind.
     ///
-    /// Both messages travel in one datagram, which the kernel works off without interruption: a
-    /// killed process leaves either no link or a marked one. A link that cannot be marked is not
-    /// left behind.
+    /// Two datagrams, not one: of a batch the kernel works off the second message even where it
+    /// refused the first, and would mark somebody else's link of that name.
     fn bear(&mut self, birth: &LinkMessage, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
-        let birth = request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth);
-        let mark = request(message::SET_LINK, 0, &finishing_touches(name, link_local));
-        let mut answers = self.socket.change_all(&[birth, mark]).into_iter();
-        answers.next().unwrap_or(Ok(()))?;
-        let marked = answers.next().unwrap_or(Ok(()));
+        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth))?;
+        let marked = self.finish_birth(name, link_local);
         if marked.is_err() {
             // The refusal to report is the first one.
             drop(self.delete_link(name));
@@ -164,8 +160,8 @@ impl Rtnetlink {
         marked
     }
 
-    /// Marks the other end of a new veth pair as ours.
-    pub(crate) fn finish_peer(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
+    /// Marks a new link as ours, which the creating message cannot say.
+    pub(crate) fn finish_birth(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
         self.socket.change(&request(message::SET_LINK, 0, &finishing_touches(name, link_local)))
     }
 
@@ -244,7 +240,8 @@ fn without_statistics() -> LinkMessage {
     message
 }
 
-fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
+/// Reads one link.
+pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
     let message = LinkMessage::parse(payload).map_err(unreadable)?;
     let mut link = RawLink {
         index: message.header.index,

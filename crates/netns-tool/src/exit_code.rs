@@ -1,0 +1,93 @@
+//! Every exit code, in one place. `docs/exit-codes.md` says the same for people.
+
+use std::process::ExitCode;
+
+use anyhow::Error;
+use netns_engine::{
+    apply::ApplyError,
+    error,
+    kernel::{Refusal, RefusalKind},
+    plan::Conflict,
+};
+
+/// What the caller's script can tell apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    /// The kernel or the file system refused, for a reason without a code of its own.
+    Refused = 1,
+    /// The command line is wrong: an unknown option, a name that is no name.
+    Usage = 2,
+    /// The right to do it is missing (root, a capability).
+    NotPermitted = 3,
+    /// Something that is needed does not exist: netns, link, bridge, route.
+    NotFound = 4,
+    /// Something is in the way: a name, address, network or port that is taken.
+    Taken = 5,
+    /// A netns is still held by processes, open files or mounts.
+    Held = 6,
+    /// A kernel feature or program is missing.
+    Missing = 7,
+    /// A step was refused, and not everything before it could be undone.
+    LeftBehind = 8,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Returns the code for a failed command.
+pub(crate) fn of(error: &Error) -> Code {
+    match error.downcast_ref::<error::Error>() {
+        Some(error) => of_change(error),
+        None if error.downcast_ref::<clap::Error>().is_some() => Code::Usage,
+        None => error.downcast_ref::<Refusal>().map_or(Code::Usage, of_refusal),
+    }
+}
+
+fn of_change(error: &error::Error) -> Code {
+    match error {
+        error::Error::Conflict(conflict) => of_conflict(conflict),
+        error::Error::Unreadable(cause) | error::Error::NoState(cause) => of_refusal(cause),
+        error::Error::Apply(error) => of_apply(error),
+        _ => Code::Refused,
+    }
+}
+
+fn of_apply(error: &ApplyError) -> Code {
+    if !error.undone().left_behind.is_empty() {
+        return Code::LeftBehind;
+    }
+    match error {
+        ApplyError::Refused { cause, .. } | ApplyError::Unreadable { cause, .. } => of_refusal(cause),
+        _ => Code::Refused,
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Code {
+    match refusal.kind() {
+        RefusalKind::NotPermitted => Code::NotPermitted,
+        RefusalKind::NotSupported => Code::Missing,
+        _ => Code::Refused,
+    }
+}
+
+fn of_conflict(conflict: &Conflict) -> Code {
+    match conflict {
+        Conflict::NoNetns(_)
+        | Conflict::NoLink(_)
+        | Conflict::NoRoute { .. }
+        | Conflict::NoAddress { .. }
+        | Conflict::NoUplink
+        | Conflict::NoNat(_)
+        | Conflict::NotPublished(_)
+        | Conflict::NoNameServer
+        | Conflict::Unreachable(_) => Code::NotFound,
+        Conflict::NetnsHeld { .. } => Code::Held,
+        Conflict::Missing { .. } => Code::Missing,
+        Conflict::NotAHostAddress(_) | Conflict::LoopbackNameServer(_) => Code::Usage,
+        _ => Code::Taken,
+    }
+}

@@ -1,0 +1,83 @@
+//! What to type next, for each error that has a remedy.
+
+use anyhow::Error;
+use netns_engine::{
+    apply::ApplyError,
+    error,
+    kernel::{Refusal, RefusalKind},
+    plan::Conflict,
+};
+
+/// Returns the hint for a failed command, if there is one.
+pub(crate) fn of(error: &Error) -> Option<String> {
+    match error.downcast_ref::<error::Error>()? {
+        error::Error::Conflict(conflict) => for_conflict(conflict),
+        error::Error::Unreadable(cause)
+        | error::Error::NoState(cause)
+        | error::Error::Apply(ApplyError::Refused { cause, .. } | ApplyError::Unreadable { cause, .. }) => {
+            for_refusal(cause)
+        }
+        error::Error::Apply(_) => {
+            Some("another program may be changing the same objects; try again".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn for_refusal(refusal: &Refusal) -> Option<String> {
+    match refusal.kind() {
+        RefusalKind::NotPermitted => Some(
+            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo netns-tool …', or 'netns-tool playground', \
+             where everyone may do everything"
+                .to_owned(),
+        ),
+        RefusalKind::NotSupported => Some(
+            "the kernel lacks this feature: 'modprobe bridge veth nf_tables' loads what it has as modules \
+             (CONFIG_BRIDGE, CONFIG_VETH, CONFIG_NF_TABLES)"
+                .to_owned(),
+        ),
+        RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
+        _ => None,
+    }
+}
+
+fn for_conflict(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
+        Conflict::NoNetns(name) => {
+            format!("'netns-tool create {name}' makes it; 'netns-tool list' shows what there is")
+        }
+        Conflict::HalfMadeNetns(name) => {
+            format!("'netns-tool gc' removes half-made ones; then 'netns-tool create {name}'")
+        }
+        Conflict::NetnsTaken(name) => {
+            format!("use it as it is, choose another name, or 'netns-tool delete {name}' first")
+        }
+        Conflict::NetnsHeld { name, .. } => {
+            format!("end them first, or 'netns-tool delete {name} --kill' ends them")
+        }
+        Conflict::NoLink(at) => match at.place.netns() {
+            Some(netns) => format!("'netns-tool show {netns}' shows its links"),
+            None => format!(
+                "'netns-tool bridge {}' makes a bridge of that name; 'ip link' shows the links there are",
+                at.name
+            ),
+        },
+        Conflict::LinkTaken { .. } => "choose another name, or delete that link first".to_owned(),
+        Conflict::NotABridge { .. } => "'ip link show type bridge' shows the bridges".to_owned(),
+        Conflict::BridgeWithoutAddress(bridge) => {
+            format!("'netns-tool bridge {bridge} --address 192.168.100.1/24' gives it one")
+        }
+        Conflict::NoUplink => "name it: 'netns-tool nat BRIDGE UPLINK'; 'ip link' shows the links".to_owned(),
+        Conflict::AddressInUse { .. } => {
+            "choose another one; 'connect' without --address picks a free one".to_owned()
+        }
+        Conflict::OutsideSubnet { .. } => "leave --address away to have a free one picked".to_owned(),
+        Conflict::Overlap { .. } => {
+            "choose a network that the host has no route to, such as 10.99.0.1/24".to_owned()
+        }
+        Conflict::GatewayUnreachable { .. } => {
+            "give a link an address in the gateway's network and switch it on first".to_owned()
+        }
+        _ => return None,
+    })
+}

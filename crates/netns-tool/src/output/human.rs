@@ -1,0 +1,118 @@
+//! Text for people.
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Error;
+use clap::error::{ContextKind, ContextValue};
+use netns_engine::{
+    apply::Undone,
+    change::Report,
+    error,
+    observed::Stack,
+    plan::{Plan, explain},
+};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const LABEL: Style = Style::new().dimmed();
+const COMMENT: Style = AnsiColor::Cyan.on_default();
+
+/// The plan in words.
+pub(super) fn plan(plan: &Plan) -> Vec<String> {
+    if plan.is_empty() {
+        return vec!["Nothing would change: everything is already as asked.".to_owned()];
+    }
+    let mut lines = vec!["Would, in this order:".to_owned()];
+    lines.extend(plan.steps.iter().map(|step| format!("  {}", step.operation)));
+    lines
+}
+
+/// The steps that were taken.
+pub(super) fn steps(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| format!("{LABEL}  {}{LABEL:#}", step.operation)).collect()
+}
+
+/// The plan as a script, with its sentences in colour.
+pub(super) fn script(plan: &Plan) -> String {
+    let script = explain::script(plan);
+    let lines = script.lines().map(|line| {
+        if line.starts_with("# ") { format!("{COMMENT}{line}{COMMENT:#}") } else { line.to_owned() }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What was taken back of a change that a killed process had begun.
+pub(super) fn recovered(report: &Report) -> Vec<String> {
+    let taken_back = report.recovered.iter().map(|operation| format!("  {operation}"));
+    let mut lines: Vec<String> = taken_back.collect();
+    if !lines.is_empty() {
+        lines.insert(0, "An earlier change was killed midway; taken back first:".to_owned());
+    }
+    lines
+}
+
+/// Addresses, one a line, links in columns.
+pub(super) fn addresses(stack: &Stack) -> Vec<String> {
+    let width = stack.links.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
+    let line = |name: &str, address: String| format!("{name:<width$}  {address}");
+    let links = stack.links.iter();
+    links
+        .flat_map(|(name, link)| link.addresses.iter().map(move |a| line(name.as_str(), a.to_string())))
+        .collect()
+}
+
+/// Routes, one a line, with those that come with an address.
+pub(super) fn routes(stack: &Stack) -> Vec<String> {
+    let mut lines: Vec<String> = stack.routes.iter().map(ToString::to_string).collect();
+    for (name, link) in stack.links.iter().filter(|(name, link)| link.up && name.as_str() != "lo") {
+        lines.extend(link.addresses.iter().map(|address| format!("{} dev {name}", address.trunc())));
+    }
+    lines
+}
+
+/// An error with its causes, its hint, and what became of the steps before it.
+pub(super) fn failure(error: &Error, hint: Option<&str>) -> Vec<String> {
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {error}")];
+    lines.extend(error.chain().skip(1).map(|cause| labelled("cause", &cause.to_string())));
+    lines.extend(hint.map(|hint| labelled("hint", hint)));
+    if let Some(error::Error::Apply(apply)) = error.downcast_ref() {
+        lines.extend(undone(apply.undone()));
+    }
+    lines
+}
+
+/// A value of the command line that no option or argument can have.
+pub(super) fn wrong_value(why: &str, error: &clap::Error) -> Vec<String> {
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {why}")];
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
+        lines.push(labelled("for", argument));
+    }
+    lines.push(labelled(
+        "hint",
+        "'netns-tool help' lists the commands, 'netns-tool COMMAND --help' their arguments",
+    ));
+    lines
+}
+
+fn labelled(label: &str, text: &str) -> String {
+    format!("  {LABEL}{label}:{LABEL:#} {text}")
+}
+
+fn undone(undone: &Undone) -> Vec<String> {
+    if undone.steps == 0 {
+        return vec![labelled("undone", "nothing had been changed")];
+    }
+    if undone.left_behind.is_empty() {
+        return vec![labelled(
+            "undone",
+            &format!("{} of {} earlier changes; the host is as it was", undone.steps, undone.steps),
+        )];
+    }
+    let mut lines = vec![labelled(
+        "undone",
+        &format!("{} of {} earlier changes", undone.steps - undone.left_behind.len(), undone.steps),
+    )];
+    for (operation, reason) in &undone.left_behind {
+        let reason = reason.as_ref().map_or_else(|| "it cannot be undone".to_owned(), ToString::to_string);
+        lines.push(labelled("left behind", &format!("{operation}: {reason}")));
+    }
+    lines
+}

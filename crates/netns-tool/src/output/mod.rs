@@ -1,0 +1,150 @@
+//! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
+
+mod human;
+mod json;
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::Error;
+use clap::error::ErrorKind;
+use netns_engine::{change::Report, observed::Stack, plan::Plan};
+
+use crate::{
+    cli::{Color, Global},
+    exit_code::{self, Code},
+    hint,
+};
+
+/// How to talk to whoever called.
+#[derive(Debug)]
+pub(crate) struct Output {
+    format: Format,
+    verbosity: Verbosity,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Output {
+    /// Takes the shared options, and sets colour for the whole process.
+    pub(crate) fn new(global: &Global) -> Self {
+        match global.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        let verbosity = match (global.quiet, global.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        };
+        Self { format: if global.json { Format::Json } else { Format::Human }, verbosity }
+    }
+
+    /// Says what was changed.
+    pub(crate) fn changed(&self, report: &Report, say: impl FnOnce(&Report) -> Vec<String>) {
+        match self.format {
+            Format::Json => print_lines([json::changed(report)]),
+            Format::Human if self.verbosity == Verbosity::Quiet => {}
+            Format::Human => {
+                print_lines(human::recovered(report));
+                print_lines(say(report));
+                if self.verbosity == Verbosity::Verbose {
+                    print_lines(human::steps(&report.done));
+                }
+            }
+        }
+    }
+
+    /// Says what would be changed.
+    pub(crate) fn dry_run(&self, plan: &Plan) {
+        print_lines(match self.format {
+            Format::Json => vec![json::plan(plan)],
+            Format::Human => human::plan(plan),
+        });
+    }
+
+    /// Prints the script that would do the same.
+    pub(crate) fn explain(&self, plan: &Plan) {
+        match self.format {
+            Format::Json => print_lines([json::plan(plan)]),
+            Format::Human => print_lines([human::script(plan)]),
+        }
+    }
+
+    /// Lists addresses.
+    pub(crate) fn addresses(&self, stack: &Stack) {
+        print_lines(match self.format {
+            Format::Json => vec![json::addresses(stack)],
+            Format::Human => human::addresses(stack),
+        });
+    }
+
+    /// Lists routes.
+    pub(crate) fn routes(&self, stack: &Stack) {
+        print_lines(match self.format {
+            Format::Json => vec![json::routes(stack)],
+            Format::Human => human::routes(stack),
+        });
+    }
+
+    /// Prints bytes as they are: a generated script or page.
+    #[expect(clippy::unused_self, reason = "whoever prints has an output")]
+    pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<()> {
+        std::io::stdout().write_all(bytes)
+    }
+
+    /// Says on standard error why the command failed.
+    pub(crate) fn failure(&self, error: &Error) {
+        let hint = hint::of(error);
+        let lines = match self.format {
+            Format::Json => vec![json::failure(error, hint.as_deref(), exit_code::of(error))],
+            Format::Human => human::failure(error, hint.as_deref()),
+        };
+        complain(lines);
+    }
+}
+
+/// Says what is wrong with the command line, or prints the help that was asked for.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let source = std::error::Error::source(error).filter(|_| error.kind() == ErrorKind::ValueValidation);
+    if let Some(source) = source {
+        // clap would print the rejected value as it came, escape sequences and all.
+        complain(human::wrong_value(&source.to_string(), error));
+        return Code::Usage.into();
+    }
+    let printed = error.print();
+    match (error.exit_code(), printed) {
+        (0, Ok(())) => ExitCode::SUCCESS,
+        _ => Code::Usage.into(),
+    }
+}
+
+/// Prints lines to standard output; a reader that went away ends the program's business quietly.
+fn print_lines(lines: impl IntoIterator<Item = String>) {
+    let mut stdout = anstream::stdout().lock();
+    for line in lines {
+        if writeln!(stdout, "{line}").is_err() {
+            return;
+        }
+    }
+}
+
+fn complain(lines: impl IntoIterator<Item = String>) {
+    let mut stderr = anstream::stderr().lock();
+    for line in lines {
+        if writeln!(stderr, "{line}").is_err() {
+            return;
+        }
+    }
+}
