@@ -4,7 +4,6 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, Observed};
 use crate::{
-    firewall::RuleChange,
     place::LinkAt,
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
 };
@@ -35,7 +34,8 @@ impl Observed {
                 }]
             }
             Operation::Iptables(changes) => {
-                vec![Operation::Iptables(changes.iter().rev().map(RuleChange::reversed).collect())]
+                let iptables = self.firewall.iptables.iter();
+                iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
             Operation::DeleteTable => self.rebuild_table(),

@@ -11,6 +11,8 @@ mod cable;
 mod conflict;
 mod draft;
 pub mod explain;
+pub mod forwarding;
+mod nat;
 mod netns;
 mod operation;
 mod resolver;
