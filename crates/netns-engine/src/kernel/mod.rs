@@ -3,6 +3,7 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+pub mod exec;
 mod linux;
 pub mod look;
 mod mounts;
@@ -19,6 +20,7 @@ mod sockets;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
+pub mod user;
 
 pub use linux::LinuxKernel;
 pub use refusal::Refusal;
