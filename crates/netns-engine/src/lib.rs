@@ -13,6 +13,7 @@ mod journal;
 pub mod kernel;
 pub mod name;
 pub mod observed;
+mod own_table;
 pub mod place;
 pub mod plan;
 pub mod record;

@@ -6,6 +6,7 @@
 //! the fake kernel of the tests.
 
 mod project;
+mod settings;
 mod undo;
 
 use std::{
@@ -16,8 +17,8 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    address::MacAddress,
-    firewall::{IptablesRule, TableEntry, Transport},
+    address::{Family, MacAddress},
+    firewall::{IptablesRule, Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     plan::{NewBridge, NewVeth, Operation, Plan},
@@ -44,6 +45,8 @@ pub struct Observed {
     pub bridge_users: BTreeMap<LinkName, BTreeSet<IpAddr>>,
     /// Ports that programs on the host listen on.
     pub listeners: BTreeSet<Listener>,
+    /// Families whose forwarding the host's `sysctl.d(5)` files switch on at boot.
+    pub configured_forwarding: BTreeSet<Family>,
     /// What this tool remembers of its own changes.
     pub records: BTreeMap<RecordKey, Record>,
 }
@@ -140,8 +143,10 @@ pub enum LinkKind {
 /// Packet filtering and translation on the host, as far as it was asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Firewall {
-    /// The iptables side, or why there is none.
+    /// The iptables side, where the program works for at least one family.
     pub iptables: Option<Iptables>,
+    /// Why the program does not work for these families.
+    pub iptables_missing: BTreeMap<Family, String>,
     /// Whether the kernel speaks nftables.
     pub nftables: bool,
     /// Entries of the own table; none where it does not exist.
@@ -155,8 +160,8 @@ pub struct Firewall {
 pub struct Iptables {
     /// Rules of the tables `nat` and `filter`, both families, in order.
     pub rules: Vec<IptablesRule>,
-    /// Whether packets that no rule of `FORWARD` matches are dropped.
-    pub forward_drops: bool,
+    /// Families whose `FORWARD` chain drops packets: by policy, or by a rule of its own.
+    pub forward_drops: BTreeSet<Family>,
 }
 
 /// Another program's base chain on a hook that forwarded packets pass.
@@ -194,16 +199,19 @@ pub struct Scope {
     pub stacks: BTreeMap<Place, Selection>,
     /// Settings to read.
     pub sysctls: BTreeSet<(Place, Sysctl)>,
-    /// `LinkForwarding` of every link of the host, for this family.
-    pub link_forwarding: BTreeSet<crate::address::Family>,
+    /// The host's forwarding switch of these families, with all that it drags along: settings of
+    /// every link, and what is configured for the next boot.
+    pub link_forwarding: BTreeSet<Family>,
     /// Bridges whose users' addresses are needed.
     pub bridge_users: BTreeSet<LinkName>,
     /// The iptables rules (starts `iptables-save`).
     pub iptables: Asked,
     /// The own nftables table, and which entries of it.
     pub table: TableSelection,
-    /// Programs that listen on the host.
-    pub listeners: Asked,
+    /// Ports whose published forward in the own table is needed, wherever it leads.
+    pub published: BTreeSet<Published>,
+    /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
+    pub listeners: BTreeSet<u16>,
     /// `/etc/netns/NAME/resolv.conf` of these.
     pub resolvers: BTreeSet<NetnsName>,
     /// The host's own name servers.
@@ -264,6 +272,21 @@ impl Observed {
 
     fn stack_mut(&mut self, place: &Place) -> &mut Stack {
         self.stacks.entry(place.clone()).or_default()
+    }
+}
+
+impl Firewall {
+    /// Returns the iptables side for one family.
+    ///
+    /// # Errors
+    ///
+    /// Tells why the program does not work for it.
+    pub fn iptables_for(&self, family: Family) -> Result<&Iptables, &str> {
+        match (&self.iptables, self.iptables_missing.get(&family)) {
+            (_, Some(reason)) => Err(reason),
+            (None, None) => Err("it was not looked for"),
+            (Some(iptables), None) => Ok(iptables),
+        }
     }
 }
 

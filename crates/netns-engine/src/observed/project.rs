@@ -296,26 +296,6 @@ impl Observed {
         Ok(())
     }
 
-    fn set_sysctl(&mut self, place: &Place, sysctl: &Sysctl, value: i32) -> Result<(), Refusal> {
-        let stack = self.stacks.get_mut(place).ok_or(Errno::NOENT)?;
-        if sysctl.link().is_some_and(|link| !stack.links.contains_key(link)) {
-            return Err(Errno::NOENT.into());
-        }
-        stack.sysctls.insert(sysctl.clone(), value);
-        // The global switch is copied to every link (inet_forward_change, addrconf_forward_change).
-        let family = match sysctl {
-            Sysctl::IpForward => crate::address::Family::Ipv4,
-            Sysctl::Ipv6Forwarding => crate::address::Family::Ipv6,
-            _ => return Ok(()),
-        };
-        for (known, setting) in &mut stack.sysctls {
-            if matches!(known, Sysctl::LinkForwarding(of, _) if *of == family) {
-                *setting = value;
-            }
-        }
-        Ok(())
-    }
-
     fn change_rules(&mut self, changes: &[RuleChange]) -> Result<(), Refusal> {
         let iptables = self.firewall.iptables.as_mut().ok_or(Errno::NOENT)?;
         let mut rules = iptables.rules.clone();

@@ -72,7 +72,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         ],
         Operation::Iptables(changes) => firewall::iptables(changes),
         Operation::AddTable => firewall::add_table(),
-        Operation::DeleteTable => vec!["nft delete table inet netns_tool".to_owned()],
+        Operation::DeleteTable => firewall::delete_table(),
         Operation::AddEntries(entries) => firewall::add_entries(entries),
         Operation::DeleteEntries(entries) => firewall::delete_entries(entries),
         Operation::ForgetFlows(forward) => vec![firewall::forget_flows(forward)],
