@@ -4,6 +4,7 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod conntrack;
+pub mod exec;
 mod iptables;
 mod linux;
 mod listeners;
@@ -26,6 +27,7 @@ pub(crate) mod state;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
+pub mod user;
 
 pub use linux::LinuxKernel;
 pub use refusal::{Refusal, RefusalKind};
