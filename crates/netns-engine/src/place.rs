@@ -23,6 +23,15 @@ impl Place {
         LinkAt { place: self.clone(), name: name.clone() }
     }
 
+    /// Says where: `on the host` or `in netns 'red'`.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self {
+            Self::Host => "on the host".to_owned(),
+            Self::Netns(name) => format!("in netns '{name}'"),
+        }
+    }
+
     /// Returns the netns, unless this is the host.
     #[must_use]
     pub fn netns(&self) -> Option<&NetnsName> {

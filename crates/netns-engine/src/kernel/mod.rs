@@ -21,7 +21,7 @@ mod sysctl;
 mod sysctl_files;
 
 pub use linux::LinuxKernel;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, RefusalKind};
 
 use crate::{
     observed::{Observed, Scope},

@@ -21,6 +21,7 @@ use crate::{
     firewall::{IptablesRule, Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
+    plan::{NewBridge, NewVeth, Operation, Plan},
     record::{Record, RecordKey},
     route::Route,
     sysctl::Sysctl,
@@ -291,6 +292,54 @@ impl Firewall {
 }
 
 impl Scope {
+    /// Returns what must be read to see what `plan` changed.
+    #[must_use]
+    pub fn covering(plan: &Plan) -> Self {
+        plan.steps.iter().fold(Self::default(), |scope, step| scope.with_effect_of(&step.operation))
+    }
+
+    fn with_effect_of(mut self, operation: &Operation) -> Self {
+        match operation {
+            Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
+                self.netns.insert(name.clone());
+                self
+            }
+            Operation::AddBridge(NewBridge { at, .. })
+            | Operation::DeleteLink(at)
+            | Operation::SetLink(at, _)
+            | Operation::AddAddress(at, _)
+            | Operation::DeleteAddress(at, _) => self.with_link(at),
+            Operation::AddVeth(NewVeth { main, peer }) => self.with_link(&main.at).with_link(&peer.at),
+            Operation::AddRoute(place, _) | Operation::DeleteRoute(place, _) => {
+                self.stacks.entry(place.clone()).or_insert_with(|| Selection::Links(BTreeSet::new()));
+                self
+            }
+            Operation::SetSysctl(place, sysctl, _) => self.with_sysctl(place, sysctl.clone()),
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                self.resolvers.insert(netns.clone());
+                self
+            }
+            Operation::Iptables(_) => Self { iptables: Asked::Yes, ..self },
+            Operation::AddTable | Operation::DeleteTable => self.with_entries(&[]),
+            Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => self.with_entries(entries),
+            Operation::KillProcesses(..)
+            | Operation::ForgetFlows(_)
+            | Operation::Remember(_)
+            | Operation::Forget(_) => self,
+        }
+    }
+
+    fn with_entries(mut self, entries: &[TableEntry]) -> Self {
+        match &mut self.table {
+            TableSelection::Nothing => {
+                self.table = TableSelection::Entries(entries.iter().cloned().collect());
+            }
+            TableSelection::Entries(wanted) => wanted.extend(entries.iter().cloned()),
+            TableSelection::All => {}
+        }
+        self
+    }
+
     /// Also reads whether `name` exists, and its whole stack.
     #[must_use]
     pub fn with_netns(mut self, name: &NetnsName) -> Self {

@@ -233,6 +233,8 @@ impl Observed {
             LinkChange::Up => link.up = true,
             LinkChange::Down => {
                 link.up = false;
+                // IPv6 addresses go with the link's state unless keep_addr_on_down is set (ip-sysctl.rst).
+                link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
             LinkChange::Master(bridge) => {

@@ -1,5 +1,7 @@
 //! What takes an operation back, fixed while the old state is still known.
 
+use ipnet::IpNet;
+
 use super::{Link, LinkKind, Observed};
 use crate::{
     firewall::RuleChange,
@@ -70,6 +72,8 @@ impl Observed {
         };
         let mut operations = vec![Operation::SetLink(at.clone(), back)];
         if matches!(change, LinkChange::Down) {
+            let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
+            operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
             operations.extend(self.routes_through(at));
         }
         operations

@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -146,11 +147,33 @@ impl Operation {
         matches!(self, Self::Remember(_) | Self::Forget(_))
     }
 
-    /// Returns whether it changes something that stays changed without an undo. A forgotten flow
-    /// is tracked again with its next packet.
+    /// Returns whether it changes something that stays changed without an undo.
+    ///
+    /// A forgotten flow is tracked again with its next packet. A link's setting without an undo
+    /// is that of a link made by the same plan, and goes with it.
     #[must_use]
     pub fn leaves_a_trace(&self) -> bool {
-        !matches!(self, Self::ForgetFlows(_))
+        match self {
+            Self::ForgetFlows(_) => false,
+            Self::SetSysctl(_, sysctl, _) => sysctl.link().is_none(),
+            _ => true,
+        }
+    }
+
+    /// Returns whether a refusal with `errno` says that there was nothing left to take away.
+    #[must_use]
+    pub fn is_moot_after(&self, errno: Errno) -> bool {
+        let takes_away = matches!(
+            self,
+            Self::DeleteNetns(_)
+                | Self::DeleteLink(_)
+                | Self::DeleteAddress(..)
+                | Self::DeleteRoute(..)
+                | Self::RemoveResolver(_)
+                | Self::DeleteTable
+                | Self::Forget(_)
+        );
+        takes_away && matches!(errno, Errno::NOENT | Errno::NODEV | Errno::SRCH | Errno::ADDRNOTAVAIL)
     }
 }
 
@@ -168,9 +191,11 @@ impl fmt::Display for Operation {
             Self::SetLink(link, change) => write_link_change(f, link, change),
             Self::AddAddress(link, address) => write!(f, "add address '{address}' to {link}"),
             Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),
-            Self::AddRoute(place, route) => write!(f, "add route '{route}' in {place}"),
-            Self::DeleteRoute(place, route) => write!(f, "delete route '{route}' in {place}"),
-            Self::SetSysctl(place, sysctl, value) => write!(f, "set {sysctl} to {value} in {place}"),
+            Self::AddRoute(place, route) => write!(f, "add route '{route}' {}", place.location()),
+            Self::DeleteRoute(place, route) => write!(f, "delete route '{route}' {}", place.location()),
+            Self::SetSysctl(place, sysctl, value) => {
+                write!(f, "set {sysctl} to {value} {}", place.location())
+            }
             Self::WriteResolver(netns, servers) => {
                 write!(f, "write {} into /etc/netns/{netns}/resolv.conf", count(servers, "name server"))
             }
