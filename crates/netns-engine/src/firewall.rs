@@ -51,6 +51,12 @@ pub struct IptablesRule {
 }
 
 impl IptablesRule {
+    /// Returns the chain it is in, with family and table.
+    #[must_use]
+    pub fn place(&self) -> (Family, IptablesTable, &str) {
+        (self.family, self.table, &self.chain)
+    }
+
     /// Returns the target behind `-j`: `ACCEPT`, or another chain.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
@@ -103,6 +109,8 @@ impl IptablesTable {
 pub enum RuleChange {
     /// `-I CHAIN 1`: first, so that no earlier rule drops the packet.
     Insert(IptablesRule),
+    /// `-I CHAIN NUMBER`: where it was before, counted from one.
+    Reinsert(usize, IptablesRule),
     /// `-A CHAIN`.
     Append(IptablesRule),
     /// `-D CHAIN`.
@@ -114,18 +122,7 @@ impl RuleChange {
     #[must_use]
     pub fn rule(&self) -> &IptablesRule {
         match self {
-            Self::Insert(rule) | Self::Append(rule) | Self::Delete(rule) => rule,
-        }
-    }
-
-    /// Returns the change that takes this one back. A deleted rule comes back first in its chain,
-    /// or last if it is a `nat` rule: where its place matters, so that it works.
-    #[must_use]
-    pub fn reversed(&self) -> Self {
-        match self {
-            Self::Insert(rule) | Self::Append(rule) => Self::Delete(rule.clone()),
-            Self::Delete(rule) if rule.table == IptablesTable::Nat => Self::Append(rule.clone()),
-            Self::Delete(rule) => Self::Insert(rule.clone()),
+            Self::Insert(rule) | Self::Reinsert(_, rule) | Self::Append(rule) | Self::Delete(rule) => rule,
         }
     }
 }

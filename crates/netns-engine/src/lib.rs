@@ -17,5 +17,7 @@ mod own_table;
 pub mod place;
 pub mod plan;
 pub mod record;
+pub mod resolver;
 pub mod route;
 pub mod sysctl;
+pub mod view;

@@ -6,7 +6,9 @@ mod address;
 mod attachment;
 mod bridge;
 mod cable;
+mod nat;
 mod netns;
+mod resolver;
 mod route;
 mod veth;
 
@@ -14,6 +16,8 @@ pub use address::{AddressOn, AddressRemoved};
 pub use attachment::{AddressChoice, Attachment};
 pub use bridge::Bridge;
 pub use cable::Cable;
+pub use nat::{Nat, NatRemoved};
 pub use netns::{Netns, NetnsRemoved, OnHolders};
+pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
 pub use veth::{LinkState, Veth};

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::{
     Kernel, Refusal, conntrack, iptables, namespace,
     nftables::Nftables,
+    processes, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -56,9 +57,9 @@ impl Kernel for LinuxKernel {
             Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
-            Operation::KillProcesses(..) | Operation::WriteResolver(..) | Operation::RemoveResolver(_) => {
-                Err(Errno::NOSYS.into())
-            }
+            Operation::WriteResolver(netns, file) => resolver::write(netns, file),
+            Operation::RemoveResolver(netns) => resolver::remove(netns),
+            Operation::KillProcesses(name, pids) => processes::kill(name, pids),
         }
     }
 }

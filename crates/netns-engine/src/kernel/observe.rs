@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, iptables, listeners, namespace, rtnetlink::RawLink, state, sysctl, sysctl_files,
+    LinuxKernel, Refusal, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink, state,
+    sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
@@ -25,6 +26,11 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
             observed.netns.insert(name.clone(), entry);
         }
     }
+    for name in &scope.holders {
+        if let Some(entry) = observed.netns.get_mut(name) {
+            entry.holders = processes::holders(name)?;
+        }
+    }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
@@ -37,6 +43,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     }
     observe_own_table(kernel, scope, &mut observed)?;
     observed.listeners = listeners::on_ports(&scope.listeners)?;
+    observe_resolvers(scope, &mut observed)?;
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
     }
@@ -56,6 +63,16 @@ fn observe_own_table(
     if observed.firewall.nftables {
         observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
         observed.firewall.foreign_chains = nftables.foreign_chains()?;
+    }
+    Ok(())
+}
+
+fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    for netns in &scope.resolvers {
+        observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
+    }
+    if scope.upstream == Asked::Yes {
+        observed.upstream = resolver::upstream()?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
+mod iptables;
 mod project;
 mod settings;
 mod undo;
@@ -23,6 +24,7 @@ use crate::{
     place::{LinkAt, Place},
     plan::{NewBridge, NewVeth, Operation, Plan},
     record::{Record, RecordKey},
+    resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
 };
@@ -36,10 +38,10 @@ pub struct Observed {
     pub stacks: BTreeMap<Place, Stack>,
     /// Packet filtering and translation on the host.
     pub firewall: Firewall,
-    /// Name servers in `/etc/netns/NAME/resolv.conf`.
-    pub resolvers: BTreeMap<NetnsName, Vec<IpAddr>>,
-    /// The host's real name servers: never a stub on a loopback address.
-    pub upstream_servers: Vec<IpAddr>,
+    /// What `/etc/netns/NAME/resolv.conf` says.
+    pub resolvers: BTreeMap<NetnsName, ResolvConf>,
+    /// The host's `resolv.conf`: the first one that names more than stubs on loopback addresses.
+    pub upstream: ResolvConf,
     /// Addresses in use by whatever hangs on a bridge, in any netns.
     pub bridge_users: BTreeMap<LinkName, BTreeSet<IpAddr>>,
     /// Ports that programs on the host listen on.
@@ -88,6 +90,8 @@ pub enum Hold {
     Inside,
     /// It has the netns open as a file, by this descriptor number.
     OpenFile(u32),
+    /// It has a socket open that belongs to the netns, by this descriptor number.
+    Socket(u32),
     /// It sees another mount of the netns, at this path.
     Mount(String),
 }
@@ -216,7 +220,7 @@ pub struct Scope {
     /// `/etc/netns/NAME/resolv.conf` of these.
     pub resolvers: BTreeSet<NetnsName>,
     /// The host's own name servers.
-    pub upstream_servers: Asked,
+    pub upstream: Asked,
     /// What this tool remembers.
     pub records: Asked,
 }

@@ -37,8 +37,8 @@ impl Observed {
             Operation::AddRoute(place, route) => self.add_route(place, route),
             Operation::DeleteRoute(place, route) => self.delete_route(place, route),
             Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
-            Operation::WriteResolver(netns, servers) => {
-                self.resolvers.insert(netns.clone(), servers.clone());
+            Operation::WriteResolver(netns, file) => {
+                self.resolvers.insert(netns.clone(), file.clone());
                 Ok(())
             }
             Operation::RemoveResolver(netns) => existing(self.resolvers.remove(netns), Errno::NOENT),
@@ -306,18 +306,11 @@ impl Observed {
 
     fn change_rules(&mut self, changes: &[RuleChange]) -> Result<(), Refusal> {
         let iptables = self.firewall.iptables.as_mut().ok_or(Errno::NOENT)?;
-        let mut rules = iptables.rules.clone();
+        let mut after = iptables.clone();
         for change in changes {
-            match change {
-                RuleChange::Insert(rule) => rules.insert(0, rule.clone()),
-                RuleChange::Append(rule) => rules.push(rule.clone()),
-                RuleChange::Delete(rule) => {
-                    let place = rules.iter().position(|known| known == rule).ok_or(Errno::INVAL)?;
-                    rules.remove(place);
-                }
-            }
+            after.change(change)?;
         }
-        iptables.rules = rules;
+        *iptables = after;
         Ok(())
     }
 

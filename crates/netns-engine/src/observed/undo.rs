@@ -4,7 +4,6 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, Observed};
 use crate::{
-    firewall::RuleChange,
     place::LinkAt,
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
 };
@@ -30,12 +29,13 @@ impl Observed {
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
             Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
                 vec![match self.resolvers.get(netns) {
-                    Some(servers) => Operation::WriteResolver(netns.clone(), servers.clone()),
+                    Some(file) => Operation::WriteResolver(netns.clone(), file.clone()),
                     None => Operation::RemoveResolver(netns.clone()),
                 }]
             }
             Operation::Iptables(changes) => {
-                vec![Operation::Iptables(changes.iter().rev().map(RuleChange::reversed).collect())]
+                let iptables = self.firewall.iptables.iter();
+                iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
             Operation::DeleteTable => self.rebuild_table(),

@@ -11,8 +11,11 @@ mod cable;
 mod conflict;
 mod draft;
 pub mod explain;
+pub mod forwarding;
+mod nat;
 mod netns;
 mod operation;
+mod resolver;
 mod route;
 mod veth;
 

@@ -1,6 +1,6 @@
 //! One change of the kernel, as data.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -12,6 +12,7 @@ use crate::{
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     record::{Record, RecordKey},
+    resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
 };
@@ -47,7 +48,7 @@ pub enum Operation {
     /// Writes a kernel setting.
     SetSysctl(Place, Sysctl, i32),
     /// Writes `/etc/netns/NAME/resolv.conf`.
-    WriteResolver(NetnsName, Vec<IpAddr>),
+    WriteResolver(NetnsName, ResolvConf),
     /// Removes `/etc/netns/NAME/resolv.conf`, and the folder if it is then empty.
     RemoveResolver(NetnsName),
     /// Changes iptables rules: one `iptables-restore` per family.
@@ -196,8 +197,9 @@ impl fmt::Display for Operation {
             Self::SetSysctl(place, sysctl, value) => {
                 write!(f, "set {sysctl} to {value} {}", place.location())
             }
-            Self::WriteResolver(netns, servers) => {
-                write!(f, "write {} into /etc/netns/{netns}/resolv.conf", count(servers, "name server"))
+            Self::WriteResolver(netns, file) => {
+                let servers = count(&file.servers, "name server");
+                write!(f, "write {servers} into /etc/netns/{netns}/resolv.conf")
             }
             Self::RemoveResolver(netns) => write!(f, "remove /etc/netns/{netns}/resolv.conf"),
             Self::Iptables(changes) => write!(f, "change {}", count(changes, "iptables rule")),

@@ -47,9 +47,9 @@ impl Saved {
 
 /// Returns which of several kinds new rules belong to: the first that drops forwarded packets,
 /// else the first that is in use, else the first.
-pub(super) fn owner<'a>(all: impl Iterator<Item = &'a Saved> + Clone) -> usize {
-    let drops = all.clone().position(|saved| saved.forward_drops);
-    drops.or_else(|| all.clone().position(|saved| !saved.rules.is_empty())).unwrap_or(0)
+pub(super) fn owner(all: &[&Saved]) -> usize {
+    let drops = all.iter().position(|saved| saved.forward_drops);
+    drops.or_else(|| all.iter().position(|saved| !saved.rules.is_empty())).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -108,8 +108,8 @@ COMMIT
         let [empty, used] =
             ["", "*nat\n-A POSTROUTING -j MASQUERADE\n"].map(|text| Saved::parse(Family::Ipv4, text));
         let dropping = Saved { forward_drops: true, ..Saved::default() };
-        assert_eq!(owner([&empty, &empty].into_iter()), 0);
-        assert_eq!(owner([&empty, &used].into_iter()), 1);
-        assert_eq!(owner([&used, &dropping].into_iter()), 1);
+        assert_eq!(owner(&[&empty, &empty]), 0);
+        assert_eq!(owner(&[&empty, &used]), 1);
+        assert_eq!(owner(&[&used, &dropping]), 1);
     }
 }

@@ -1,0 +1,136 @@
+//! A kernel in memory.
+
+use std::collections::BTreeSet;
+
+use netns_engine::{
+    kernel::{Kernel, Refusal},
+    observed::{Asked, Firewall, Observed, Scope, Selection, Stack, TableSelection},
+    place::Place,
+    plan::Operation,
+    sysctl::Sysctl,
+};
+
+/// The engine's model of the kernel, behind the seam where the real one sits.
+///
+/// It shows no more than the scope asks for, as the real one does: a plan that decides by
+/// something it forgot to ask for fails here too.
+#[derive(Clone, Debug, Default)]
+pub struct FakeKernel {
+    state: Observed,
+}
+
+impl FakeKernel {
+    /// Starts from `state`.
+    #[must_use]
+    pub fn with(state: Observed) -> Self {
+        Self { state }
+    }
+
+    /// Returns everything there is, asked for or not.
+    #[must_use]
+    pub fn state(&self) -> &Observed {
+        &self.state
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn observe(&mut self, scope: &Scope) -> Result<Observed, Refusal> {
+        Ok(seen_through(scope, &self.state))
+    }
+
+    fn perform(&mut self, operation: &Operation) -> Result<(), Refusal> {
+        self.state.project(operation)
+    }
+}
+
+/// Leaves out of `state` what `scope` does not ask for.
+fn seen_through(scope: &Scope, state: &Observed) -> Observed {
+    let mut seen = state.clone();
+    seen.netns.retain(|name, _| scope.netns.contains(name) || scope.holders.contains(name));
+    for (name, entry) in &mut seen.netns {
+        if !scope.holders.contains(name) {
+            entry.holders.clear();
+        }
+    }
+    seen.stacks.retain(|place, _| needs_stack(scope, place));
+    for (place, stack) in &mut seen.stacks {
+        narrow_stack(scope, place, stack);
+    }
+    seen.firewall = narrow_firewall(scope, seen.firewall);
+    seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
+    seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
+    clear_unless(scope.upstream_servers, &mut seen.upstream_servers);
+    clear_unless(scope.listeners, &mut seen.listeners);
+    clear_unless(scope.records, &mut seen.records);
+    seen
+}
+
+fn needs_stack(scope: &Scope, place: &Place) -> bool {
+    scope.stacks.contains_key(place)
+        || scope.sysctls.iter().any(|(of, _)| of == place)
+        || (*place == Place::Host && !scope.link_forwarding.is_empty())
+}
+
+fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack) {
+    match scope.stacks.get(place) {
+        Some(Selection::All) => {}
+        Some(Selection::Links(asked)) => {
+            let named_by_routes = stack.routes.iter().filter_map(|route| route.link.clone());
+            let masters = asked.iter().filter_map(|name| stack.links.get(name)?.master.clone());
+            let needed: BTreeSet<_> = named_by_routes.chain(masters).collect();
+            stack.links.retain(|name, _| asked.contains(name) || needed.contains(name));
+        }
+        None => {
+            stack.links.clear();
+            stack.routes.clear();
+        }
+    }
+    stack.sysctls.retain(|sysctl, _| {
+        let by_family = match sysctl {
+            Sysctl::LinkForwarding(family, _) => {
+                *place == Place::Host && scope.link_forwarding.contains(family)
+            }
+            _ => false,
+        };
+        by_family || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
+    });
+}
+
+fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
+    if scope.iptables == Asked::No {
+        firewall.iptables = None;
+    }
+    match &scope.table {
+        TableSelection::Nothing => Firewall { iptables: firewall.iptables, ..Firewall::default() },
+        TableSelection::Entries(asked) => {
+            if let Some(entries) = &mut firewall.table {
+                entries.retain(|entry| asked.contains(entry));
+            }
+            firewall
+        }
+        TableSelection::All => firewall,
+    }
+}
+
+fn clear_unless<T: Default>(asked: Asked, part: &mut T) {
+    if asked == Asked::No {
+        *part = T::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netns_engine::name::NetnsName;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_is_not_seen() {
+        let red = NetnsName::new("red").unwrap();
+        let mut kernel = FakeKernel::default();
+        kernel.perform(&Operation::CreateNetns(red.clone())).unwrap();
+        assert_eq!(kernel.observe(&Scope::default()).unwrap(), Observed::default());
+        let asked = kernel.observe(&Scope::default().with_netns(&red)).unwrap();
+        assert_eq!(asked.stacks.len(), 1);
+    }
+}

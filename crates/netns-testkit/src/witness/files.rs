@@ -1,0 +1,86 @@
+//! The files and mounts that named netns consist of.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::Snapshot;
+
+/// Where the tool keeps its notes.
+pub(super) const NOTES: &str = "/run/netns-tool";
+
+/// Names under `/run/netns` that really are a netns.
+pub(super) fn live_netns() -> Vec<String> {
+    let mounted = mounts();
+    let mut names: Vec<_> = mounted
+        .iter()
+        .filter(|mount| mount.kind == "nsfs")
+        .filter_map(|mount| mount.point.strip_prefix("/run/netns/").map(str::to_owned))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Notes mounts under `/run/netns`, and files there, under `/etc/netns` and [`NOTES`].
+pub(super) fn look(snapshot: &mut Snapshot) {
+    // `/run/netns` itself becomes a shared mount with the first netns anyone makes, and stays.
+    for mount in mounts().iter().filter(|mount| mount.point != "/run/netns") {
+        snapshot.note(
+            "/run/netns: mounts".to_owned(),
+            format!("{} {} {}", mount.point, mount.kind, mount.spread),
+        );
+    }
+    for root in ["/run/netns", "/etc/netns", NOTES] {
+        for file in files_below(Path::new(root)) {
+            note_file(root, &file, snapshot);
+        }
+    }
+}
+
+struct Mount {
+    point: String,
+    kind: String,
+    spread: &'static str,
+}
+
+/// Reads `proc_pid_mountinfo(5)` of the calling thread, which may have a mount namespace of its own.
+fn mounts() -> Vec<Mount> {
+    let table = fs::read_to_string("/proc/thread-self/mountinfo").expect("/proc is mounted");
+    table.lines().filter_map(read_mount).filter(|mount| mount.point.starts_with("/run/netns")).collect()
+}
+
+fn read_mount(line: &str) -> Option<Mount> {
+    let (place, what) = line.split_once(" - ")?;
+    let mut place = place.split(' ').skip(4);
+    let point = place.next()?.to_owned();
+    let spread = if place.any(|field| field.starts_with("shared:")) { "shared" } else { "private" };
+    Some(Mount { point, kind: what.split(' ').next()?.to_owned(), spread })
+}
+
+fn note_file(root: &str, file: &Path, snapshot: &mut Snapshot) {
+    let Ok(known) = fs::metadata(file) else { return };
+    let mode = known.permissions().mode() & 0o7777;
+    // Names under /run/netns are told by their mounts; an open netns has no content to read.
+    let content =
+        if root == "/run/netns" { String::new() } else { fs::read_to_string(file).unwrap_or_default() };
+    if root == NOTES && content.is_empty() {
+        return;
+    }
+    snapshot.note(format!("{root}: files"), format!("{} {mode:o} {content:?}", file.display()));
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        }
+        files.push(path);
+    }
+    files.sort();
+    files
+}

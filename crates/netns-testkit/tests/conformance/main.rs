@@ -1,0 +1,84 @@
+//! The model of the kernel against the kernel: the same operations, the same refusals, the same
+//! state.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod operations;
+
+use std::process::ExitCode;
+
+use netns_engine::{
+    kernel::{Kernel, LinuxKernel},
+    observed::{Observed, Scope, Selection},
+    place::Place,
+    plan::Operation,
+    sysctl::Sysctl,
+};
+use netns_testkit::{FakeKernel, Sandbox, Uplink, bare, on_fresh_host};
+use operations::{LINKS, NETNS, link_name, netns_name};
+use proptest::{
+    collection::vec,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+fn main() -> ExitCode {
+    let mut trials: Vec<_> = operations::told().into_iter().map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told))).collect();
+    trials.push(bare("generated_operations", generated_operations));
+    netns_testkit::main(trials)
+}
+
+/// Sequences nobody thought of. The same ones every time: a failure must be repeatable, and
+/// `PROPTEST_CASES` asks for more.
+fn generated_operations(_: &Sandbox) {
+    let config = Config { cases: cases(), failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let sequences = vec(operations::any(), 1..14);
+    let result = runner.run(&sequences, |sequence| {
+        on_fresh_host(Uplink::None, |_| agree_on(&sequence)).map_err(proptest::test_runner::TestCaseError::fail)
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
+}
+
+/// Performs the operations on both kernels, which start from the same state.
+fn agree_on(operations: &[Operation]) {
+    let mut real = LinuxKernel::default();
+    let scope = everything();
+    let mut model = FakeKernel::with(real.observe(&scope).expect("a fresh host can be observed"));
+    for operation in operations {
+        let (by_kernel, by_model) = (real.perform(operation), model.perform(operation));
+        let (is, should) = (by_kernel.clone().map_err(|no| no.errno()), by_model.map_err(|no| no.errno()));
+        assert_eq!(should, is, "the model and the kernel ({by_kernel:?}) on '{operation}'");
+        let (modelled, actual) = (comparable(model.observe(&scope).unwrap()), comparable(real.observe(&scope).unwrap()));
+        assert_eq!(modelled, actual, "the model and the kernel after '{operation}'");
+    }
+}
+
+/// All that the operations here can reach.
+fn everything() -> Scope {
+    let mut scope = NETNS.iter().fold(Scope::default(), |scope, name| scope.with_netns(&netns_name(name)));
+    scope.stacks.insert(Place::Host, Selection::All);
+    for place in operations::places() {
+        scope = scope.with_sysctl(&place, Sysctl::IpForward);
+        for link in LINKS {
+            scope = scope.with_sysctl(&place, Sysctl::RouteLocalnet(link_name(link)));
+        }
+    }
+    scope
+}
+
+/// What the kernel draws at random, or fills in by itself, is no part of the model.
+fn comparable(mut state: Observed) -> Observed {
+    for stack in state.stacks.values_mut() {
+        for link in stack.links.values_mut() {
+            link.mac = None;
+        }
+        stack.sysctls.retain(|_, value| *value != 0);
+    }
+    state
+}

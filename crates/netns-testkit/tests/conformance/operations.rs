@@ -1,0 +1,116 @@
+//! The operations that the model is compared by.
+
+use ipnet::IpNet;
+use netns_engine::{
+    address::{Family, MacAddress},
+    name::{LinkName, NetnsName},
+    place::{LinkAt, Place},
+    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    route::Route,
+    sysctl::Sysctl,
+};
+use proptest::{prelude::*, sample::select};
+
+pub const NETNS: [&str; 2] = ["red", "blue"];
+pub const LINKS: [&str; 3] = ["br0", "va", "vb"];
+const ADDRESSES: [&str; 4] = ["10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/16", "fd00::1/64"];
+const DESTINATIONS: [&str; 4] = ["0.0.0.0/0", "10.9.0.0/16", "192.0.2.7/32", "fd09::/32"];
+const GATEWAYS: [&str; 3] = ["10.0.0.9", "10.1.0.9", "fd00::9"];
+
+pub fn netns_name(name: &str) -> NetnsName {
+    name.parse().unwrap()
+}
+
+pub fn link_name(name: &str) -> LinkName {
+    name.parse().unwrap()
+}
+
+pub fn places() -> Vec<Place> {
+    let netns = NETNS.iter().map(|name| Place::Netns(netns_name(name)));
+    std::iter::once(Place::Host).chain(netns).collect()
+}
+
+/// Any operation on two netns, a bridge and a pair of links.
+pub fn any() -> impl Strategy<Value = Operation> {
+    let netns = || select(&NETNS[..]).prop_map(netns_name);
+    let link = || (select(places()), select(&LINKS[..])).prop_map(|(place, name)| place.link(&link_name(name)));
+    let address = || select(&ADDRESSES[..]).prop_map(|text| text.parse::<IpNet>().unwrap());
+    prop_oneof![
+        3 => netns().prop_map(Operation::CreateNetns),
+        1 => netns().prop_map(Operation::DeleteNetns),
+        3 => select(places()).prop_map(bridge),
+        4 => (select(places()), select(places())).prop_map(|(main, peer)| veth(&main, &peer)),
+        1 => link().prop_map(Operation::DeleteLink),
+        6 => (link(), change()).prop_map(|(link, change)| Operation::SetLink(link, change)),
+        6 => (link(), address()).prop_map(|(link, address)| Operation::AddAddress(link, address)),
+        2 => (link(), address()).prop_map(|(link, address)| Operation::DeleteAddress(link, address)),
+        4 => (select(places()), route()).prop_map(|(place, route)| Operation::AddRoute(place, route)),
+        2 => (select(places()), route()).prop_map(|(place, route)| Operation::DeleteRoute(place, route)),
+        1 => (link(), 0..2_i32).prop_map(|(link, value)| Operation::SetSysctl(link.place, Sysctl::RouteLocalnet(link.name), value)),
+        1 => (select(places()), 0..2_i32).prop_map(|(place, value)| Operation::SetSysctl(place, Sysctl::IpForward, value)),
+    ]
+}
+
+fn change() -> impl Strategy<Value = LinkChange> {
+    prop_oneof![
+        4 => Just(LinkChange::Up),
+        1 => Just(LinkChange::Down),
+        2 => Just(LinkChange::Master(link_name("br0"))),
+        1 => Just(LinkChange::NoMaster),
+    ]
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    let same_family = |(destination, gateway): &(&str, &str)| destination.contains(':') == gateway.contains(':');
+    let via = (select(&DESTINATIONS[..]), select(&GATEWAYS[..])).prop_filter("one family", same_family);
+    via.prop_map(|(destination, gateway)| Route::via(destination.parse().unwrap(), gateway.parse().unwrap()))
+}
+
+pub fn bridge(place: Place) -> Operation {
+    let mac = MacAddress::derived_from("br0");
+    Operation::AddBridge(NewBridge { at: LinkAt { place, name: link_name("br0") }, mac })
+}
+
+pub fn veth(main: &Place, peer: &Place) -> Operation {
+    let end = |place: &Place, name| NewVethEnd {
+        link_local: LinkLocal::None,
+        ..NewVethEnd::new(place.link(&link_name(name)))
+    };
+    Operation::AddVeth(NewVeth { main: end(main, "va"), peer: end(peer, "vb") })
+}
+
+/// Sequences told by hand, by what they show.
+pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
+    use Operation::{AddAddress, AddRoute, CreateNetns, DeleteLink, DeleteNetns, SetLink};
+    let red = || Place::Netns(netns_name("red"));
+    let (va, vb) = (|| LinkAt::on_host(link_name("va")), || red().link(&link_name("vb")));
+    let create = || CreateNetns(netns_name("red"));
+    let cable = || veth(&Place::Host, &red());
+    let with_address = |at: LinkAt| AddAddress(at, "10.0.0.1/24".parse().unwrap());
+    let default = || Route::default_via("10.0.0.9".parse().unwrap());
+    let up = |at: LinkAt| SetLink(at, LinkChange::Up);
+    vec![
+        ("a_name_is_taken_once", vec![create(), create()]),
+        ("what_is_not_there_cannot_go", vec![DeleteNetns(netns_name("red")), DeleteLink(va())]),
+        ("a_veth_needs_its_netns", vec![cable()]),
+        ("a_veth_is_refused_where_a_name_is_taken", vec![create(), cable(), cable()]),
+        ("one_end_takes_the_other_along", vec![create(), cable(), DeleteLink(vb())]),
+        ("a_bridge_frees_its_ports", vec![
+            create(), bridge(Place::Host), cable(), SetLink(va(), LinkChange::Master(link_name("br0"))),
+            DeleteLink(LinkAt::on_host(link_name("br0"))),
+        ]),
+        ("only_a_bridge_has_ports", vec![create(), cable(), SetLink(va(), LinkChange::Master(link_name("va")))]),
+        ("an_address_is_added_once", vec![create(), cable(), with_address(va()), with_address(va())]),
+        ("a_route_needs_its_link_up", vec![
+            create(), cable(), with_address(vb()), AddRoute(red(), default()), up(vb()), up(va()),
+            AddRoute(red(), default()), AddRoute(red(), default()),
+        ]),
+        ("a_link_that_goes_down_loses_its_routes", vec![
+            create(), cable(), with_address(vb()), up(vb()), AddRoute(red(), default()), SetLink(vb(), LinkChange::Down),
+        ]),
+        ("loopback_stays", vec![create(), DeleteLink(red().link(&link_name("lo")))]),
+        ("everything_is_forwarded_or_nothing", vec![
+            create(), Operation::SetSysctl(red(), Sysctl::forwarding(Family::Ipv4), 1),
+        ]),
+    ]
+}
