@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Link(commands::link::Link),
     Address(commands::address::Address),
     Route(commands::route::Route),
+    Publish(commands::publish::Publish),
+    Unpublish(commands::publish::Unpublish),
     Completions(commands::shell::Completions),
     Man(commands::shell::Man),
 }

@@ -83,11 +83,14 @@ fn of_conflict(conflict: &Conflict) -> Code {
         | Conflict::NoUplink
         | Conflict::NoNat(_)
         | Conflict::NotPublished(_)
+        | Conflict::NotAHostsAddress(_)
         | Conflict::NoNameServer
         | Conflict::Unreachable(_) => Code::NotFound,
         Conflict::NetnsHeld { .. } => Code::Held,
         Conflict::Missing { .. } => Code::Missing,
-        Conflict::NotAHostAddress(_) | Conflict::LoopbackNameServer(_) => Code::Usage,
+        Conflict::NotAHostAddress(_) | Conflict::OnIpv6Loopback(_) | Conflict::LoopbackNameServer(_) => {
+            Code::Usage
+        }
         _ => Code::Taken,
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod bridge;
 pub(crate) mod connect;
 pub(crate) mod link;
 pub(crate) mod netns;
+pub(crate) mod publish;
 pub(crate) mod route;
 pub(crate) mod shell;
 pub(crate) mod veth;
@@ -42,6 +43,8 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Link(link) => link.run(context),
         Command::Address(address) => address.run(context),
         Command::Route(route) => route.run(context),
+        Command::Publish(publish) => publish.run(context),
+        Command::Unpublish(unpublish) => unpublish.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Man(man) => man.run(context),
     }
