@@ -57,6 +57,15 @@ impl IptablesRule {
         (self.family, self.table, &self.chain)
     }
 
+    /// Returns the program that shows it: `iptables` or `ip6tables`.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        match self.family {
+            Family::Ipv4 => "iptables",
+            Family::Ipv6 => "ip6tables",
+        }
+    }
+
     /// Returns the target behind `-j`: `ACCEPT`, or another chain.
     #[must_use]
     pub fn target(&self) -> Option<&str> {

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Bridge(commands::bridge::Bridge),
     Connect(commands::connect::Connect),
     Link(commands::link::Link),
+    Nat(commands::nat::Nat),
+    Snat(commands::nat::Snat),
     Address(commands::address::Address),
     Route(commands::route::Route),
     Publish(commands::publish::Publish),

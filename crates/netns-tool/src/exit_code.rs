@@ -81,6 +81,8 @@ fn of_conflict(conflict: &Conflict) -> Code {
         | Conflict::NoRoute { .. }
         | Conflict::NoAddress { .. }
         | Conflict::NoUplink
+        | Conflict::BridgeWithoutAddress(_)
+        | Conflict::BridgeWithoutFamily { .. }
         | Conflict::NoNat(_)
         | Conflict::NotPublished(_)
         | Conflict::NotAHostsAddress(_)
@@ -88,9 +90,11 @@ fn of_conflict(conflict: &Conflict) -> Code {
         | Conflict::Unreachable(_) => Code::NotFound,
         Conflict::NetnsHeld { .. } => Code::Held,
         Conflict::Missing { .. } => Code::Missing,
-        Conflict::NotAHostAddress(_) | Conflict::OnIpv6Loopback(_) | Conflict::LoopbackNameServer(_) => {
-            Code::Usage
-        }
+        Conflict::NotAHostAddress(_)
+        | Conflict::OnIpv6Loopback(_)
+        | Conflict::LoopbackNameServer(_)
+        | Conflict::BridgeIsUplink(_)
+        | Conflict::NotForIptables(_) => Code::Usage,
         _ => Code::Taken,
     }
 }

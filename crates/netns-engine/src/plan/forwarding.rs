@@ -137,7 +137,7 @@ fn foreign_user(state: &Observed, family: Family) -> Option<String> {
         rule.family == family && rule.table == IptablesTable::Nat && rule.translates()
     };
     if let Some(rule) = rules.iter().find(translates) {
-        return Some(format!("iptables rule '{rule}'"));
+        return Some(format!("{} rule '{rule}'", rule.program()));
     }
     // The chains that iptables made in nftables stay when their last rule goes.
     let is_other = |chain: &&ForeignChain| {

@@ -202,7 +202,7 @@ impl fmt::Display for Operation {
                 write!(f, "write {servers} into /etc/netns/{netns}/resolv.conf")
             }
             Self::RemoveResolver(netns) => write!(f, "remove /etc/netns/{netns}/resolv.conf"),
-            Self::Iptables(changes) => write!(f, "change {}", count(changes, "iptables rule")),
+            Self::Iptables(changes) => write_rule_changes(f, changes),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
             Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
             Self::AddEntries(entries) => {
@@ -231,6 +231,20 @@ fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkCha
         LinkChange::HairpinOn => write!(f, "let the bridge of {link} send frames back through it"),
         LinkChange::HairpinOff => write!(f, "let the bridge of {link} send no frame back through it"),
     }
+}
+
+fn write_rule_changes(f: &mut fmt::Formatter<'_>, changes: &[RuleChange]) -> fmt::Result {
+    let deletions = changes.iter().filter(|change| matches!(change, RuleChange::Delete(_))).count();
+    let verb = match deletions {
+        0 => "add",
+        all if all == changes.len() => "delete",
+        _ => return write!(f, "change {}", count(changes, "iptables rule")),
+    };
+    for (index, change) in changes.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        write!(f, "{separator}{verb} {} rule '{}'", change.rule().program(), change.rule())?;
+    }
+    Ok(())
 }
 
 /// "1 rule", "2 rules", "2 entries", "2 processes".

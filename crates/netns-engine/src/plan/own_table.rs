@@ -8,7 +8,7 @@ use crate::{
     firewall::{Driver, TableEntry},
     name::LinkName,
     observed::Observed,
-    record::Record,
+    record::{NatRecord, Record},
 };
 
 /// Refuses where the kernel does not speak nftables.
@@ -56,6 +56,18 @@ pub(super) fn drop_unneeded(draft: &mut Draft, bridge: &LinkName, later: &Observ
             format!("Nothing is published behind '{bridge}' any more, so its guard may go."),
         );
     }
+}
+
+/// Returns what a bridge's NAT had in the table that goes with it: all but a guard that a published
+/// port relies on, and also a guard that was there first if nobody does any more.
+pub(super) fn unneeded_entries(observed: &Observed, leaving: &NatRecord) -> Vec<TableEntry> {
+    let guard = TableEntry::Guard { bridge: leaving.bridge.clone() };
+    let mut entries: Vec<_> = leaving.entries.iter().filter(|entry| **entry != guard).cloned().collect();
+    let is_published = |record: &Record| matches!(record, Record::Published(published) if published.forward.bridge == leaving.bridge);
+    if leaving.driver == Driver::Nftables && !observed.records.values().any(is_published) {
+        entries.push(guard);
+    }
+    entries
 }
 
 /// The bridge whose guard a noted change relies on.

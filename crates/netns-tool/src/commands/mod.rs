@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod bridge;
 pub(crate) mod connect;
 pub(crate) mod link;
+pub(crate) mod nat;
 pub(crate) mod netns;
 pub(crate) mod publish;
 pub(crate) mod route;
@@ -41,6 +42,8 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Bridge(bridge) => bridge.run(context),
         Command::Connect(connect) => connect.run(context),
         Command::Link(link) => link.run(context),
+        Command::Nat(nat) => nat.run(context),
+        Command::Snat(snat) => snat.run(context),
         Command::Address(address) => address.run(context),
         Command::Route(route) => route.run(context),
         Command::Publish(publish) => publish.run(context),

@@ -21,8 +21,13 @@ fn rule_change(change: &RuleChange) -> String {
         RuleChange::Reinsert(number, _) => format!(" {number}"),
         _ => String::new(),
     };
-    let program = if rule.family == Family::Ipv4 { "iptables" } else { "ip6tables" };
-    format!("{program} -w -t {} {verb} {}{number} {}", rule.table.as_str(), rule.chain, rule.arguments)
+    format!(
+        "{} -w -t {} {verb} {}{number} {}",
+        rule.program(),
+        rule.table.as_str(),
+        rule.chain,
+        rule.arguments
+    )
 }
 
 pub(super) fn add_table() -> Vec<String> {

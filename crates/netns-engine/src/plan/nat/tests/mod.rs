@@ -79,8 +79,7 @@ fn rule(family: Family, table: IptablesTable, words: &str) -> IptablesRule {
 
 fn words(observed: &Observed) -> Vec<String> {
     let rules = &observed.firewall.iptables.as_ref().unwrap().rules;
-    let program = |rule: &IptablesRule| if rule.family == Family::Ipv4 { "iptables" } else { "ip6tables" };
-    rules.iter().map(|rule| format!("{} {rule}", program(rule))).collect()
+    rules.iter().map(|rule| format!("{} {rule}", rule.program())).collect()
 }
 
 /// Performs the plan on the model, step by step; every undo must lead back on the way.
