@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Address(commands::address::Address),
     Route(commands::route::Route),
     Playground(commands::playground::Playground),
+    Publish(commands::publish::Publish),
+    Unpublish(commands::publish::Unpublish),
     Completions(commands::shell::Completions),
     Man(commands::shell::Man),
 }

@@ -7,6 +7,7 @@ pub(crate) mod link;
 pub(crate) mod nat;
 pub(crate) mod netns;
 pub(crate) mod playground;
+pub(crate) mod publish;
 pub(crate) mod route;
 pub(crate) mod shell;
 pub(crate) mod veth;
@@ -47,6 +48,8 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Address(address) => address.run(context),
         Command::Playground(playground) => playground.run(context),
         Command::Route(route) => route.run(context),
+        Command::Publish(publish) => publish.run(context),
+        Command::Unpublish(unpublish) => unpublish.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Man(man) => man.run(context),
     }

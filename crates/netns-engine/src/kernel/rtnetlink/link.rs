@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::Parseable;
 use netlink_packet_route::{
     link::{
-        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
-        LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkLayerType, LinkMessage,
+        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+        InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo,
+        LinkLayerType, LinkMessage,
     },
     nsid::{NsidAttribute, NsidMessage},
 };
@@ -35,6 +36,8 @@ pub(crate) struct RawLink {
     pub(crate) mtu_bytes: u32,
     /// Index of the bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// Whether that bridge sends frames back through it.
+    pub(crate) hairpin: bool,
     /// Index of a veth's other end, in the netns of `peer_netns`.
     pub(crate) peer: Option<u32>,
     /// The id by which this netns knows the other end's netns; none if it is the same one.
@@ -178,7 +181,22 @@ impl Rtnetlink {
             LinkChange::NoMaster => self.set(name, vec![LinkAttribute::Controller(0)]),
             LinkChange::Mtu(bytes) => self.set(name, vec![LinkAttribute::Mtu(*bytes)]),
             LinkChange::Mac(mac) => self.set(name, vec![LinkAttribute::Address(mac.octets().to_vec())]),
+            LinkChange::HairpinOn => self.set_port(name, InfoBridgePort::HairpinMode(true)),
+            LinkChange::HairpinOff => self.set_port(name, InfoBridgePort::HairpinMode(false)),
         }
+    }
+
+    /// Changes a link's property as a port of its bridge, which only `RTM_NEWLINK` can.
+    fn set_port(&mut self, name: &LinkName, property: InfoBridgePort) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName(name.as_str().to_owned()),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::PortKind(InfoPortKind::Bridge),
+                LinkInfo::PortData(InfoPortData::BridgePort(vec![property])),
+            ]),
+        ];
+        self.socket.change(&request(message::NEW_LINK, 0, &message))
     }
 
     fn switch(&mut self, name: &LinkName, flags: LinkFlags) -> Result<(), Refusal> {
@@ -248,6 +266,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
         mac: None,
         mtu_bytes: 0,
         master: None,
+        hairpin: false,
         peer: None,
         peer_netns: None,
         ours: false,
@@ -274,11 +293,21 @@ fn read_attribute(link: &mut RawLink, attribute: LinkAttribute) {
         LinkAttribute::LinkNetNsId(id) => link.peer_netns = Some(id),
         LinkAttribute::IfAlias(alias) => link.ours = alias == MARK,
         LinkAttribute::LinkInfo(infos) => {
+            link.hairpin = infos.iter().any(is_hairpin);
             if let Some(kind) = infos.into_iter().find_map(kind_of) {
                 link.kind = kind;
             }
         }
         _ => {}
+    }
+}
+
+fn is_hairpin(info: &LinkInfo) -> bool {
+    match info {
+        LinkInfo::PortData(InfoPortData::BridgePort(properties)) => {
+            properties.contains(&InfoBridgePort::HairpinMode(true))
+        }
+        _ => false,
     }
 }
 
