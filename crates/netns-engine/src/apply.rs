@@ -76,12 +76,7 @@ pub trait Progress {
 /// # Errors
 ///
 /// Names the refused operation and anything the rollback could not undo.
-pub fn apply(
-    plan: &Plan,
-    scope: &Scope,
-    kernel: &mut impl Kernel,
-    progress: &mut impl Progress,
-) -> Result<(), ApplyError> {
+pub fn apply(plan: &Plan, kernel: &mut impl Kernel, progress: &mut impl Progress) -> Result<(), ApplyError> {
     for (index, step) in plan.steps.iter().enumerate() {
         let performed = progress.about_to(index).and_then(|()| kernel.perform(&step.operation));
         if let Err(cause) = performed {
@@ -89,14 +84,14 @@ pub fn apply(
             return Err(ApplyError::Refused { operation: Box::new(step.operation.clone()), cause, undone });
         }
     }
-    read_back(plan, scope, kernel)
+    read_back(plan, kernel)
 }
 
-fn read_back(plan: &Plan, scope: &Scope, kernel: &mut impl Kernel) -> Result<(), ApplyError> {
+fn read_back(plan: &Plan, kernel: &mut impl Kernel) -> Result<(), ApplyError> {
     if plan.is_empty() {
         return Ok(());
     }
-    let actual = match kernel.observe(scope) {
+    let actual = match kernel.observe(&Scope::covering(plan)) {
         Ok(actual) => actual,
         Err(cause) => return Err(ApplyError::Unreadable { cause, undone: roll_back(&plan.steps, kernel) }),
     };
@@ -122,7 +117,13 @@ fn roll_back(done: &[Step], kernel: &mut impl Kernel) -> Undone {
 
 /// Fails with why the step stays: a refusal, or nothing where no undo exists.
 fn take_back(step: &Step, kernel: &mut impl Kernel) -> Result<(), Option<Refusal>> {
-    let refusals: Vec<_> = step.undo.iter().filter_map(|undo| kernel.perform(undo).err()).collect();
+    let mut refusals = Vec::new();
+    for undo in &step.undo {
+        match kernel.perform(undo) {
+            Err(refusal) if !undo.is_moot_after(refusal.errno()) => refusals.push(refusal),
+            _ => {}
+        }
+    }
     match refusals.into_iter().next() {
         Some(refusal) => Err(Some(refusal)),
         None if step.undo.is_empty() && step.operation.leaves_a_trace() => Err(None),

@@ -4,7 +4,7 @@ use crate::{
     apply::apply,
     error::Error,
     journal::{self, Journal},
-    kernel::{Kernel, LinuxKernel, signals, state},
+    kernel::{Kernel, signals, state},
     plan::{Desired, Operation, Plan},
 };
 
@@ -35,14 +35,14 @@ pub fn plan(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Plan, Err
 /// # Errors
 ///
 /// Returns why nothing was changed, or which step was refused and what became of the others.
-pub fn make(desired: &dyn Desired, kernel: &mut LinuxKernel) -> Result<Report, Error> {
+pub fn make(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Report, Error> {
     let _lock = state::lock().map_err(Error::NoState)?;
     let _held = signals::hold_back().map_err(Error::NoState)?;
     let recovered = journal::recover(kernel).map_err(Error::NoState)?;
     let done = plan(desired, kernel)?;
     if !done.is_empty() {
         let mut journal = Journal::open(&done.steps).map_err(Error::NoState)?;
-        let applied = apply(&done, &desired.scope(), kernel, &mut journal);
+        let applied = apply(&done, kernel, &mut journal);
         journal.close().map_err(Error::NoState)?;
         applied?;
     }

@@ -50,6 +50,34 @@ pub struct IptablesRule {
     pub arguments: String,
 }
 
+impl IptablesRule {
+    /// Returns the target behind `-j`: `ACCEPT`, or another chain.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        let mut words = self.arguments.split(' ');
+        words.find(|word| matches!(*word, "-j" | "-g"))?;
+        words.next()
+    }
+
+    /// Returns whether packets end at this rule.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        matches!(self.target(), Some("DROP" | "REJECT"))
+    }
+
+    /// Returns whether it changes addresses, which makes sense only on a host that forwards.
+    #[must_use]
+    pub fn translates(&self) -> bool {
+        matches!(self.target(), Some("MASQUERADE" | "SNAT" | "DNAT" | "NETMAP"))
+    }
+}
+
+impl fmt::Display for IptablesRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "-t {} -A {} {}", self.table.as_str(), self.chain, self.arguments)
+    }
+}
+
 /// The iptables tables we write to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum IptablesTable {
@@ -178,9 +206,14 @@ pub enum TableEntry {
         /// Where they leave.
         uplink: LinkName,
     },
-    /// Nothing new is forwarded to or from `bridge` that no other entry allows.
+    /// Nothing new is forwarded to `bridge` that no other entry allows.
     Guard {
         /// The guarded link.
+        bridge: LinkName,
+    },
+    /// Nothing new is forwarded from `bridge` that no other entry allows.
+    Confine {
+        /// The confined link.
         bridge: LinkName,
     },
     /// A published port.

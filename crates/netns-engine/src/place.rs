@@ -1,10 +1,10 @@
 //! Where a link lives: on the host or inside a named netns.
 
-use std::fmt;
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{LinkName, NetnsName};
+use crate::name::{LinkName, NameError, NetnsName};
 
 /// A network stack this tool acts on.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -21,6 +21,15 @@ impl Place {
     #[must_use]
     pub fn link(&self, name: &LinkName) -> LinkAt {
         LinkAt { place: self.clone(), name: name.clone() }
+    }
+
+    /// Says where: `on the host` or `in netns 'red'`.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self {
+            Self::Host => "on the host".to_owned(),
+            Self::Netns(name) => format!("in netns '{name}'"),
+        }
     }
 
     /// Returns the netns, unless this is the host.
@@ -70,6 +79,45 @@ impl fmt::Display for LinkAt {
         match &self.place {
             Place::Host => write!(f, "link '{}'", self.name),
             Place::Netns(netns) => write!(f, "link '{}' in netns '{netns}'", self.name),
+        }
+    }
+}
+
+/// A network stack to look into or to run a program in: unlike a [`Place`], also one without a name.
+///
+/// ```
+/// use netns_engine::place::Entrance;
+///
+/// assert!(matches!("red".parse(), Ok(Entrance::Named(_))));
+/// assert!(matches!("/proc/1/ns/net".parse(), Ok(Entrance::File(_))));
+/// assert!("a b".parse::<Entrance>().is_err());
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Entrance {
+    /// The netns the tool was started in.
+    #[default]
+    Host,
+    /// A named netns under `/run/netns`.
+    Named(NetnsName),
+    /// Any namespace file, such as `/proc/PID/ns/net`.
+    File(PathBuf),
+}
+
+impl FromStr for Entrance {
+    type Err = NameError;
+
+    /// Takes what holds a slash as a path, anything else as a name.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.contains('/') { Ok(Self::File(text.into())) } else { text.parse().map(Self::Named) }
+    }
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("the host"),
+            Self::Named(name) => write!(f, "netns '{name}'"),
+            Self::File(path) => write!(f, "netns '{}'", path.to_string_lossy().escape_debug()),
         }
     }
 }

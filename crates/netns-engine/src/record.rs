@@ -1,7 +1,7 @@
 //! What the tool remembers about its own changes: small files under `/run/netns-tool`, a tmpfs
 //! that dies with the reboot that kills the objects too.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -41,8 +41,6 @@ pub struct NatRecord {
     pub rules: Vec<IptablesRule>,
     /// Entries that were not there before (nftables driver).
     pub entries: Vec<TableEntry>,
-    /// Settings that were changed, with the values they had.
-    pub settings: Vec<(Sysctl, i32)>,
 }
 
 /// What `publish` added for one port.
@@ -63,8 +61,8 @@ pub struct PublishedRecord {
 pub struct ForwardingRecord {
     /// IPv4 or IPv6.
     pub family: Family,
-    /// Links whose own forwarding differed from the global switch, with the value they had.
-    pub links: BTreeMap<LinkName, i32>,
+    /// Settings that switching on and off again would leave changed, with the values they had.
+    pub settings: Vec<(Sysctl, i32)>,
 }
 
 /// What a [`Record`] is filed under.

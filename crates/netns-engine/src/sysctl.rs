@@ -22,6 +22,9 @@ pub enum Sysctl {
     Autoconf(LinkName),
     /// `net.ipv6.conf.LINK.disable_ipv6`: 0 or 1.
     DisableIpv6(LinkName),
+    /// `net.ipv4.conf.all.accept_redirects`: 0 or 1. Every switch of [`Sysctl::IpForward`] sets it
+    /// to the opposite (`inet_forward_change` in `net/ipv4/devinet.c`).
+    AcceptRedirects,
     /// `net.ipv4.conf.LINK.route_localnet`: 0 or 1; 1 lets 127.0.0.0/8 cross the link.
     RouteLocalnet(LinkName),
 }
@@ -40,7 +43,7 @@ impl Sysctl {
     #[must_use]
     pub fn link(&self) -> Option<&LinkName> {
         match self {
-            Self::IpForward | Self::Ipv6Forwarding => None,
+            Self::IpForward | Self::Ipv6Forwarding | Self::AcceptRedirects => None,
             Self::LinkForwarding(_, link)
             | Self::AcceptRa(link)
             | Self::Autoconf(link)
@@ -60,6 +63,7 @@ impl Sysctl {
         match self {
             Self::IpForward => "net/ipv4/ip_forward".to_owned(),
             Self::Ipv6Forwarding => "net/ipv6/conf/all/forwarding".to_owned(),
+            Self::AcceptRedirects => "net/ipv4/conf/all/accept_redirects".to_owned(),
             Self::LinkForwarding(family, link) => of_link(*family, link, "forwarding"),
             Self::AcceptRa(link) => of_link(Family::Ipv6, link, "accept_ra"),
             Self::Autoconf(link) => of_link(Family::Ipv6, link, "autoconf"),

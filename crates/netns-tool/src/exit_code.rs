@@ -3,7 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Error;
-use netns_engine::{apply::ApplyError, error, kernel::Refusal, plan::Conflict};
+use netns_engine::{
+    apply::ApplyError,
+    error,
+    kernel::{Refusal, RefusalKind},
+    plan::Conflict,
+};
 
 /// What the caller's script can tell apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,20 +67,11 @@ fn of_apply(error: &ApplyError) -> Code {
 }
 
 fn of_refusal(refusal: &Refusal) -> Code {
-    match refusal.errno().raw_os_error() {
-        libc_errno::EPERM | libc_errno::EACCES => Code::NotPermitted,
-        libc_errno::EOPNOTSUPP | libc_errno::EPROTONOSUPPORT | libc_errno::EAFNOSUPPORT => Code::Missing,
+    match refusal.kind() {
+        RefusalKind::NotPermitted => Code::NotPermitted,
+        RefusalKind::NotSupported => Code::Missing,
         _ => Code::Refused,
     }
-}
-
-/// The few error numbers that have a code of their own (`asm-generic/errno.h`).
-mod libc_errno {
-    pub(super) const EPERM: i32 = 1;
-    pub(super) const EACCES: i32 = 13;
-    pub(super) const EPROTONOSUPPORT: i32 = 93;
-    pub(super) const EOPNOTSUPP: i32 = 95;
-    pub(super) const EAFNOSUPPORT: i32 = 97;
 }
 
 fn of_conflict(conflict: &Conflict) -> Code {

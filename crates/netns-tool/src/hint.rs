@@ -1,7 +1,12 @@
 //! What to type next, for each error that has a remedy.
 
 use anyhow::Error;
-use netns_engine::{apply::ApplyError, error, kernel::Refusal, plan::Conflict};
+use netns_engine::{
+    apply::ApplyError,
+    error,
+    kernel::{Refusal, RefusalKind},
+    plan::Conflict,
+};
 
 /// Returns the hint for a failed command, if there is one.
 pub(crate) fn of(error: &Error) -> Option<String> {
@@ -20,15 +25,20 @@ pub(crate) fn of(error: &Error) -> Option<String> {
 }
 
 fn for_refusal(refusal: &Refusal) -> Option<String> {
-    let permission = refusal.to_string();
-    if permission.contains("EPERM") || permission.contains("EACCES") {
-        return Some(
-            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo netns-tool …', or 'netns-tool playground' \
+    match refusal.kind() {
+        RefusalKind::NotPermitted => Some(
+            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo netns-tool …', or 'netns-tool playground', \
              where everyone may do everything"
                 .to_owned(),
-        );
+        ),
+        RefusalKind::NotSupported => Some(
+            "the kernel lacks this feature: 'modprobe bridge veth nf_tables' loads what it has as modules \
+             (CONFIG_BRIDGE, CONFIG_VETH, CONFIG_NF_TABLES)"
+                .to_owned(),
+        ),
+        RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
+        _ => None,
     }
-    permission.contains("EXFULL").then(|| "a bridge takes 1,023 ports; make a second one".to_owned())
 }
 
 fn for_conflict(conflict: &Conflict) -> Option<String> {

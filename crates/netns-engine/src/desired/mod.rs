@@ -7,6 +7,7 @@ mod attachment;
 mod bridge;
 mod cable;
 mod netns;
+mod resolver;
 mod route;
 mod veth;
 
@@ -15,5 +16,6 @@ pub use attachment::{AddressChoice, Attachment};
 pub use bridge::Bridge;
 pub use cable::Cable;
 pub use netns::{Netns, NetnsRemoved, OnHolders};
+pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
 pub use veth::{LinkState, Veth};

@@ -6,7 +6,9 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, namespace,
+    Kernel, Refusal, conntrack, iptables, namespace,
+    nftables::Nftables,
+    processes, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -24,6 +26,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct LinuxKernel {
     conversations: BTreeMap<Place, Rtnetlink>,
+    nftables: Option<Nftables>,
 }
 
 impl Kernel for LinuxKernel {
@@ -46,17 +49,17 @@ impl Kernel for LinuxKernel {
             Operation::AddRoute(place, route) => self.talk(place)?.add_route(route),
             Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
+            Operation::Iptables(changes) => iptables::perform(changes),
+            Operation::AddTable => self.nftables()?.add_table(),
+            Operation::DeleteTable => self.nftables()?.delete_table(),
+            Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
+            Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),
+            Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
-            Operation::KillProcesses(..)
-            | Operation::WriteResolver(..)
-            | Operation::RemoveResolver(_)
-            | Operation::Iptables(_)
-            | Operation::AddTable
-            | Operation::DeleteTable
-            | Operation::AddEntries(_)
-            | Operation::DeleteEntries(_)
-            | Operation::ForgetFlows(_) => Err(Errno::NOSYS.into()),
+            Operation::WriteResolver(netns, file) => resolver::write(netns, file),
+            Operation::RemoveResolver(netns) => resolver::remove(netns),
+            Operation::KillProcesses(name, pids) => processes::kill(name, pids),
         }
     }
 }
@@ -72,6 +75,14 @@ impl LinuxKernel {
             self.conversations.insert(place.clone(), opened);
         }
         self.conversations.get_mut(place).ok_or_else(|| Errno::NOENT.into())
+    }
+
+    /// Returns the conversation about the host's nftables, opened on first use.
+    pub(super) fn nftables(&mut self) -> Result<&mut Nftables, Refusal> {
+        match &mut self.nftables {
+            Some(opened) => Ok(opened),
+            none => Ok(none.insert(Nftables::open()?)),
+        }
     }
 
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {

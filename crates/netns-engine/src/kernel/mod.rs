@@ -3,19 +3,31 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+mod conntrack;
+mod iptables;
 mod linux;
+mod listeners;
+pub mod look;
+mod mounts;
 pub mod namespace;
+mod netfilter;
 mod netlink;
+mod nftables;
 mod observe;
+mod processes;
 mod refusal;
+mod resolver;
 mod rtnetlink;
+mod ruleset;
 pub(crate) mod signals;
+mod sockets;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
+mod sysctl_files;
 
 pub use linux::LinuxKernel;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, RefusalKind};
 
 use crate::{
     observed::{Observed, Scope},

@@ -23,7 +23,7 @@ use super::{refusal::Refusal, rtnetlink::Rtnetlink, syscall};
 use crate::{name::NetnsName, observed::NetnsState};
 
 /// Where names of network namespaces live (`NETNS_RUN_DIR` of iproute2).
-const DIRECTORY: &str = "/run/netns";
+pub(crate) const DIRECTORY: &str = "/run/netns";
 
 /// The netns of the calling thread, as a file that can be opened and mounted.
 const OF_THIS_THREAD: &str = "/proc/thread-self/ns/net";

@@ -46,6 +46,9 @@ const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSG_ERROR: u16 = 0x2;
 const NLMSG_DONE: u16 = 0x3;
+/// The frame around a transaction (`linux/netfilter/nfnetlink.h`).
+const NFNL_MSG_BATCH_BEGIN: u16 = 0x10;
+const NFNL_MSG_BATCH_END: u16 = 0x11;
 /// `NLMSGERR_ATTR_MSG`: the human text of an extended ack.
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
@@ -133,6 +136,40 @@ impl Socket {
             }
         }
         answers.into_iter().flatten().collect()
+    }
+
+    /// Sends all requests as one transaction of a netfilter subsystem: all take effect, or none.
+    ///
+    /// Refusals arrive in the order of the requests, and the first one is returned. Only the last
+    /// request asks for an ack: on the frame around the batch the kernel gives none before 6.10.
+    /// If it refuses the batch itself, it answers to the frame's first message.
+    pub(crate) fn transact(&mut self, subsystem: u16, requests: &[Request]) -> Result<(), Refusal> {
+        let Some((last, others)) = requests.split_last() else { return Ok(()) };
+        let first = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::new();
+        frame(&mut datagram, first, 0, &batch_edge(NFNL_MSG_BATCH_BEGIN, subsystem));
+        for (request, sequence) in others.iter().zip(first.wrapping_add(1)..) {
+            frame(&mut datagram, sequence, request.flags, request);
+        }
+        let last_sequence = first.wrapping_add(u32::try_from(requests.len()).unwrap_or(u32::MAX));
+        frame(&mut datagram, last_sequence, last.flags | flag::ACK, last);
+        self.sequence = last_sequence.wrapping_add(1);
+        frame(&mut datagram, self.sequence, 0, &batch_edge(NFNL_MSG_BATCH_END, subsystem));
+        self.send(&datagram)?;
+        let mut finished = false;
+        let mut outcome = Ok(());
+        while !finished {
+            self.receive(|message| {
+                let place = message.sequence.wrapping_sub(first);
+                if message.kind == NLMSG_ERROR && place <= last_sequence.wrapping_sub(first) {
+                    outcome = std::mem::replace(&mut outcome, Ok(()))
+                        .and_then(|()| verdict(message.flags, message.payload));
+                    finished |= place == 0 || message.sequence == last_sequence;
+                }
+                Ok(())
+            })?;
+        }
+        outcome
     }
 
     /// Asks for one object and returns the payload of the answer.
@@ -250,6 +287,12 @@ pub(crate) struct Message<'a> {
 enum Dump {
     Complete,
     Interrupted,
+}
+
+/// The first or last message of a transaction: a `struct nfgenmsg` that names the subsystem.
+fn batch_edge(kind: u16, subsystem: u16) -> Request {
+    let [high, low] = subsystem.to_be_bytes();
+    Request { kind, flags: 0, payload: vec![0, 0, high, low] }
 }
 
 /// Appends one framed message, padded to four bytes (`NLMSG_ALIGNTO`).

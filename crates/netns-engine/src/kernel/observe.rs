@@ -6,11 +6,14 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{LinuxKernel, Refusal, namespace, rtnetlink::RawLink, state, sysctl};
+use super::{
+    LinuxKernel, Refusal, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink, state,
+    sysctl, sysctl_files,
+};
 use crate::{
     address::Family,
     name::{LinkName, NetnsName},
-    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack},
+    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack, TableSelection},
     place::{LinkAt, Place},
     sysctl::Sysctl,
 };
@@ -23,16 +26,54 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
             observed.netns.insert(name.clone(), entry);
         }
     }
+    for name in &scope.holders {
+        if let Some(entry) = observed.netns.get_mut(name) {
+            entry.holders = processes::holders(name)?;
+        }
+    }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
         let users = users_of(kernel, bridge)?;
         observed.bridge_users.insert(bridge.clone(), users);
     }
+    if scope.iptables == Asked::Yes {
+        (observed.firewall.iptables, observed.firewall.iptables_missing) = iptables::observe();
+    }
+    observe_own_table(kernel, scope, &mut observed)?;
+    observed.listeners = listeners::on_ports(&scope.listeners)?;
+    observe_resolvers(scope, &mut observed)?;
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
     }
     Ok(observed)
+}
+
+fn observe_own_table(
+    kernel: &mut LinuxKernel,
+    scope: &Scope,
+    observed: &mut Observed,
+) -> Result<(), Refusal> {
+    if scope.table == TableSelection::Nothing && scope.published.is_empty() {
+        return Ok(());
+    }
+    let nftables = kernel.nftables()?;
+    observed.firewall.nftables = nftables.is_available()?;
+    if observed.firewall.nftables {
+        observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
+        observed.firewall.foreign_chains = nftables.foreign_chains()?;
+    }
+    Ok(())
+}
+
+fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    for netns in &scope.resolvers {
+        observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
+    }
+    if scope.upstream == Asked::Yes {
+        observed.upstream = resolver::upstream()?;
+    }
+    Ok(())
 }
 
 fn netns_entry(kernel: &mut LinuxKernel, name: &NetnsName) -> Result<Option<NetnsEntry>, Refusal> {
@@ -191,9 +232,10 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     for (place, setting) in &scope.sysctls {
         wanted.entry(place).or_default().push(setting.clone());
     }
-    let forwarding = every_link_forwarding(&scope.link_forwarding)?;
-    if !forwarding.is_empty() {
-        wanted.entry(&Place::Host).or_default().extend(forwarding);
+    if !scope.link_forwarding.is_empty() {
+        let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding)?;
+        wanted.entry(&Place::Host).or_default().extend(dragged_along);
+        observed.configured_forwarding = sysctl_files::configured_forwarding();
     }
     for (place, settings) in wanted {
         let values = match place {
@@ -214,19 +256,38 @@ fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
     Ok(values)
 }
 
-/// The forwarding switch of every link, and of `default`, which the links to come start with.
-fn every_link_forwarding(families: &BTreeSet<Family>) -> Result<Vec<Sysctl>, Refusal> {
+/// The forwarding switches with every setting that they overwrite, or that decides what they do;
+/// also those of `default`, which the links to come start with.
+fn dragged_along_by_forwarding(families: &BTreeSet<Family>) -> Result<Vec<Sysctl>, Refusal> {
     let mut settings = Vec::new();
     for family in families {
-        let version = if *family == Family::Ipv4 { "ipv4" } else { "ipv6" };
-        for entry in std::fs::read_dir(format!("/proc/sys/net/{version}/conf"))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name != "all" {
-                settings.push(Sysctl::LinkForwarding(*family, LinkName::from_kernel(name)));
-            }
+        settings.push(Sysctl::forwarding(*family));
+        let links = links_with_settings(*family)?;
+        settings.extend(links.iter().cloned().map(|link| Sysctl::LinkForwarding(*family, link)));
+        match family {
+            Family::Ipv4 => settings.push(Sysctl::AcceptRedirects),
+            Family::Ipv6 => settings.extend(links.into_iter().map(Sysctl::AcceptRa)),
         }
     }
     Ok(settings)
+}
+
+/// The folders of `/proc/sys/net/ipv{4,6}/conf` but `all`; none where the kernel lacks the family.
+fn links_with_settings(family: Family) -> Result<Vec<LinkName>, Refusal> {
+    let version = if family == Family::Ipv4 { "ipv4" } else { "ipv6" };
+    let folder = match std::fs::read_dir(format!("/proc/sys/net/{version}/conf")) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut links = Vec::new();
+    for entry in folder {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "all" {
+            links.push(LinkName::from_kernel(name));
+        }
+    }
+    Ok(links)
 }
 
 /// The addresses of everything on a bridge: its own, and those at the other ends of its ports.

@@ -12,11 +12,38 @@ pub struct Refusal {
     message: Option<String>,
 }
 
+/// What a [`Refusal`] comes down to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// A right is missing.
+    NotPermitted,
+    /// The kernel was built without, or has not loaded, what it would take.
+    NotSupported,
+    /// A bridge has all the ports it can have.
+    Full,
+    /// Anything else.
+    Other,
+}
+
 impl Refusal {
     /// Refuses with `errno` alone.
     #[must_use]
     pub fn new(errno: Errno) -> Self {
         Self { errno, message: None }
+    }
+
+    /// Returns what it comes down to for whoever asked.
+    #[must_use]
+    pub fn kind(&self) -> RefusalKind {
+        match self.errno {
+            Errno::PERM | Errno::ACCESS => RefusalKind::NotPermitted,
+            Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::NOSYS => {
+                RefusalKind::NotSupported
+            }
+            Errno::XFULL => RefusalKind::Full,
+            _ => RefusalKind::Other,
+        }
     }
 
     /// Adds the kernel's (or another program's) own explanation.

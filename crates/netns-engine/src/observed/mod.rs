@@ -6,6 +6,7 @@
 //! the fake kernel of the tests.
 
 mod project;
+mod settings;
 mod undo;
 
 use std::{
@@ -16,11 +17,13 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    address::MacAddress,
-    firewall::{IptablesRule, TableEntry, Transport},
+    address::{Family, MacAddress},
+    firewall::{IptablesRule, Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
+    plan::{NewBridge, NewVeth, Operation, Plan},
     record::{Record, RecordKey},
+    resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
 };
@@ -34,14 +37,16 @@ pub struct Observed {
     pub stacks: BTreeMap<Place, Stack>,
     /// Packet filtering and translation on the host.
     pub firewall: Firewall,
-    /// Name servers in `/etc/netns/NAME/resolv.conf`.
-    pub resolvers: BTreeMap<NetnsName, Vec<IpAddr>>,
-    /// The host's real name servers: never a stub on a loopback address.
-    pub upstream_servers: Vec<IpAddr>,
+    /// What `/etc/netns/NAME/resolv.conf` says.
+    pub resolvers: BTreeMap<NetnsName, ResolvConf>,
+    /// The host's `resolv.conf`: the first one that names more than stubs on loopback addresses.
+    pub upstream: ResolvConf,
     /// Addresses in use by whatever hangs on a bridge, in any netns.
     pub bridge_users: BTreeMap<LinkName, BTreeSet<IpAddr>>,
     /// Ports that programs on the host listen on.
     pub listeners: BTreeSet<Listener>,
+    /// Families whose forwarding the host's `sysctl.d(5)` files switch on at boot.
+    pub configured_forwarding: BTreeSet<Family>,
     /// What this tool remembers of its own changes.
     pub records: BTreeMap<RecordKey, Record>,
 }
@@ -84,6 +89,8 @@ pub enum Hold {
     Inside,
     /// It has the netns open as a file, by this descriptor number.
     OpenFile(u32),
+    /// It has a socket open that belongs to the netns, by this descriptor number.
+    Socket(u32),
     /// It sees another mount of the netns, at this path.
     Mount(String),
 }
@@ -136,8 +143,10 @@ pub enum LinkKind {
 /// Packet filtering and translation on the host, as far as it was asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Firewall {
-    /// The iptables side, or why there is none.
+    /// The iptables side, where the program works for at least one family.
     pub iptables: Option<Iptables>,
+    /// Why the program does not work for these families.
+    pub iptables_missing: BTreeMap<Family, String>,
     /// Whether the kernel speaks nftables.
     pub nftables: bool,
     /// Entries of the own table; none where it does not exist.
@@ -151,8 +160,8 @@ pub struct Firewall {
 pub struct Iptables {
     /// Rules of the tables `nat` and `filter`, both families, in order.
     pub rules: Vec<IptablesRule>,
-    /// Whether packets that no rule of `FORWARD` matches are dropped.
-    pub forward_drops: bool,
+    /// Families whose `FORWARD` chain drops packets: by policy, or by a rule of its own.
+    pub forward_drops: BTreeSet<Family>,
 }
 
 /// Another program's base chain on a hook that forwarded packets pass.
@@ -190,20 +199,23 @@ pub struct Scope {
     pub stacks: BTreeMap<Place, Selection>,
     /// Settings to read.
     pub sysctls: BTreeSet<(Place, Sysctl)>,
-    /// `LinkForwarding` of every link of the host, for this family.
-    pub link_forwarding: BTreeSet<crate::address::Family>,
+    /// The host's forwarding switch of these families, with all that it drags along: settings of
+    /// every link, and what is configured for the next boot.
+    pub link_forwarding: BTreeSet<Family>,
     /// Bridges whose users' addresses are needed.
     pub bridge_users: BTreeSet<LinkName>,
     /// The iptables rules (starts `iptables-save`).
     pub iptables: Asked,
     /// The own nftables table, and which entries of it.
     pub table: TableSelection,
-    /// Programs that listen on the host.
-    pub listeners: Asked,
+    /// Ports whose published forward in the own table is needed, wherever it leads.
+    pub published: BTreeSet<Published>,
+    /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
+    pub listeners: BTreeSet<u16>,
     /// `/etc/netns/NAME/resolv.conf` of these.
     pub resolvers: BTreeSet<NetnsName>,
     /// The host's own name servers.
-    pub upstream_servers: Asked,
+    pub upstream: Asked,
     /// What this tool remembers.
     pub records: Asked,
 }
@@ -263,7 +275,70 @@ impl Observed {
     }
 }
 
+impl Firewall {
+    /// Returns the iptables side for one family.
+    ///
+    /// # Errors
+    ///
+    /// Tells why the program does not work for it.
+    pub fn iptables_for(&self, family: Family) -> Result<&Iptables, &str> {
+        match (&self.iptables, self.iptables_missing.get(&family)) {
+            (_, Some(reason)) => Err(reason),
+            (None, None) => Err("it was not looked for"),
+            (Some(iptables), None) => Ok(iptables),
+        }
+    }
+}
+
 impl Scope {
+    /// Returns what must be read to see what `plan` changed.
+    #[must_use]
+    pub fn covering(plan: &Plan) -> Self {
+        plan.steps.iter().fold(Self::default(), |scope, step| scope.with_effect_of(&step.operation))
+    }
+
+    fn with_effect_of(mut self, operation: &Operation) -> Self {
+        match operation {
+            Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
+                self.netns.insert(name.clone());
+                self
+            }
+            Operation::AddBridge(NewBridge { at, .. })
+            | Operation::DeleteLink(at)
+            | Operation::SetLink(at, _)
+            | Operation::AddAddress(at, _)
+            | Operation::DeleteAddress(at, _) => self.with_link(at),
+            Operation::AddVeth(NewVeth { main, peer }) => self.with_link(&main.at).with_link(&peer.at),
+            Operation::AddRoute(place, _) | Operation::DeleteRoute(place, _) => {
+                self.stacks.entry(place.clone()).or_insert_with(|| Selection::Links(BTreeSet::new()));
+                self
+            }
+            Operation::SetSysctl(place, sysctl, _) => self.with_sysctl(place, sysctl.clone()),
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                self.resolvers.insert(netns.clone());
+                self
+            }
+            Operation::Iptables(_) => Self { iptables: Asked::Yes, ..self },
+            Operation::AddTable | Operation::DeleteTable => self.with_entries(&[]),
+            Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => self.with_entries(entries),
+            Operation::KillProcesses(..)
+            | Operation::ForgetFlows(_)
+            | Operation::Remember(_)
+            | Operation::Forget(_) => self,
+        }
+    }
+
+    fn with_entries(mut self, entries: &[TableEntry]) -> Self {
+        match &mut self.table {
+            TableSelection::Nothing => {
+                self.table = TableSelection::Entries(entries.iter().cloned().collect());
+            }
+            TableSelection::Entries(wanted) => wanted.extend(entries.iter().cloned()),
+            TableSelection::All => {}
+        }
+        self
+    }
+
     /// Also reads whether `name` exists, and its whole stack.
     #[must_use]
     pub fn with_netns(mut self, name: &NetnsName) -> Self {

@@ -38,8 +38,8 @@ impl Observed {
             Operation::AddRoute(place, route) => self.add_route(place, route),
             Operation::DeleteRoute(place, route) => self.delete_route(place, route),
             Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
-            Operation::WriteResolver(netns, servers) => {
-                self.resolvers.insert(netns.clone(), servers.clone());
+            Operation::WriteResolver(netns, file) => {
+                self.resolvers.insert(netns.clone(), file.clone());
                 Ok(())
             }
             Operation::RemoveResolver(netns) => existing(self.resolvers.remove(netns), Errno::NOENT),
@@ -243,6 +243,8 @@ impl Observed {
             LinkChange::Up => link.up = true,
             LinkChange::Down => {
                 link.up = false;
+                // IPv6 addresses go with the link's state unless keep_addr_on_down is set (ip-sysctl.rst).
+                link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
             LinkChange::Master(bridge) => link.master = Some(bridge.clone()),
@@ -301,26 +303,6 @@ impl Observed {
         let stack = self.stacks.get_mut(place).ok_or(Errno::SRCH)?;
         let known = stack.routes.iter().find(|known| same_route(known, route)).cloned().ok_or(Errno::SRCH)?;
         stack.routes.remove(&known);
-        Ok(())
-    }
-
-    fn set_sysctl(&mut self, place: &Place, sysctl: &Sysctl, value: i32) -> Result<(), Refusal> {
-        let stack = self.stacks.get_mut(place).ok_or(Errno::NOENT)?;
-        if sysctl.link().is_some_and(|link| !stack.links.contains_key(link)) {
-            return Err(Errno::NOENT.into());
-        }
-        stack.sysctls.insert(sysctl.clone(), value);
-        // The global switch is copied to every link (inet_forward_change, addrconf_forward_change).
-        let family = match sysctl {
-            Sysctl::IpForward => crate::address::Family::Ipv4,
-            Sysctl::Ipv6Forwarding => crate::address::Family::Ipv6,
-            _ => return Ok(()),
-        };
-        for (known, setting) in &mut stack.sysctls {
-            if matches!(known, Sysctl::LinkForwarding(of, _) if *of == family) {
-                *setting = value;
-            }
-        }
         Ok(())
     }
 

@@ -1,11 +1,12 @@
 //! What takes an operation back, fixed while the old state is still known.
 
+use ipnet::IpNet;
+
 use super::{Link, LinkKind, Observed};
 use crate::{
     firewall::RuleChange,
-    place::{LinkAt, Place},
+    place::LinkAt,
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
-    sysctl::Sysctl,
 };
 
 impl Observed {
@@ -26,10 +27,10 @@ impl Observed {
             Operation::DeleteAddress(at, address) => vec![Operation::AddAddress(at.clone(), *address)],
             Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
             Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
-            Operation::SetSysctl(place, sysctl, _) => self.undo_sysctl(place, sysctl),
+            Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
             Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
                 vec![match self.resolvers.get(netns) {
-                    Some(servers) => Operation::WriteResolver(netns.clone(), servers.clone()),
+                    Some(file) => Operation::WriteResolver(netns.clone(), file.clone()),
                     None => Operation::RemoveResolver(netns.clone()),
                 }]
             }
@@ -69,23 +70,9 @@ impl Observed {
         };
         let mut operations = vec![Operation::SetLink(at.clone(), back)];
         if matches!(change, LinkChange::Down) {
+            let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
+            operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
             operations.extend(self.routes_through(at));
-        }
-        operations
-    }
-
-    /// A global forwarding switch also overwrites every link's own; those are put back too.
-    fn undo_sysctl(&self, place: &Place, sysctl: &Sysctl) -> Vec<Operation> {
-        let Some(stack) = self.stack(place) else { return Vec::new() };
-        let Some(before) = stack.sysctls.get(sysctl) else { return Vec::new() };
-        let mut operations = vec![Operation::SetSysctl(place.clone(), sysctl.clone(), *before)];
-        for (of_link, value) in &stack.sysctls {
-            if let Sysctl::LinkForwarding(family, _) = of_link
-                && *sysctl == Sysctl::forwarding(*family)
-                && value != before
-            {
-                operations.push(Operation::SetSysctl(place.clone(), of_link.clone(), *value));
-            }
         }
         operations
     }

@@ -91,7 +91,7 @@ pub enum Conflict {
         bridge: LinkName,
     },
     /// The network overlaps one that the stack already has a route to.
-    #[error("network '{network}' overlaps route '{route}' in {place}")]
+    #[error("network '{network}' overlaps route '{route}' {}", place.location())]
     Overlap {
         /// The network asked for.
         network: IpNet,

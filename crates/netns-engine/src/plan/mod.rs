@@ -13,6 +13,7 @@ mod draft;
 pub mod explain;
 mod netns;
 mod operation;
+mod resolver;
 mod route;
 mod veth;
 

@@ -1,8 +1,9 @@
 //! One change of the kernel, as data.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use ipnet::IpNet;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     record::{Record, RecordKey},
+    resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
 };
@@ -46,7 +48,7 @@ pub enum Operation {
     /// Writes a kernel setting.
     SetSysctl(Place, Sysctl, i32),
     /// Writes `/etc/netns/NAME/resolv.conf`.
-    WriteResolver(NetnsName, Vec<IpAddr>),
+    WriteResolver(NetnsName, ResolvConf),
     /// Removes `/etc/netns/NAME/resolv.conf`, and the folder if it is then empty.
     RemoveResolver(NetnsName),
     /// Changes iptables rules: one `iptables-restore` per family.
@@ -157,11 +159,33 @@ impl Operation {
         }
     }
 
-    /// Returns whether it changes something that stays changed without an undo. A forgotten flow
-    /// is tracked again with its next packet.
+    /// Returns whether it changes something that stays changed without an undo.
+    ///
+    /// A forgotten flow is tracked again with its next packet. A link's setting without an undo
+    /// is that of a link made by the same plan, and goes with it.
     #[must_use]
     pub fn leaves_a_trace(&self) -> bool {
-        !matches!(self, Self::ForgetFlows(_))
+        match self {
+            Self::ForgetFlows(_) => false,
+            Self::SetSysctl(_, sysctl, _) => sysctl.link().is_none(),
+            _ => true,
+        }
+    }
+
+    /// Returns whether a refusal with `errno` says that there was nothing left to take away.
+    #[must_use]
+    pub fn is_moot_after(&self, errno: Errno) -> bool {
+        let takes_away = matches!(
+            self,
+            Self::DeleteNetns(_)
+                | Self::DeleteLink(_)
+                | Self::DeleteAddress(..)
+                | Self::DeleteRoute(..)
+                | Self::RemoveResolver(_)
+                | Self::DeleteTable
+                | Self::Forget(_)
+        );
+        takes_away && matches!(errno, Errno::NOENT | Errno::NODEV | Errno::SRCH | Errno::ADDRNOTAVAIL)
     }
 }
 
@@ -179,11 +203,14 @@ impl fmt::Display for Operation {
             Self::SetLink(link, change) => write_link_change(f, link, change),
             Self::AddAddress(link, address) => write!(f, "add address '{address}' to {link}"),
             Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),
-            Self::AddRoute(place, route) => write!(f, "add route '{route}' in {place}"),
-            Self::DeleteRoute(place, route) => write!(f, "delete route '{route}' in {place}"),
-            Self::SetSysctl(place, sysctl, value) => write!(f, "set {sysctl} to {value} in {place}"),
-            Self::WriteResolver(netns, servers) => {
-                write!(f, "write {} into /etc/netns/{netns}/resolv.conf", count(servers, "name server"))
+            Self::AddRoute(place, route) => write!(f, "add route '{route}' {}", place.location()),
+            Self::DeleteRoute(place, route) => write!(f, "delete route '{route}' {}", place.location()),
+            Self::SetSysctl(place, sysctl, value) => {
+                write!(f, "set {sysctl} to {value} {}", place.location())
+            }
+            Self::WriteResolver(netns, file) => {
+                let servers = count(&file.servers, "name server");
+                write!(f, "write {servers} into /etc/netns/{netns}/resolv.conf")
             }
             Self::RemoveResolver(netns) => write!(f, "remove /etc/netns/{netns}/resolv.conf"),
             Self::Iptables(changes) => write!(f, "change {}", count(changes, "iptables rule")),

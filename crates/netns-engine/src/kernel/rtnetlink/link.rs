@@ -240,7 +240,8 @@ fn without_statistics() -> LinkMessage {
     message
 }
 
-fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
+/// Reads one link.
+pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
     let message = LinkMessage::parse(payload).map_err(unreadable)?;
     let mut link = RawLink {
         index: message.header.index,

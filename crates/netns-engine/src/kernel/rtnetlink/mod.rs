@@ -3,9 +3,11 @@
 mod address;
 mod link;
 mod route;
+mod survey;
 
 pub(crate) use link::{RawLink, VethEnd};
 use netlink_packet_core::Emitable;
+pub(crate) use survey::{LinkNames, SurveyedLink};
 
 use super::{
     netlink::{Protocol, Request, Socket},
@@ -24,6 +26,7 @@ mod message {
     pub(super) const NEW_ROUTE: u16 = 24;
     pub(super) const DELETE_ROUTE: u16 = 25;
     pub(super) const GET_ROUTE: u16 = 26;
+    pub(super) const GET_NEIGHBOUR: u16 = 30;
     pub(super) const GET_NSID: u16 = 90;
 }
 

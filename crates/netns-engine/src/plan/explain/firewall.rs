@@ -3,6 +3,7 @@
 use crate::{
     address::Family,
     firewall::{PortForward, RuleChange, TableEntry},
+    own_table::text,
 };
 
 pub(super) fn iptables(changes: &[RuleChange]) -> Vec<String> {
@@ -21,15 +22,26 @@ fn rule_change(change: &RuleChange) -> String {
 }
 
 pub(super) fn add_table() -> Vec<String> {
-    Vec::new()
+    nft(&text::add_table())
 }
 
-pub(super) fn add_entries(_entries: &[TableEntry]) -> Vec<String> {
-    Vec::new()
+pub(super) fn delete_table() -> Vec<String> {
+    vec![format!("nft {}", text::delete_table().trim_end())]
 }
 
-pub(super) fn delete_entries(_entries: &[TableEntry]) -> Vec<String> {
-    Vec::new()
+pub(super) fn add_entries(entries: &[TableEntry]) -> Vec<String> {
+    nft(&text::add_entries(entries))
+}
+
+pub(super) fn delete_entries(entries: &[TableEntry]) -> Vec<String> {
+    nft(&text::delete_entries(entries))
+}
+
+/// All lines as the input of one `nft`, which makes them one transaction. The quoted delimiter
+/// keeps the shell's hands off them.
+fn nft(lines: &str) -> Vec<String> {
+    let lines = lines.lines().map(str::to_owned);
+    ["nft -f - <<'END'".to_owned()].into_iter().chain(lines).chain(["END".to_owned()]).collect()
 }
 
 pub(super) fn forget_flows(forward: &PortForward) -> String {

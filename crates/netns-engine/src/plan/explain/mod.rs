@@ -7,6 +7,7 @@ use crate::{
     name::NetnsName,
     place::Place,
     plan::{Operation, Plan, Step},
+    resolver::ResolvConf,
     sysctl::Sysctl,
 };
 
@@ -64,11 +65,14 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::AddRoute(place, route) => vec![link::route(place, "add", route)],
         Operation::DeleteRoute(place, route) => vec![link::route(place, "delete", route)],
         Operation::SetSysctl(place, sysctl, value) => vec![set_sysctl(place, sysctl, *value)],
-        Operation::WriteResolver(netns, servers) => write_resolver(netns, servers),
-        Operation::RemoveResolver(netns) => vec![format!("rm /etc/netns/{netns}/resolv.conf")],
+        Operation::WriteResolver(netns, file) => write_resolver(netns, file),
+        Operation::RemoveResolver(netns) => vec![
+            format!("rm /etc/netns/{netns}/resolv.conf"),
+            format!("rmdir --ignore-fail-on-non-empty /etc/netns/{netns}"),
+        ],
         Operation::Iptables(changes) => firewall::iptables(changes),
         Operation::AddTable => firewall::add_table(),
-        Operation::DeleteTable => vec!["nft delete table inet netns_tool".to_owned()],
+        Operation::DeleteTable => firewall::delete_table(),
         Operation::AddEntries(entries) => firewall::add_entries(entries),
         Operation::DeleteEntries(entries) => firewall::delete_entries(entries),
         Operation::ForgetFlows(forward) => vec![firewall::forget_flows(forward)],
@@ -86,11 +90,11 @@ fn set_sysctl(place: &Place, sysctl: &Sysctl, value: i32) -> String {
     format!("{enter}sysctl -qw {sysctl}={value}")
 }
 
-fn write_resolver(netns: &NetnsName, servers: &[std::net::IpAddr]) -> Vec<String> {
-    let lines: Vec<_> = servers.iter().map(|server| format!("nameserver {server}")).collect();
-    let lines = lines.join("\\n");
+fn write_resolver(netns: &NetnsName, file: &ResolvConf) -> Vec<String> {
+    let text = file.to_string();
+    let lines: Vec<_> = text.lines().map(|line| format!("'{}'", line.replace('\'', r"'\''"))).collect();
     vec![
         format!("mkdir -p /etc/netns/{netns}"),
-        format!("printf '{lines}\\n' > /etc/netns/{netns}/resolv.conf"),
+        format!("printf '%s\\n' {} > /etc/netns/{netns}/resolv.conf", lines.join(" ")),
     ]
 }

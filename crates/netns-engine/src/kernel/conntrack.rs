@@ -1,0 +1,99 @@
+//! Connection tracking: forgetting flows that lead where a port no longer does.
+//!
+//! A tracked flow keeps its translation for as long as it lives, whatever the rules say by now;
+//! a UDP flow lives for as long as packets come.
+
+use std::net::IpAddr;
+
+use rustix::io::Errno;
+
+use super::{
+    Refusal,
+    netfilter::{Attributes, Subsystem, attribute, body},
+    netlink::{Protocol, Request, Socket, flag},
+};
+use crate::firewall::PortForward;
+
+/// `enum cntl_msg_types` (`linux/netfilter/nfnetlink_conntrack.h`).
+const GET: u16 = 1;
+const DELETE: u16 = 2;
+/// `enum ctattr_type`: the two directions of a flow, and its number.
+const ORIGINAL: u16 = 1;
+const REPLY: u16 = 2;
+const ID: u16 = 12;
+
+/// Deletes the tracked flows that `forward` once sent to its target.
+pub(super) fn forget_flows(forward: &PortForward) -> Result<(), Refusal> {
+    let mut socket = Socket::open(Protocol::Netfilter)?;
+    let family = protocol_family(forward.target.ip());
+    let mut stale = Vec::new();
+    let every = Request { kind: kind(GET), flags: 0, payload: Attributes::new().message(family) };
+    socket.dump(&every, |answer| match answer {
+        None => stale.clear(),
+        Some(flow) => stale.extend(deletion_if_stale(body(flow), forward, family)),
+    })?;
+    for answer in socket.change_all(&stale) {
+        match answer {
+            // Gone by itself in the meantime.
+            Err(refusal) if refusal.errno() == Errno::NOENT => {}
+            answer => answer?,
+        }
+    }
+    Ok(())
+}
+
+fn kind(message: u16) -> u16 {
+    Subsystem::ConnectionTracking.message(message)
+}
+
+/// `AF_INET` and `AF_INET6`.
+fn protocol_family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 2 } else { 10 }
+}
+
+/// Returns the request that deletes the flow, if it went to the published port and its answers
+/// come from the target.
+fn deletion_if_stale(flow: &[u8], forward: &PortForward, family: u8) -> Option<Request> {
+    let (original, reply) = (attribute(flow, ORIGINAL)?, attribute(flow, REPLY)?);
+    let published = &forward.published;
+    let leads_to_target = protocol(original)? == published.transport.number()
+        && port(original, End::Destination)? == published.port
+        && port(reply, End::Source)? == forward.target.port()
+        && source(reply)? == forward.target.ip();
+    if !leads_to_target {
+        return None;
+    }
+    // The number makes sure that it is this flow, and not a later one of the same addresses.
+    let attributes = Attributes::new().nested(ORIGINAL, &Attributes::raw(original));
+    let attributes = match attribute(flow, ID) {
+        Some(id) => attributes.bytes(ID, id),
+        None => attributes,
+    };
+    Some(Request { kind: kind(DELETE), flags: flag::ACK, payload: attributes.message(family) })
+}
+
+/// `CTA_PROTO_SRC_PORT` or `CTA_PROTO_DST_PORT`.
+#[derive(Clone, Copy)]
+enum End {
+    Source = 2,
+    Destination = 3,
+}
+
+/// `CTA_TUPLE_PROTO`, in it `CTA_PROTO_NUM`.
+fn protocol(direction: &[u8]) -> Option<u8> {
+    attribute(attribute(direction, 2)?, 1)?.first().copied()
+}
+
+fn port(direction: &[u8], end: End) -> Option<u16> {
+    let bytes = attribute(attribute(direction, 2)?, end as u16)?;
+    Some(u16::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// `CTA_TUPLE_IP`, in it `CTA_IP_V4_SRC` or `CTA_IP_V6_SRC`.
+fn source(direction: &[u8]) -> Option<IpAddr> {
+    let addresses = attribute(direction, 1)?;
+    if let Some(v4) = attribute(addresses, 1) {
+        return Some(<[u8; 4]>::try_from(v4).ok()?.into());
+    }
+    Some(<[u8; 16]>::try_from(attribute(addresses, 3)?).ok()?.into())
+}

@@ -1,0 +1,271 @@
+//! Looks around without changing anything: what `list` and `show` show.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
+
+use super::{
+    mounts::Mounts,
+    namespace,
+    processes::{self, NetnsId},
+    refusal::Refusal,
+    resolver,
+    rtnetlink::{LinkNames, Rtnetlink, SurveyedLink},
+    ruleset, sockets, state, sysctl,
+};
+use crate::{
+    name::NetnsName,
+    observed::Asked,
+    place::Entrance,
+    sysctl::Sysctl,
+    view::{Forwarding, NetnsSummary, PeerPlace, PeerView, Process, StackView, SummaryState},
+};
+
+/// Lists the netns under `/run/netns`, and those without a name there if `nameless` are asked for.
+///
+/// # Errors
+///
+/// Returns why `/run/netns` or `/proc` could not be read. What a single netns does not let us see
+/// is left out.
+pub fn list(nameless: Asked) -> Result<Vec<NetnsSummary>, Refusal> {
+    let census = processes::census()?;
+    let mut known = BTreeSet::from_iter([NetnsId::of(&namespace::own()?)?.inode]);
+    let mut summaries = Vec::new();
+    for (name, path) in names()? {
+        let summary = summary_of_name(name, &path, &census);
+        known.extend(summary.inode);
+        summaries.push(summary);
+    }
+    if nameless == Asked::Yes {
+        summaries.extend(nameless_ones(&census, &known));
+    }
+    Ok(summaries)
+}
+
+/// Shows one stack in full.
+///
+/// # Errors
+///
+/// Returns why the netns could not be entered or read.
+pub fn show(entrance: &Entrance) -> Result<StackView, Refusal> {
+    let file = open(entrance)?;
+    let (mut view, surveyed, mut talk) = namespace::within(file.as_fd(), survey)?;
+    let places = places_known_to(&mut talk)?;
+    for (link, other_end) in surveyed {
+        let peer = other_end.filter(|_| link.kind == "veth").map(|end| peer(end, &mut talk, &places));
+        view.links.push(crate::view::LinkView { peer, ..link });
+    }
+    view.sockets = sockets::with_programs(namespace::within(file.as_fd(), sockets::sockets)?)?;
+    let inside = processes::census()?.remove(&NetnsId::of(&file)?).unwrap_or_default();
+    view.processes = named_processes(&inside);
+    view.resolver = match entrance {
+        Entrance::Named(name) => resolver::read(name)?,
+        Entrance::Host => Some(resolver::upstream()?),
+        Entrance::File(_) => None,
+    };
+    Ok(view)
+}
+
+/// Opens a network namespace.
+pub(crate) fn open(entrance: &Entrance) -> Result<File, Refusal> {
+    let file = match entrance {
+        Entrance::Host => namespace::own()?,
+        Entrance::Named(name) => namespace::open(name)?,
+        Entrance::File(path) => open_at_once(path)?,
+    };
+    if namespace::is_network_namespace(&file) {
+        return Ok(file);
+    }
+    Err(Refusal::new(Errno::INVAL).with_message("the file is not a network namespace"))
+}
+
+/// Opens a file whatever it is: opening a pipe would wait for its other end.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// Everything that must be read by a thread inside.
+fn survey() -> Result<(StackView, Vec<SurveyedLink>, Rtnetlink), Refusal> {
+    let mut talk = Rtnetlink::open()?;
+    let links = talk.survey_links()?;
+    let names: LinkNames = links.iter().map(|(link, _)| (link.index, link.name.clone())).collect();
+    let switch = |setting| Ok::<_, Refusal>(sysctl::read(setting)?.map(|value| value != 0));
+    let view = StackView {
+        routes: talk.survey_routes(&names)?,
+        neighbours: talk.survey_neighbours(&names)?,
+        firewall: ruleset::overview()?,
+        forwarding: Forwarding { ipv4: switch(&Sysctl::IpForward)?, ipv6: switch(&Sysctl::Ipv6Forwarding)? },
+        ..StackView::default()
+    };
+    Ok((view, links, talk))
+}
+
+/// A place, and a conversation about it.
+type Acquaintance = (PeerPlace, File);
+
+/// The host and all named netns that a netns has a cable to, by the ids it knows them by.
+fn places_known_to(talk: &mut Rtnetlink) -> Result<BTreeMap<i32, Acquaintance>, Refusal> {
+    let mut places = BTreeMap::new();
+    let host = (PeerPlace::Host, namespace::own()?);
+    let named = names()?.into_iter().filter_map(|(name, path)| {
+        let file = open_at_once(&path).ok().filter(namespace::is_network_namespace)?;
+        Some((PeerPlace::Netns(name), file))
+    });
+    for (place, file) in std::iter::once(host).chain(named) {
+        if let Some(id) = talk.netns_id(file.as_fd())? {
+            places.insert(id, (place, file));
+        }
+    }
+    Ok(places)
+}
+
+/// Names the other end of a veth pair as far as it may be known.
+fn peer(
+    (index, netns_id): (u32, Option<i32>),
+    talk: &mut Rtnetlink,
+    places: &BTreeMap<i32, Acquaintance>,
+) -> PeerView {
+    let Some(netns_id) = netns_id else {
+        let link = talk.link_by_index(index).ok().flatten();
+        return PeerView { link: link.map(|link| link.name.to_string()), place: PeerPlace::Same };
+    };
+    let Some((place, file)) = places.get(&netns_id) else {
+        return PeerView { link: None, place: PeerPlace::Nameless };
+    };
+    let there = namespace::within(file.as_fd(), || Rtnetlink::open()?.link_by_index(index));
+    let link = there.ok().flatten().map(|link| link.name.to_string());
+    PeerView { link, place: place.clone() }
+}
+
+/// The files under `/run/netns` in order. A name is whatever a file may be called.
+fn names() -> Result<Vec<(String, PathBuf)>, Refusal> {
+    let entries = match fs::read_dir(namespace::DIRECTORY) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        names.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn summary_of_name(name: String, path: &Path, census: &BTreeMap<NetnsId, Vec<u32>>) -> NetnsSummary {
+    let file = open_at_once(path).ok().filter(namespace::is_network_namespace);
+    let mut summary = match &file {
+        Some(file) => summary_of_file(file, census),
+        None => empty(SummaryState::HalfMade),
+    };
+    let mark = NetnsName::new(name.as_str()).ok().and_then(|name| state::netns_mark(&name));
+    if let (Some(mark), Some(file)) = (mark, &file) {
+        let cookie = namespace::within(file.as_fd(), || Rtnetlink::open()?.netns_cookie());
+        summary.ours = cookie == Ok(mark);
+    }
+    NetnsSummary { name: Some(name), ..summary }
+}
+
+fn summary_of_file(file: &File, census: &BTreeMap<NetnsId, Vec<u32>>) -> NetnsSummary {
+    let id = NetnsId::of(file).ok();
+    let pids = id.and_then(|id| census.get(&id)).map(Vec::as_slice).unwrap_or_default();
+    let addresses = namespace::within(file.as_fd(), || Rtnetlink::open()?.addresses()).unwrap_or_default();
+    NetnsSummary {
+        inode: id.map(|id| id.inode),
+        processes: named_processes(pids),
+        addresses: addresses
+            .into_iter()
+            .map(|(_, net)| net)
+            .filter(|net| !net.addr().is_loopback())
+            .collect(),
+        container: pids.first().and_then(|pid| container_of(*pid)),
+        ..empty(SummaryState::Live)
+    }
+}
+
+fn empty(state: SummaryState) -> NetnsSummary {
+    NetnsSummary {
+        name: None,
+        state,
+        inode: None,
+        ours: false,
+        processes: Vec::new(),
+        addresses: Vec::new(),
+        mounts: Vec::new(),
+        container: None,
+    }
+}
+
+fn named_processes(pids: &[u32]) -> Vec<Process> {
+    let own = std::process::id();
+    let others = pids.iter().filter(|pid| **pid != own);
+    others.map(|pid| Process { pid: *pid, program: processes::program(*pid) }).collect()
+}
+
+/// Netns that processes live in, or that are mounted, without a name under `/run/netns`.
+fn nameless_ones(census: &BTreeMap<NetnsId, Vec<u32>>, known: &BTreeSet<u64>) -> Vec<NetnsSummary> {
+    let mut mounts: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+    for (inode, path) in Mounts::own().netns() {
+        mounts.entry(inode).or_default().push(path.to_owned());
+    }
+    let lived_in =
+        census.iter().filter_map(|(id, pids)| Some((id.inode, format!("/proc/{}/ns/net", pids.first()?))));
+    let mut files: BTreeMap<u64, PathBuf> = lived_in.map(|(inode, path)| (inode, path.into())).collect();
+    for (inode, paths) in &mounts {
+        if let Some(path) = paths.first() {
+            files.entry(*inode).or_insert_with(|| path.clone());
+        }
+    }
+    let nameless = files.into_iter().filter(|(inode, _)| !known.contains(inode));
+    nameless
+        .filter_map(|(inode, path)| {
+            let file = open_at_once(&path).ok().filter(namespace::is_network_namespace)?;
+            let mounts = mounts.remove(&inode).unwrap_or_default();
+            let mounts = mounts.iter().map(|path| path.display().to_string()).collect();
+            Some(NetnsSummary { mounts, ..summary_of_file(&file, census) })
+        })
+        .collect()
+}
+
+fn container_of(pid: u32) -> Option<String> {
+    container_in(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
+
+/// Docker, podman and containerd name control groups after the 64 hexadecimal digits of a
+/// container: `/docker/ID`, `docker-ID.scope`, `libpod-ID.scope`, `cri-containerd-ID.scope`.
+fn container_in(cgroups: &str) -> Option<String> {
+    const ID_DIGITS: usize = 64;
+    /// As many as `docker ps` shows.
+    const SHOWN_DIGITS: usize = 12;
+    let of_group = |group: &str| {
+        let stem = group.strip_suffix(".scope").unwrap_or(group);
+        let (maker, id) = stem.rsplit_once(['-', '/'])?;
+        let is_id = id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let maker = maker.rsplit('/').next().filter(|maker| !maker.is_empty());
+        is_id.then(|| format!("{} {}", maker.unwrap_or("container"), &id[..SHOWN_DIGITS]))
+    };
+    cgroups.lines().find_map(of_group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_are_told_by_their_control_groups() {
+        let id = "0123456789abcdef".repeat(4);
+        let docker = format!("0::/system.slice/docker-{id}.scope\n");
+        assert_eq!(container_in(&docker).as_deref(), Some("docker 0123456789ab"));
+        assert_eq!(container_in(&format!("0::/docker/{id}")).as_deref(), Some("docker 0123456789ab"));
+        let podman = format!("0::/machine.slice/libpod-{id}.scope");
+        assert_eq!(container_in(&podman).as_deref(), Some("libpod 0123456789ab"));
+        assert_eq!(container_in("0::/user.slice/user-1000.slice/session-2.scope"), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! Mounts of namespaces, in every mount namespace (`/proc/PID/mountinfo`, `proc_pid_mountinfo(5)`).
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+/// One line of a mountinfo file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Mount {
+    id: u32,
+    parent: u32,
+    /// The folder, or namespace file, of the file system that is shown here.
+    root: PathBuf,
+    /// Where it is shown.
+    pub(crate) point: PathBuf,
+    /// Peer groups it exchanges mounts with, or gets them from.
+    groups: Vec<u32>,
+    on_nsfs: bool,
+}
+
+/// All mounts that one process sees.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Mounts(Vec<Mount>);
+
+/// The place a namespace is mounted on, seen from the file system below: an unmount spreads to
+/// every mount on the same place whose parent is in one of these peer groups.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Seat {
+    place: PathBuf,
+    groups: Vec<u32>,
+}
+
+impl Mounts {
+    /// Reads what the process with `pid` sees; nothing if it is gone or may not be asked.
+    pub(crate) fn of_process(pid: u32) -> Self {
+        fs::read(format!("/proc/{pid}/mountinfo")).map(|text| Self::parse(&text)).unwrap_or_default()
+    }
+
+    /// Reads what this process sees.
+    pub(crate) fn own() -> Self {
+        Self::of_process(std::process::id())
+    }
+
+    fn parse(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        Self(text.lines().filter_map(parse_line).collect())
+    }
+
+    /// Returns the mounts of the network namespace with `inode`.
+    pub(crate) fn of_netns(&self, inode: u64) -> impl Iterator<Item = &Mount> {
+        let root = PathBuf::from(format!("net:[{inode}]"));
+        self.0.iter().filter(move |mount| mount.on_nsfs && mount.root == root)
+    }
+
+    /// Returns the inode of every network namespace that is mounted somewhere, and where.
+    pub(crate) fn netns(&self) -> impl Iterator<Item = (u64, &Path)> {
+        self.0.iter().filter(|mount| mount.on_nsfs).filter_map(|mount| {
+            let root = mount.root.to_str()?;
+            let inode = root.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()?;
+            Some((inode, mount.point.as_path()))
+        })
+    }
+
+    /// Returns where `mount` sits.
+    pub(crate) fn seat(&self, mount: &Mount) -> Option<Seat> {
+        let parent = self.0.iter().find(|parent| parent.id == mount.parent)?;
+        let below = mount.point.strip_prefix(&parent.point).ok()?;
+        Some(Seat { place: parent.root.join(below), groups: parent.groups.clone() })
+    }
+}
+
+impl Seat {
+    /// Returns whether an unmount on this seat spreads to `other`.
+    pub(crate) fn reaches(&self, other: &Self) -> bool {
+        self.place == other.place && self.groups.iter().any(|group| other.groups.contains(group))
+    }
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`
+fn parse_line(line: &str) -> Option<Mount> {
+    let (mount, kind) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let root = unescape(fields.nth(1)?);
+    let point = unescape(fields.next()?);
+    let tags = fields.skip(1).filter_map(|tag| tag.split_once(':'));
+    let groups = tags.filter_map(|(_, group)| group.parse().ok()).collect();
+    Some(Mount { id, parent, root, point, groups, on_nsfs: kind.split(' ').next() == Some("nsfs") })
+}
+
+/// Blanks, newlines and backslashes come as `\` and three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal =
+            tail.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &[u8] = b"20 1 0:18 / /run rw shared:5 - tmpfs tmpfs rw
+30 20 0:18 /netns /run/netns rw shared:5 - tmpfs tmpfs rw
+31 30 0:4 net:[4026532] /run/netns/red rw shared:9 - nsfs nsfs rw
+32 20 0:4 net:[4026532] /run/a\\040b rw - nsfs nsfs rw
+33 20 0:4 mnt:[4026999] /run/other rw - nsfs nsfs rw";
+
+    const CONTAINER: &[u8] = b"50 40 0:18 /netns /host/netns rw master:5 - tmpfs tmpfs rw
+51 50 0:4 net:[4026532] /host/netns/red rw master:9 - nsfs nsfs rw";
+
+    const PRIVATE: &[u8] = b"60 40 0:18 /netns /run/netns rw - tmpfs tmpfs rw
+61 60 0:4 net:[4026532] /run/netns/red rw - nsfs nsfs rw";
+
+    fn seat_of(mounts: &Mounts, place: usize) -> Seat {
+        let mount = mounts.of_netns(4_026_532).nth(place).unwrap();
+        mounts.seat(mount).unwrap()
+    }
+
+    #[test]
+    fn an_unmount_spreads_to_peers_of_the_same_place_only() {
+        let host = Mounts::parse(HOST);
+        let named = seat_of(&host, 0);
+        assert!(named.reaches(&seat_of(&Mounts::parse(CONTAINER), 0)));
+        assert!(!named.reaches(&seat_of(&Mounts::parse(PRIVATE), 0)));
+        assert!(!named.reaches(&seat_of(&host, 1)), "another path in the same peer group");
+    }
+
+    #[test]
+    fn blanks_in_paths_are_read_and_other_namespaces_passed_over() {
+        let host = Mounts::parse(HOST);
+        let found: Vec<_> = host.netns().collect();
+        let expected = [(4_026_532, Path::new("/run/netns/red")), (4_026_532, Path::new("/run/a b"))];
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,73 @@
+//! `/etc/netns/NAME/resolv.conf`, which `ip netns exec` shows as `/etc/resolv.conf`, and the
+//! host's own name servers.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
+
+use super::{refusal::Refusal, state};
+use crate::{name::NetnsName, resolver::ResolvConf};
+
+/// Where `ip netns exec` looks for files to show in `/etc` (`NETNS_ETC_DIR` of iproute2).
+pub(crate) const DIRECTORY: &str = "/etc/netns";
+
+/// Where the host's name servers are told: first what programs read, then what stands behind the
+/// stub of systemd-resolved or `NetworkManager`.
+const OF_THE_HOST: [&str; 3] =
+    ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"];
+
+/// Reads the file of a netns, or none if it has no file of its own.
+pub(crate) fn read(netns: &NetnsName) -> Result<Option<ResolvConf>, Refusal> {
+    read_file(&path_of(netns))
+}
+
+/// Writes the file of a netns, as a whole or not at all.
+pub(crate) fn write(netns: &NetnsName, contents: &ResolvConf) -> Result<(), Refusal> {
+    let path = path_of(netns);
+    let folder = path.parent().ok_or(Errno::INVAL)?;
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    state::replace(&path, contents.to_string().as_bytes())?;
+    // Programs of any user read it.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(Refusal::from)
+}
+
+/// Removes the file of a netns, and the folder if nothing else is in it.
+pub(crate) fn remove(netns: &NetnsName) -> Result<(), Refusal> {
+    let path = path_of(netns);
+    fs::remove_file(&path)?;
+    match path.parent().map_or(Ok(()), fs::remove_dir) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the first of the host's files that names a server which is not a stub; an empty one if
+/// there is none.
+pub(crate) fn upstream() -> Result<ResolvConf, Refusal> {
+    for path in OF_THE_HOST {
+        let file = read_file(Path::new(path))?.unwrap_or_default();
+        if !file.reachable_servers().is_empty() {
+            return Ok(file);
+        }
+    }
+    Ok(ResolvConf::default())
+}
+
+fn path_of(netns: &NetnsName) -> PathBuf {
+    Path::new(DIRECTORY).join(netns.as_str()).join("resolv.conf")
+}
+
+fn read_file(path: &Path) -> Result<Option<ResolvConf>, Refusal> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let Ok(file) = String::from_utf8_lossy(&bytes).parse();
+            Ok(Some(file))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,97 @@
+//! Kernel settings in the model: the forwarding switches do more than they say.
+
+use std::collections::BTreeMap;
+
+use rustix::io::Errno;
+
+use super::{Observed, Stack};
+use crate::{
+    address::Family,
+    kernel::Refusal,
+    name::LinkName,
+    place::Place,
+    plan::Operation,
+    route::{Route, RouteProtocol},
+    sysctl::Sysctl,
+};
+
+impl Observed {
+    pub(super) fn set_sysctl(&mut self, place: &Place, sysctl: &Sysctl, value: i32) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(place).ok_or(Errno::NOENT)?;
+        let before = stack.sysctls.get(sysctl).copied();
+        let of_missing_link = sysctl.link().is_some_and(|link| !stack.links.contains_key(link));
+        if before.is_none() && of_missing_link {
+            return Err(Errno::NOENT.into());
+        }
+        stack.sysctls.insert(sysctl.clone(), value);
+        // Writing the value that is there already does nothing, not even to the links.
+        if before != Some(value) {
+            match sysctl {
+                Sysctl::IpForward => stack.switch_ipv4(value),
+                Sysctl::Ipv6Forwarding => stack.switch_ipv6(value),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a setting back, and those that the way there and back would leave changed.
+    pub(super) fn undo_sysctl(&self, place: &Place, sysctl: &Sysctl, value: i32) -> Vec<Operation> {
+        let Some(before) = self.sysctl(place, sysctl) else { return Vec::new() };
+        let mut operations = vec![Operation::SetSysctl(place.clone(), sysctl.clone(), before)];
+        let there_and_back =
+            [value, before].map(|to| Operation::SetSysctl(place.clone(), sysctl.clone(), to));
+        for (setting, value) in self.settings_changed_by(place, &there_and_back) {
+            operations.push(Operation::SetSysctl(place.clone(), setting, value));
+        }
+        operations
+    }
+
+    /// Returns the settings of `place` that differ after `operations`, with the values they have
+    /// before.
+    pub(crate) fn settings_changed_by(&self, place: &Place, operations: &[Operation]) -> Vec<(Sysctl, i32)> {
+        let mut after = self.clone();
+        for operation in operations {
+            // What the model refuses changes nothing.
+            drop(after.project(operation));
+        }
+        let before = self.stack(place).map_or_else(BTreeMap::new, |stack| stack.sysctls.clone());
+        before.into_iter().filter(|(setting, value)| after.sysctl(place, setting) != Some(*value)).collect()
+    }
+}
+
+impl Stack {
+    /// As `inet_forward_change` in `net/ipv4/devinet.c` does.
+    fn switch_ipv4(&mut self, value: i32) {
+        self.copy_to_links(Family::Ipv4, value);
+        if let Some(accept_redirects) = self.sysctls.get_mut(&Sysctl::AcceptRedirects) {
+            *accept_redirects = i32::from(value == 0);
+        }
+    }
+
+    /// As `addrconf_fixup_forwarding` and `rt6_purge_dflt_routers` in `net/ipv6` do.
+    fn switch_ipv6(&mut self, value: i32) {
+        self.copy_to_links(Family::Ipv6, value);
+        if value != 0 {
+            let sysctls = &self.sysctls;
+            self.routes.retain(|route| !is_advertised(route) || keeps_advertised_routes(sysctls, route));
+        }
+    }
+
+    fn copy_to_links(&mut self, family: Family, value: i32) {
+        for (known, setting) in &mut self.sysctls {
+            if matches!(known, Sysctl::LinkForwarding(of, _) if *of == family) {
+                *setting = value;
+            }
+        }
+    }
+}
+
+fn is_advertised(route: &Route) -> bool {
+    route.is_default() && route.protocol == RouteProtocol::RouterAdvertisement
+}
+
+fn keeps_advertised_routes(sysctls: &BTreeMap<Sysctl, i32>, route: &Route) -> bool {
+    let of_link = |link: &LinkName| sysctls.get(&Sysctl::AcceptRa(link.clone()));
+    route.link.as_ref().and_then(of_link) == Some(&2)
+}
