@@ -154,7 +154,9 @@ impl Operation {
             | Self::AddAddress(at, _)
             | Self::DeleteAddress(at, _) => vec![&at.place],
             Self::AddVeth(veth) => vec![&veth.main.at.place, &veth.peer.at.place],
-            Self::AddRoute(place, _) | Self::DeleteRoute(place, _) | Self::SetSysctl(place, ..) => vec![place],
+            Self::AddRoute(place, _) | Self::DeleteRoute(place, _) | Self::SetSysctl(place, ..) => {
+                vec![place]
+            }
             _ => Vec::new(),
         }
     }
