@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Of a link: numbers the kernel hands out, and what follows the carrier, or ports that
+/// Of a link: numbers the kernel hands out, what only matters for speed, and what follows the carrier, or ports that
 /// were there once.
 const FLEETING_OF_LINKS: &[&str] = &[
     "ifindex",
@@ -17,6 +17,8 @@ const FLEETING_OF_LINKS: &[&str] = &[
     "no",
     "designated_port",
     "topology_change",
+    "num_tx_queues",
+    "num_rx_queues",
     "tso_max_size",
     "tso_max_segs",
     "gso_max_size",
