@@ -2,6 +2,7 @@
 
 mod human;
 mod json;
+pub(crate) mod tour;
 
 use std::{io::Write, process::ExitCode};
 
