@@ -176,6 +176,32 @@ pub struct Published {
     pub transport: Transport,
 }
 
+impl Published {
+    /// Returns whether only the host itself can reach it: then nothing is forwarded for it.
+    #[must_use]
+    pub fn is_for_this_host_only(&self) -> bool {
+        self.address.is_loopback()
+    }
+
+    /// Returns whether connections from and to 127.0.0.0/8 use it.
+    #[must_use]
+    pub fn is_on_loopback(&self) -> bool {
+        match self.address {
+            IpAddr::V4(address) => address.is_loopback() || address.is_unspecified(),
+            IpAddr::V6(_) => false,
+        }
+    }
+
+    /// Returns whether a connection could be to either: same port, and an address in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_wildcard = self.address.is_unspecified() || other.address.is_unspecified();
+        (self.port, self.transport) == (other.port, other.transport)
+            && Family::of(self.address) == Family::of(other.address)
+            && (is_wildcard || self.address == other.address)
+    }
+}
+
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", SocketAddr::new(self.address, self.port), self.transport)

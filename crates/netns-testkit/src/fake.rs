@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use netns_engine::{
+    firewall::TableEntry,
     kernel::{Kernel, Refusal},
     observed::{Asked, Firewall, Observed, Scope, Selection, Stack, TableSelection},
     place::Place,
@@ -59,8 +60,8 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
-    clear_unless(scope.upstream_servers, &mut seen.upstream_servers);
-    clear_unless(scope.listeners, &mut seen.listeners);
+    clear_unless(scope.upstream, &mut seen.upstream);
+    seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.records, &mut seen.records);
     seen
 }
@@ -92,7 +93,10 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack) {
             }
             _ => false,
         };
-        by_family || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
+        let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
+        by_family
+            || (is_local && *place == Place::Host)
+            || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
     });
 }
 
@@ -100,15 +104,27 @@ fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
     if scope.iptables == Asked::No {
         firewall.iptables = None;
     }
-    match &scope.table {
-        TableSelection::Nothing => Firewall { iptables: firewall.iptables, ..Firewall::default() },
-        TableSelection::Entries(asked) => {
-            if let Some(entries) = &mut firewall.table {
-                entries.retain(|entry| asked.contains(entry));
-            }
-            firewall
+    let asked = match &scope.table {
+        TableSelection::All => return firewall,
+        TableSelection::Nothing if scope.published.is_empty() => {
+            let Firewall { iptables, iptables_missing, .. } = firewall;
+            return Firewall { iptables, iptables_missing, ..Firewall::default() };
         }
-        TableSelection::All => firewall,
+        TableSelection::Nothing => &BTreeSet::new(),
+        TableSelection::Entries(asked) => asked,
+    };
+    if let Some(entries) = &mut firewall.table {
+        entries.retain(|entry| asked.contains(entry) || is_about_published(scope, entry));
+    }
+    firewall
+}
+
+/// The guards, and forwards from a port that is asked for, come with a question about ports.
+fn is_about_published(scope: &Scope, entry: &TableEntry) -> bool {
+    match entry {
+        TableEntry::Forward(forward) => scope.published.contains(&forward.published),
+        TableEntry::Guard { .. } => !scope.published.is_empty(),
+        _ => false,
     }
 }
 

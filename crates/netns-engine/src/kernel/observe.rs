@@ -33,6 +33,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
+    observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
         let users = users_of(kernel, bridge)?;
         observed.bridge_users.insert(bridge.clone(), users);
@@ -168,6 +169,7 @@ fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
         mac: raw.mac,
         mtu_bytes: raw.mtu_bytes,
         master: raw.master.and_then(|index| names.get(&index).cloned()),
+        hairpin: raw.hairpin,
         ours: raw.ours,
         ..Link::new(raw.kind.clone())
     }
@@ -244,6 +246,16 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
         };
         observed.stacks.entry(place.clone()).or_default().sysctls.extend(values);
+    }
+    Ok(())
+}
+
+fn observe_route_localnet(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    if scope.route_localnet == Asked::Yes
+        && let Some(host) = observed.stacks.get_mut(&Place::Host)
+    {
+        let settings: Vec<_> = host.links.keys().cloned().map(Sysctl::RouteLocalnet).collect();
+        host.sysctls.extend(read_all(&settings)?);
     }
     Ok(())
 }

@@ -114,8 +114,8 @@ impl Observed {
     fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
         match (self.link(at), expected.link(at)) {
             (Some(is), Some(should)) => {
-                (&is.kind, is.up, &is.master, is.mtu_bytes)
-                    == (&should.kind, should.up, &should.master, should.mtu_bytes)
+                (&is.kind, is.up, &is.master, is.hairpin, is.mtu_bytes)
+                    == (&should.kind, should.up, &should.master, should.hairpin, should.mtu_bytes)
                     && (should.mac.is_none() || is.mac == should.mac)
             }
             (is, should) => is.is_none() == should.is_none(),
@@ -216,7 +216,7 @@ impl Observed {
         stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
         stack.sysctls.retain(|sysctl, _| sysctl.link() != Some(&at.name));
         for port in stack.links.values_mut().filter(|port| port.master.as_ref() == Some(&at.name)) {
-            port.master = None;
+            (port.master, port.hairpin) = (None, false);
         }
     }
 
@@ -237,8 +237,16 @@ impl Observed {
                 link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
-            LinkChange::Master(bridge) => link.master = Some(bridge.clone()),
-            LinkChange::NoMaster => link.master = None,
+            LinkChange::Master(bridge) => {
+                link.hairpin &= link.master.as_ref() == Some(bridge);
+                link.master = Some(bridge.clone());
+            }
+            LinkChange::NoMaster => (link.master, link.hairpin) = (None, false),
+            LinkChange::HairpinOn | LinkChange::HairpinOff if link.master.is_none() => {
+                return Err(Errno::OPNOTSUPP.into());
+            }
+            LinkChange::HairpinOn => link.hairpin = true,
+            LinkChange::HairpinOff => link.hairpin = false,
             LinkChange::Mtu(bytes) => link.mtu_bytes = *bytes,
             LinkChange::Mac(mac) => link.mac = Some(*mac),
         }

@@ -62,6 +62,8 @@ impl Observed {
                 Some(bridge) => LinkChange::Master(bridge.clone()),
                 None => LinkChange::NoMaster,
             },
+            LinkChange::HairpinOn | LinkChange::HairpinOff if link.hairpin => LinkChange::HairpinOn,
+            LinkChange::HairpinOn | LinkChange::HairpinOff => LinkChange::HairpinOff,
             LinkChange::Mtu(_) => LinkChange::Mtu(link.mtu_bytes),
             LinkChange::Mac(_) => match link.mac {
                 Some(mac) => LinkChange::Mac(mac),
@@ -100,9 +102,12 @@ impl Observed {
         let mut operations = vec![Operation::AddBridge(NewBridge { at: at.clone(), mac })];
         let stack = self.stack(&at.place);
         let ports = stack.into_iter().flat_map(|stack| &stack.links);
-        for (port, _) in ports.filter(|(_, port)| port.master.as_ref() == Some(&at.name)) {
+        for (port, link) in ports.filter(|(_, port)| port.master.as_ref() == Some(&at.name)) {
             let port = at.place.link(port);
-            operations.push(Operation::SetLink(port, LinkChange::Master(at.name.clone())));
+            operations.push(Operation::SetLink(port.clone(), LinkChange::Master(at.name.clone())));
+            if link.hairpin {
+                operations.push(Operation::SetLink(port, LinkChange::HairpinOn));
+            }
         }
         operations.extend(self.refurnish(at, link));
         operations
@@ -133,6 +138,9 @@ impl Observed {
             .map(|(sysctl, value)| Operation::SetSysctl(at.place.clone(), sysctl.clone(), *value))
             .collect();
         operations.extend(link.addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
+        if link.hairpin {
+            operations.push(Operation::SetLink(at.clone(), LinkChange::HairpinOn));
+        }
         if link.up {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
         }

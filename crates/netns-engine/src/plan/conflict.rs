@@ -171,6 +171,9 @@ pub enum Conflict {
     /// The host does not have this address.
     #[error("address '{0}' is not an address of this host")]
     NotAHostsAddress(IpAddr),
+    /// The kernel cannot send such packets elsewhere.
+    #[error("port {0} cannot be published: the kernel keeps packets to ::1 on the loopback link")]
+    OnIpv6Loopback(Published),
     /// Nothing inside the netns can be the target of a forward.
     #[error("netns '{0}' has no address that the host can reach")]
     Unreachable(NetnsName),

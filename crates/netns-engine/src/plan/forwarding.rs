@@ -25,7 +25,7 @@ pub(super) fn observed_in(mut scope: Scope) -> Scope {
 }
 
 /// Switches forwarding of `family` on, and remembers how everything was that this changes.
-pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: &LinkName) {
+pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: Option<&LinkName>) {
     let switch = Sysctl::forwarding(family);
     if draft.state().sysctl(&Place::Host, &switch) == Some(1) {
         return;
@@ -90,7 +90,7 @@ fn set_unless_there(draft: &mut Draft, setting: Sysctl, value: i32, why: &str) {
 }
 
 /// The links that would lose routes to IPv6 forwarding: `accept_ra` 1 means "unless forwarding".
-fn advertisement_listeners(state: &Observed, family: Family, uplink: &LinkName) -> Vec<LinkName> {
+fn advertisement_listeners(state: &Observed, family: Family, uplink: Option<&LinkName>) -> Vec<LinkName> {
     if family == Family::Ipv4 {
         return Vec::new();
     }
@@ -98,7 +98,7 @@ fn advertisement_listeners(state: &Observed, family: Family, uplink: &LinkName) 
     let advertised = routes
         .filter(|route| route.is_default() && route.protocol == RouteProtocol::RouterAdvertisement)
         .filter_map(|route| route.link.as_ref());
-    let mut links: Vec<LinkName> = advertised.chain([uplink]).cloned().collect();
+    let mut links: Vec<LinkName> = advertised.chain(uplink).cloned().collect();
     links.sort();
     links.dedup();
     links.retain(|link| state.sysctl(&Place::Host, &Sysctl::AcceptRa(link.clone())) == Some(1));

@@ -15,6 +15,8 @@ pub mod forwarding;
 mod nat;
 mod netns;
 mod operation;
+mod own_table;
+mod port_forward;
 mod resolver;
 mod route;
 mod veth;

@@ -127,6 +127,10 @@ pub enum LinkChange {
     Mtu(u32),
     /// Link-layer address.
     Mac(MacAddress),
+    /// Let its bridge send frames back through the port they came in by.
+    HairpinOn,
+    /// Let its bridge send no frame back where it came from, as is the rule.
+    HairpinOff,
 }
 
 impl NewVethEnd {
@@ -224,6 +228,8 @@ fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkCha
         LinkChange::NoMaster => write!(f, "take {link} off its bridge"),
         LinkChange::Mtu(bytes) => write!(f, "set MTU of {link} to {bytes}"),
         LinkChange::Mac(mac) => write!(f, "set MAC address of {link} to {mac}"),
+        LinkChange::HairpinOn => write!(f, "let the bridge of {link} send frames back through it"),
+        LinkChange::HairpinOff => write!(f, "let the bridge of {link} send no frame back through it"),
     }
 }
 

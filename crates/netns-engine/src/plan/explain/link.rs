@@ -62,6 +62,8 @@ pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
         LinkChange::NoMaster => "nomaster".to_owned(),
         LinkChange::Mtu(bytes) => format!("mtu {bytes}"),
         LinkChange::Mac(mac) => format!("address {mac}"),
+        LinkChange::HairpinOn => "type bridge_slave hairpin on".to_owned(),
+        LinkChange::HairpinOff => "type bridge_slave hairpin off".to_owned(),
     };
     format!("{} link set {} {change}", ip(&at.place), at.name)
 }

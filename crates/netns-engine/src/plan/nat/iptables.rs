@@ -52,7 +52,7 @@ pub(super) fn accepting(bridge: &LinkName, family: Family) -> Result<[IptablesRu
 }
 
 /// A final `+` would open the rule to every link whose name begins so.
-fn refuse_unnameable(link: &LinkName) -> Result<(), Conflict> {
+pub(in crate::plan) fn refuse_unnameable(link: &LinkName) -> Result<(), Conflict> {
     let name = link.as_str();
     let misread = name.ends_with('+') || name.starts_with(['!', '-']) || name.contains(['"', '\'', '\\']);
     if misread { Err(Conflict::NotForIptables(link.clone())) } else { Ok(()) }

@@ -3,7 +3,7 @@
 //! No half-way state is more open than both ends: what is translated and let through is settled
 //! before forwarding goes on, and forwarding goes off before that is taken away.
 
-mod iptables;
+pub(super) mod iptables;
 mod nftables;
 mod removal;
 #[cfg(test)]
@@ -109,7 +109,7 @@ fn plan(
     add_rules(&mut draft, &missing.rules);
     nftables::add_entries(&mut draft, missing.entries);
     for family in path.families() {
-        forwarding::switch_on(&mut draft, family, &path.uplink);
+        forwarding::switch_on(&mut draft, family, Some(&path.uplink));
     }
     draft.finish()
 }

@@ -6,7 +6,7 @@ use crate::{
     desired::NatRemoved,
     firewall::{IptablesRule, IptablesTable, RuleChange},
     observed::{Observed, Scope},
-    plan::{Conflict, Desired, Draft, Operation, Plan, forwarding},
+    plan::{Conflict, Desired, Draft, Operation, Plan, forwarding, own_table},
     record::{NatRecord, RecordKey},
 };
 
@@ -21,7 +21,8 @@ impl Desired for NatRemoved {
         for rule in &record.rules {
             iptables::require(observed, rule.family)?;
         }
-        let ours = Wanted { rules: record.rules.clone(), entries: record.entries.clone() };
+        let ours =
+            Wanted { rules: record.rules.clone(), entries: own_table::unneeded_entries(observed, record) };
         let mut draft = Draft::from(observed);
         let later = without(observed, record, &ours);
         for family in [Family::Ipv4, Family::Ipv6] {
