@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use netns_engine::{
+    address::Family,
     firewall::TableEntry,
     kernel::{Kernel, Refusal},
+    name::LinkName,
     observed::{Asked, Firewall, Observed, Scope, Selection, Stack, TableSelection},
-    place::Place,
+    place::{LinkAt, Place},
     plan::Operation,
     sysctl::Sysctl,
 };
@@ -54,14 +56,19 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
         }
     }
     seen.stacks.retain(|place, _| needs_stack(scope, place));
+    let peers: BTreeSet<_> =
+        seen.stacks.iter().flat_map(|(place, stack)| peers_of(scope, place, stack)).collect();
     for (place, stack) in &mut seen.stacks {
-        narrow_stack(scope, place, stack);
+        narrow_stack(scope, place, stack, &peers);
     }
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
-    clear_unless(scope.upstream, &mut seen.upstream);
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
+    clear_unless(scope.upstream, &mut seen.upstream);
+    if scope.link_forwarding.is_empty() {
+        seen.configured_forwarding.clear();
+    }
     clear_unless(scope.records, &mut seen.records);
     seen
 }
@@ -72,14 +79,27 @@ fn needs_stack(scope: &Scope, place: &Place) -> bool {
         || (*place == Place::Host && !scope.link_forwarding.is_empty())
 }
 
-fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack) {
+/// The other ends of the links that are asked for.
+fn peers_of(scope: &Scope, place: &Place, stack: &Stack) -> Vec<LinkAt> {
+    let asked = |name: &LinkName| match scope.stacks.get(place) {
+        Some(Selection::All) => true,
+        Some(Selection::Links(asked)) => asked.contains(name),
+        None => false,
+    };
+    stack.links.iter().filter(|(name, _)| asked(name)).filter_map(|(_, link)| link.peer.clone()).collect()
+}
+
+fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSet<LinkAt>) {
     match scope.stacks.get(place) {
         Some(Selection::All) => {}
         Some(Selection::Links(asked)) => {
             let named_by_routes = stack.routes.iter().filter_map(|route| route.link.clone());
             let masters = asked.iter().filter_map(|name| stack.links.get(name)?.master.clone());
             let needed: BTreeSet<_> = named_by_routes.chain(masters).collect();
-            stack.links.retain(|name, _| asked.contains(name) || needed.contains(name));
+            let is_seen = |name: &LinkName| {
+                asked.contains(name) || needed.contains(name) || peers.contains(&place.link(name))
+            };
+            stack.links.retain(|name, _| is_seen(name));
         }
         None => {
             stack.links.clear();
@@ -87,22 +107,27 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack) {
         }
     }
     stack.sysctls.retain(|sysctl, _| {
-        let by_family = match sysctl {
-            Sysctl::LinkForwarding(family, _) => {
-                *place == Place::Host && scope.link_forwarding.contains(family)
-            }
-            _ => false,
-        };
+        let by_family = of_forwarding(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
-        by_family
-            || (is_local && *place == Place::Host)
+        ((by_family || is_local) && *place == Place::Host)
             || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
     });
+}
+
+/// The family whose forwarding switch overwrites the setting, or asks it what to do.
+fn of_forwarding(sysctl: &Sysctl) -> Option<Family> {
+    match sysctl {
+        Sysctl::LinkForwarding(family, _) => Some(*family),
+        Sysctl::IpForward | Sysctl::AcceptRedirects => Some(Family::Ipv4),
+        Sysctl::Ipv6Forwarding | Sysctl::AcceptRa(_) => Some(Family::Ipv6),
+        _ => None,
+    }
 }
 
 fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
     if scope.iptables == Asked::No {
         firewall.iptables = None;
+        firewall.iptables_missing.clear();
     }
     let asked = match &scope.table {
         TableSelection::All => return firewall,

@@ -4,6 +4,8 @@
 //! `cargo bench --bench connect` prints medians of whole-process times and their ratios. A rival
 //! that is not installed is left out, and said so.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+
 use std::{
     process::ExitCode,
     time::{Duration, Instant},
