@@ -308,7 +308,7 @@ fn nothing_uninvited_passes_the_guard(host: &Sandbox) {
 fn snat_takes_the_address_it_is_told(host: &Sandbox) {
     build_testnet();
     host.netns_tool("snat br0 --to-source 192.0.2.77")
-        .fails_with(5)
+        .fails_with(4)
         .complains("'192.0.2.77' is not an address of this host");
     let said = host.netns_tool("snat br0 eth0 --to-source 198.51.100.2").succeeds();
     let _said = said.says("NAT rule: 10.0.0.0/24 -> eth0 (SNAT to 198.51.100.2)");
