@@ -11,6 +11,7 @@ mod cable;
 mod conflict;
 mod draft;
 pub mod explain;
+mod leftovers;
 mod netns;
 mod operation;
 mod resolver;

@@ -22,7 +22,10 @@ use proptest::{
 };
 
 fn main() -> ExitCode {
-    let mut trials: Vec<_> = operations::told().into_iter().map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told))).collect();
+    let mut trials: Vec<_> = operations::told()
+        .into_iter()
+        .map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told)))
+        .collect();
     trials.push(bare("generated_operations", generated_operations));
     netns_testkit::main(trials)
 }
@@ -30,11 +33,13 @@ fn main() -> ExitCode {
 /// Sequences nobody thought of. The same ones every time: a failure must be repeatable, and
 /// `PROPTEST_CASES` asks for more.
 fn generated_operations(_: &Sandbox) {
-    let config = Config { cases: cases(), failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config =
+        Config { cases: cases(), failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let sequences = vec(operations::any(), 1..14);
     let result = runner.run(&sequences, |sequence| {
-        on_fresh_host(Uplink::None, |_| agree_on(&sequence)).map_err(proptest::test_runner::TestCaseError::fail)
+        on_fresh_host(Uplink::None, |_| agree_on(&sequence))
+            .map_err(proptest::test_runner::TestCaseError::fail)
     });
     if let Err(failure) = result {
         panic!("{failure}");
@@ -54,7 +59,8 @@ fn agree_on(operations: &[Operation]) {
         let (by_kernel, by_model) = (real.perform(operation), model.perform(operation));
         let (is, should) = (by_kernel.clone().map_err(|no| no.errno()), by_model.map_err(|no| no.errno()));
         assert_eq!(should, is, "the model and the kernel ({by_kernel:?}) on '{operation}'");
-        let (modelled, actual) = (comparable(model.observe(&scope).unwrap()), comparable(real.observe(&scope).unwrap()));
+        let (modelled, actual) =
+            (comparable(model.observe(&scope).unwrap()), comparable(real.observe(&scope).unwrap()));
         assert_eq!(modelled, actual, "the model and the kernel after '{operation}'");
     }
 }

@@ -33,7 +33,8 @@ pub fn places() -> Vec<Place> {
 /// Any operation on two netns, a bridge and a pair of links.
 pub fn any() -> impl Strategy<Value = Operation> {
     let netns = || select(&NETNS[..]).prop_map(netns_name);
-    let link = || (select(places()), select(&LINKS[..])).prop_map(|(place, name)| place.link(&link_name(name)));
+    let link =
+        || (select(places()), select(&LINKS[..])).prop_map(|(place, name)| place.link(&link_name(name)));
     let address = || select(&ADDRESSES[..]).prop_map(|text| text.parse::<IpNet>().unwrap());
     prop_oneof![
         3 => netns().prop_map(Operation::CreateNetns),
@@ -61,7 +62,8 @@ fn change() -> impl Strategy<Value = LinkChange> {
 }
 
 fn route() -> impl Strategy<Value = Route> {
-    let same_family = |(destination, gateway): &(&str, &str)| destination.contains(':') == gateway.contains(':');
+    let same_family =
+        |(destination, gateway): &(&str, &str)| destination.contains(':') == gateway.contains(':');
     let via = (select(&DESTINATIONS[..]), select(&GATEWAYS[..])).prop_filter("one family", same_family);
     via.prop_map(|(destination, gateway)| Route::via(destination.parse().unwrap(), gateway.parse().unwrap()))
 }
@@ -95,22 +97,49 @@ pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
         ("a_veth_needs_its_netns", vec![cable()]),
         ("a_veth_is_refused_where_a_name_is_taken", vec![create(), cable(), cable()]),
         ("one_end_takes_the_other_along", vec![create(), cable(), DeleteLink(vb())]),
-        ("a_bridge_frees_its_ports", vec![
-            create(), bridge(Place::Host), cable(), SetLink(va(), LinkChange::Master(link_name("br0"))),
-            DeleteLink(LinkAt::on_host(link_name("br0"))),
-        ]),
-        ("only_a_bridge_has_ports", vec![create(), cable(), SetLink(va(), LinkChange::Master(link_name("va")))]),
+        (
+            "a_bridge_frees_its_ports",
+            vec![
+                create(),
+                bridge(Place::Host),
+                cable(),
+                SetLink(va(), LinkChange::Master(link_name("br0"))),
+                DeleteLink(LinkAt::on_host(link_name("br0"))),
+            ],
+        ),
+        (
+            "only_a_bridge_has_ports",
+            vec![create(), cable(), SetLink(va(), LinkChange::Master(link_name("va")))],
+        ),
         ("an_address_is_added_once", vec![create(), cable(), with_address(va()), with_address(va())]),
-        ("a_route_needs_its_link_up", vec![
-            create(), cable(), with_address(vb()), AddRoute(red(), default()), up(vb()), up(va()),
-            AddRoute(red(), default()), AddRoute(red(), default()),
-        ]),
-        ("a_link_that_goes_down_loses_its_routes", vec![
-            create(), cable(), with_address(vb()), up(vb()), AddRoute(red(), default()), SetLink(vb(), LinkChange::Down),
-        ]),
+        (
+            "a_route_needs_its_link_up",
+            vec![
+                create(),
+                cable(),
+                with_address(vb()),
+                AddRoute(red(), default()),
+                up(vb()),
+                up(va()),
+                AddRoute(red(), default()),
+                AddRoute(red(), default()),
+            ],
+        ),
+        (
+            "a_link_that_goes_down_loses_its_routes",
+            vec![
+                create(),
+                cable(),
+                with_address(vb()),
+                up(vb()),
+                AddRoute(red(), default()),
+                SetLink(vb(), LinkChange::Down),
+            ],
+        ),
         ("loopback_stays", vec![create(), DeleteLink(red().link(&link_name("lo")))]),
-        ("everything_is_forwarded_or_nothing", vec![
-            create(), Operation::SetSysctl(red(), Sysctl::forwarding(Family::Ipv4), 1),
-        ]),
+        (
+            "everything_is_forwarded_or_nothing",
+            vec![create(), Operation::SetSysctl(red(), Sysctl::forwarding(Family::Ipv4), 1)],
+        ),
     ]
 }

@@ -3,7 +3,11 @@
 pub(crate) mod address;
 pub(crate) mod bridge;
 pub(crate) mod connect;
+pub(crate) mod dns;
+pub(crate) mod exec;
+pub(crate) mod gc;
 pub(crate) mod link;
+pub(crate) mod list;
 pub(crate) mod netns;
 pub(crate) mod route;
 pub(crate) mod shell;
@@ -42,6 +46,11 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Link(link) => link.run(context),
         Command::Address(address) => address.run(context),
         Command::Route(route) => route.run(context),
+        Command::Dns(dns) => dns.run(context),
+        Command::List(list) => list.run(context),
+        Command::Show(show) => show.run(context),
+        Command::Exec(exec) => exec.run(context),
+        Command::Gc(gc) => gc.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Man(man) => man.run(context),
     }
