@@ -51,6 +51,21 @@ pub struct IptablesRule {
 }
 
 impl IptablesRule {
+    /// Returns the chain it is in, with family and table.
+    #[must_use]
+    pub fn place(&self) -> (Family, IptablesTable, &str) {
+        (self.family, self.table, &self.chain)
+    }
+
+    /// Returns the program that shows it: `iptables` or `ip6tables`.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        match self.family {
+            Family::Ipv4 => "iptables",
+            Family::Ipv6 => "ip6tables",
+        }
+    }
+
     /// Returns the target behind `-j`: `ACCEPT`, or another chain.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
@@ -103,6 +118,8 @@ impl IptablesTable {
 pub enum RuleChange {
     /// `-I CHAIN 1`: first, so that no earlier rule drops the packet.
     Insert(IptablesRule),
+    /// `-I CHAIN NUMBER`: where it was before, counted from one.
+    Reinsert(usize, IptablesRule),
     /// `-A CHAIN`.
     Append(IptablesRule),
     /// `-D CHAIN`.
@@ -114,18 +131,7 @@ impl RuleChange {
     #[must_use]
     pub fn rule(&self) -> &IptablesRule {
         match self {
-            Self::Insert(rule) | Self::Append(rule) | Self::Delete(rule) => rule,
-        }
-    }
-
-    /// Returns the change that takes this one back. A deleted rule comes back first in its chain,
-    /// or last if it is a `nat` rule: where its place matters, so that it works.
-    #[must_use]
-    pub fn reversed(&self) -> Self {
-        match self {
-            Self::Insert(rule) | Self::Append(rule) => Self::Delete(rule.clone()),
-            Self::Delete(rule) if rule.table == IptablesTable::Nat => Self::Append(rule.clone()),
-            Self::Delete(rule) => Self::Insert(rule.clone()),
+            Self::Insert(rule) | Self::Reinsert(_, rule) | Self::Append(rule) | Self::Delete(rule) => rule,
         }
     }
 }
@@ -169,6 +175,32 @@ pub struct Published {
     pub port: u16,
     /// TCP or UDP.
     pub transport: Transport,
+}
+
+impl Published {
+    /// Returns whether only the host itself can reach it: then nothing is forwarded for it.
+    #[must_use]
+    pub fn is_for_this_host_only(&self) -> bool {
+        self.address.is_loopback()
+    }
+
+    /// Returns whether connections from and to 127.0.0.0/8 use it.
+    #[must_use]
+    pub fn is_on_loopback(&self) -> bool {
+        match self.address {
+            IpAddr::V4(address) => address.is_loopback() || address.is_unspecified(),
+            IpAddr::V6(_) => false,
+        }
+    }
+
+    /// Returns whether a connection could be to either: same port, and an address in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_wildcard = self.address.is_unspecified() || other.address.is_unspecified();
+        (self.port, self.transport) == (other.port, other.transport)
+            && Family::of(self.address) == Family::of(other.address)
+            && (is_wildcard || self.address == other.address)
+    }
 }
 
 impl fmt::Display for Published {

@@ -54,6 +54,8 @@ pub struct PublishedRecord {
     pub rules: Vec<IptablesRule>,
     /// Settings that were changed, with the values they had.
     pub settings: Vec<(Sysctl, i32)>,
+    /// The port of the bridge whose hairpin mode was switched on.
+    pub hairpin: Option<LinkName>,
 }
 
 /// How forwarding was set before this tool switched it on.

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Bridge(commands::bridge::Bridge),
     Connect(commands::connect::Connect),
     Link(commands::link::Link),
+    Nat(commands::nat::Nat),
+    Snat(commands::nat::Snat),
     Address(commands::address::Address),
     Route(commands::route::Route),
     Dns(commands::dns::Dns),
@@ -73,6 +75,9 @@ pub(crate) enum Command {
     Show(commands::list::Show),
     Exec(commands::exec::Exec),
     Gc(commands::gc::Gc),
+    Playground(commands::playground::Playground),
+    Publish(commands::publish::Publish),
+    Unpublish(commands::publish::Unpublish),
     Completions(commands::shell::Completions),
     Man(commands::shell::Man),
 }

@@ -96,13 +96,20 @@ fn of_conflict(conflict: &Conflict) -> Code {
         | Conflict::NoRoute { .. }
         | Conflict::NoAddress { .. }
         | Conflict::NoUplink
+        | Conflict::BridgeWithoutAddress(_)
+        | Conflict::BridgeWithoutFamily { .. }
         | Conflict::NoNat(_)
         | Conflict::NotPublished(_)
+        | Conflict::NotAHostsAddress(_)
         | Conflict::NoNameServer
         | Conflict::Unreachable(_) => Code::NotFound,
         Conflict::NetnsHeld { .. } => Code::Held,
         Conflict::Missing { .. } => Code::Missing,
-        Conflict::NotAHostAddress(_) | Conflict::LoopbackNameServer(_) => Code::Usage,
+        Conflict::NotAHostAddress(_)
+        | Conflict::OnIpv6Loopback(_)
+        | Conflict::LoopbackNameServer(_)
+        | Conflict::BridgeIsUplink(_)
+        | Conflict::NotForIptables(_) => Code::Usage,
         _ => Code::Taken,
     }
 }

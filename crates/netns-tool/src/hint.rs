@@ -92,6 +92,40 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::GatewayUnreachable { .. } => {
             "give a link an address in the gateway's network and switch it on first".to_owned()
         }
+        Conflict::PortTaken { published, .. } => {
+            format!("choose another port, or end that program; 'ss -lnp sport = {}' shows it", published.port)
+        }
+        Conflict::AlreadyPublished { published, .. } => {
+            format!("'netns-tool unpublish {published}' takes it back first; or choose another port")
+        }
+        Conflict::NotPublished(published) => format!(
+            "the address belongs to it: a port published on 0.0.0.0 goes by 'netns-tool unpublish 0.0.0.0:{}'",
+            published.port
+        ),
+        Conflict::NotAHostsAddress(_) => {
+            "'netns-tool address list' shows the host's addresses; 0.0.0.0 and [::] stand for all of them"
+                .to_owned()
+        }
+        Conflict::OnIpv6Loopback(published) => {
+            format!("publish it on 127.0.0.1, or with [::]:{} on every IPv6 address", published.port)
+        }
+        Conflict::Unreachable(name) => {
+            format!("'netns-tool connect {name} BRIDGE' plugs it into a bridge that has an address")
+        }
+        Conflict::BridgeWithoutFamily { bridge, .. } => {
+            format!("'netns-tool bridge {bridge} --address ADDRESS' gives it one of that family")
+        }
+        Conflict::BridgeIsUplink(bridge) => {
+            format!("name another link: 'netns-tool nat {bridge} UPLINK'; 'ip link' shows the links")
+        }
+        Conflict::NotForIptables(_) => "'--firewall nftables' takes every name".to_owned(),
+        Conflict::NoNat(bridge) => {
+            format!("'netns-tool nat {bridge}' makes it; rules made by hand are yours to delete")
+        }
+        Conflict::NatDiffers { bridge, .. } => format!("'netns-tool nat {bridge} --delete' first"),
+        Conflict::Missing { feature, .. } if feature.ends_with("tables") => {
+            "'apt install iptables' brings the program; '--firewall nftables' does without it".to_owned()
+        }
         _ => return None,
     })
 }

@@ -15,12 +15,13 @@ mod netfilter;
 mod netlink;
 mod nftables;
 mod observe;
+pub mod playground;
 mod processes;
 mod refusal;
 mod resolver;
 mod rtnetlink;
 mod ruleset;
-pub(crate) mod signals;
+mod signals;
 mod sockets;
 pub(crate) mod state;
 mod syscall;
@@ -30,6 +31,7 @@ pub mod user;
 
 pub use linux::LinuxKernel;
 pub use refusal::{Refusal, RefusalKind};
+pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{
     observed::{Observed, Scope},

@@ -33,6 +33,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
+    observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
         let users = users_of(kernel, bridge)?;
         observed.bridge_users.insert(bridge.clone(), users);
@@ -168,6 +169,7 @@ fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
         mac: raw.mac,
         mtu_bytes: raw.mtu_bytes,
         master: raw.master.and_then(|index| names.get(&index).cloned()),
+        hairpin: raw.hairpin,
         ours: raw.ours,
         ..Link::new(raw.kind.clone())
     }
@@ -197,7 +199,7 @@ fn connect_peers(
                 raw_links.get(&peer_place).into_iter().flatten().find(|link| link.index == peer_index);
             let name = match known {
                 Some(link) => Some(link.name.clone()),
-                None => kernel.talk(&peer_place)?.link_by_index(peer_index)?.map(|link| link.name),
+                None => observe_peer(kernel, &peer_place, peer_index, &place.link(&raw.name), observed)?,
             };
             let stack = observed.stacks.get_mut(place);
             if let Some(link) = stack.and_then(|stack| stack.links.get_mut(&raw.name)) {
@@ -206,6 +208,26 @@ fn connect_peers(
         }
     }
     Ok(())
+}
+
+/// Adds a peer that was not asked for by name to its observed stack, and returns its name.
+fn observe_peer(
+    kernel: &mut LinuxKernel,
+    place: &Place,
+    index: u32,
+    peer_of: &LinkAt,
+    observed: &mut Observed,
+) -> Result<Option<LinkName>, Refusal> {
+    let talk = kernel.talk(place)?;
+    let Some(raw) = talk.link_by_index(index)? else { return Ok(None) };
+    let master = raw.master.map(|index| talk.link_by_index(index)).transpose()?.flatten();
+    let names = master.map(|master| (master.index, master.name)).into_iter().collect();
+    let addresses = talk.addresses_on(index)?.into_iter().map(|(_, address)| address).collect();
+    let peer = Link { addresses, peer: Some(peer_of.clone()), ..link(&raw, &names) };
+    if let Some(stack) = observed.stacks.get_mut(place) {
+        stack.links.insert(raw.name.clone(), peer);
+    }
+    Ok(Some(raw.name))
 }
 
 /// The ids by which `place` knows the other places.
@@ -244,6 +266,16 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
         };
         observed.stacks.entry(place.clone()).or_default().sysctls.extend(values);
+    }
+    Ok(())
+}
+
+fn observe_route_localnet(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    if scope.route_localnet == Asked::Yes
+        && let Some(host) = observed.stacks.get_mut(&Place::Host)
+    {
+        let settings: Vec<_> = host.links.keys().cloned().map(Sysctl::RouteLocalnet).collect();
+        host.sysctls.extend(read_all(&settings)?);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
+mod iptables;
 mod project;
 mod settings;
 mod undo;
@@ -135,6 +136,8 @@ pub struct Link {
     pub mtu_bytes: u32,
     /// The bridge it is a port of.
     pub master: Option<LinkName>,
+    /// Whether its bridge sends frames back through it (`IFLA_BRPORT_MODE`).
+    pub hairpin: bool,
     /// The other end of a veth pair, if it is in an observed place.
     pub peer: Option<LinkAt>,
     /// Whether it carries this tool's mark (link alias).
@@ -218,13 +221,15 @@ pub struct Scope {
     /// The host's forwarding switch of these families, with all that it drags along: settings of
     /// every link, and what is configured for the next boot.
     pub link_forwarding: BTreeSet<Family>,
+    /// `RouteLocalnet` of the host's links that are read.
+    pub route_localnet: Asked,
     /// Bridges whose users' addresses are needed.
     pub bridge_users: BTreeSet<LinkName>,
     /// The iptables rules (starts `iptables-save`).
     pub iptables: Asked,
     /// The own nftables table, and which entries of it.
     pub table: TableSelection,
-    /// Ports whose published forward in the own table is needed, wherever it leads.
+    /// Ports whose forward in the own table is needed, wherever it leads; with the table's guards.
     pub published: BTreeSet<Published>,
     /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
     pub listeners: BTreeSet<u16>,
@@ -408,6 +413,7 @@ impl Link {
             up: false,
             mac: None,
             master: None,
+            hairpin: false,
             peer: None,
             ours: false,
             addresses: BTreeSet::new(),

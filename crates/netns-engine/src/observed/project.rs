@@ -24,6 +24,7 @@ impl Observed {
     /// Refuses what the kernel refuses, with the kernel's error number; the state is then
     /// unchanged.
     pub fn project(&mut self, operation: &Operation) -> Result<(), Refusal> {
+        self.refuse_missing_places(operation)?;
         match operation {
             Operation::CreateNetns(name) => self.create_netns(name),
             Operation::DeleteNetns(name) => self.delete_netns(name),
@@ -114,8 +115,8 @@ impl Observed {
     fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
         match (self.link(at), expected.link(at)) {
             (Some(is), Some(should)) => {
-                (&is.kind, is.up, &is.master, is.mtu_bytes)
-                    == (&should.kind, should.up, &should.master, should.mtu_bytes)
+                (&is.kind, is.up, &is.master, is.hairpin, is.mtu_bytes)
+                    == (&should.kind, should.up, &should.master, should.hairpin, should.mtu_bytes)
                     && (should.mac.is_none() || is.mac == should.mac)
             }
             (is, should) => is.is_none() == should.is_none(),
@@ -128,6 +129,12 @@ impl Observed {
 
     fn has_rule(&self, change: &RuleChange) -> bool {
         self.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(change.rule()))
+    }
+
+    /// Whatever is to be done in a netns, its name is looked up first.
+    fn refuse_missing_places(&self, operation: &Operation) -> Result<(), Refusal> {
+        let missing = |place: &Place| place.netns().is_some_and(|netns| !self.netns.contains_key(netns));
+        if operation.places().into_iter().any(missing) { Err(Errno::NOENT.into()) } else { Ok(()) }
     }
 
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
@@ -190,9 +197,6 @@ impl Observed {
     }
 
     fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
-        if at.place.netns().is_some_and(|netns| !self.netns.contains_key(netns)) {
-            return Err(Errno::NOENT.into());
-        }
         if self.link(at).is_some() { Err(Errno::EXIST.into()) } else { Ok(()) }
     }
 
@@ -216,7 +220,7 @@ impl Observed {
         stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
         stack.sysctls.retain(|sysctl, _| sysctl.link() != Some(&at.name));
         for port in stack.links.values_mut().filter(|port| port.master.as_ref() == Some(&at.name)) {
-            port.master = None;
+            (port.master, port.hairpin) = (None, false);
         }
     }
 
@@ -225,6 +229,12 @@ impl Observed {
             let bridge = self.link(&at.place.link(bridge)).ok_or(Errno::NODEV)?;
             if bridge.kind != LinkKind::Bridge {
                 return Err(Errno::OPNOTSUPP.into());
+            }
+            // br_add_if in net/bridge/br_if.c
+            match self.link(at).map(|port| &port.kind) {
+                Some(LinkKind::Bridge) => return Err(Errno::LOOP.into()),
+                Some(LinkKind::Loopback) => return Err(Errno::INVAL.into()),
+                _ => {}
             }
         }
         let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
@@ -237,8 +247,16 @@ impl Observed {
                 link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
-            LinkChange::Master(bridge) => link.master = Some(bridge.clone()),
-            LinkChange::NoMaster => link.master = None,
+            LinkChange::Master(bridge) => {
+                link.hairpin &= link.master.as_ref() == Some(bridge);
+                link.master = Some(bridge.clone());
+            }
+            LinkChange::NoMaster => (link.master, link.hairpin) = (None, false),
+            LinkChange::HairpinOn | LinkChange::HairpinOff if link.master.is_none() => {
+                return Err(Errno::OPNOTSUPP.into());
+            }
+            LinkChange::HairpinOn => link.hairpin = true,
+            LinkChange::HairpinOff => link.hairpin = false,
             LinkChange::Mtu(bytes) => link.mtu_bytes = *bytes,
             LinkChange::Mac(mac) => link.mac = Some(*mac),
         }
@@ -269,7 +287,7 @@ impl Observed {
         let stack = self.stacks.get_mut(place).ok_or(Errno::NODEV)?;
         let out = match (&route.link, route.gateway) {
             (Some(link), _) => link.clone(),
-            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(Errno::NETUNREACH)?,
+            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(unreachable(gateway))?,
             (None, None) => return Err(Errno::NODEV.into()),
         };
         let link = stack.links.get(&out).ok_or(Errno::NODEV)?;
@@ -279,7 +297,7 @@ impl Observed {
         if let Some(gateway) = route.gateway
             && !link.addresses.iter().any(|address| address.contains(&gateway))
         {
-            return Err(Refusal::new(Errno::NETUNREACH).with_message("Nexthop has invalid gateway."));
+            return Err(unreachable(gateway).into());
         }
         let clashes = |known: &Route| known.destination == route.destination && known.metric == route.metric;
         if stack.routes.iter().any(clashes) {
@@ -298,18 +316,11 @@ impl Observed {
 
     fn change_rules(&mut self, changes: &[RuleChange]) -> Result<(), Refusal> {
         let iptables = self.firewall.iptables.as_mut().ok_or(Errno::NOENT)?;
-        let mut rules = iptables.rules.clone();
+        let mut after = iptables.clone();
         for change in changes {
-            match change {
-                RuleChange::Insert(rule) => rules.insert(0, rule.clone()),
-                RuleChange::Append(rule) => rules.push(rule.clone()),
-                RuleChange::Delete(rule) => {
-                    let place = rules.iter().position(|known| known == rule).ok_or(Errno::INVAL)?;
-                    rules.remove(place);
-                }
-            }
+            after.change(change)?;
         }
-        iptables.rules = rules;
+        *iptables = after;
         Ok(())
     }
 
@@ -346,6 +357,11 @@ pub(super) fn same_route(known: &Route, asked: &Route) -> bool {
         && known.metric == asked.metric
         && (asked.gateway.is_none() || known.gateway == asked.gateway)
         && (asked.link.is_none() || known.link == asked.link)
+}
+
+/// The two families disagree (`fib_check_nh_v4_gw`, `ip6_route_check_nh`).
+fn unreachable(gateway: IpAddr) -> Errno {
+    if gateway.is_ipv4() { Errno::NETUNREACH } else { Errno::HOSTUNREACH }
 }
 
 fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {

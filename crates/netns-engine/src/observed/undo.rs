@@ -4,9 +4,9 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, Observed};
 use crate::{
-    firewall::RuleChange,
-    place::LinkAt,
+    place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    route::Route,
 };
 
 impl Observed {
@@ -24,7 +24,11 @@ impl Observed {
             Operation::DeleteLink(at) => self.rebuild_link(at),
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
             Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
-            Operation::DeleteAddress(at, address) => vec![Operation::AddAddress(at.clone(), *address)],
+            Operation::DeleteAddress(at, address) => {
+                let mut undo = vec![Operation::AddAddress(at.clone(), *address)];
+                undo.extend(self.routes_lost_by(operation, &at.place));
+                undo
+            }
             Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
             Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
@@ -35,7 +39,8 @@ impl Observed {
                 }]
             }
             Operation::Iptables(changes) => {
-                vec![Operation::Iptables(changes.iter().rev().map(RuleChange::reversed).collect())]
+                let iptables = self.firewall.iptables.iter();
+                iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
             Operation::DeleteTable => self.rebuild_table(),
@@ -62,6 +67,8 @@ impl Observed {
                 Some(bridge) => LinkChange::Master(bridge.clone()),
                 None => LinkChange::NoMaster,
             },
+            LinkChange::HairpinOn | LinkChange::HairpinOff if link.hairpin => LinkChange::HairpinOn,
+            LinkChange::HairpinOn | LinkChange::HairpinOff => LinkChange::HairpinOff,
             LinkChange::Mtu(_) => LinkChange::Mtu(link.mtu_bytes),
             LinkChange::Mac(_) => match link.mac {
                 Some(mac) => LinkChange::Mac(mac),
@@ -100,9 +107,12 @@ impl Observed {
         let mut operations = vec![Operation::AddBridge(NewBridge { at: at.clone(), mac })];
         let stack = self.stack(&at.place);
         let ports = stack.into_iter().flat_map(|stack| &stack.links);
-        for (port, _) in ports.filter(|(_, port)| port.master.as_ref() == Some(&at.name)) {
+        for (port, link) in ports.filter(|(_, port)| port.master.as_ref() == Some(&at.name)) {
             let port = at.place.link(port);
-            operations.push(Operation::SetLink(port, LinkChange::Master(at.name.clone())));
+            operations.push(Operation::SetLink(port.clone(), LinkChange::Master(at.name.clone())));
+            if link.hairpin {
+                operations.push(Operation::SetLink(port, LinkChange::HairpinOn));
+            }
         }
         operations.extend(self.refurnish(at, link));
         operations
@@ -133,11 +143,25 @@ impl Observed {
             .map(|(sysctl, value)| Operation::SetSysctl(at.place.clone(), sysctl.clone(), *value))
             .collect();
         operations.extend(link.addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
+        if link.hairpin {
+            operations.push(Operation::SetLink(at.clone(), LinkChange::HairpinOn));
+        }
         if link.up {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
         }
         operations.extend(self.routes_through(at));
         operations
+    }
+
+    /// With the last address of a family, every route through the link goes.
+    fn routes_lost_by(&self, operation: &Operation, place: &Place) -> Vec<Operation> {
+        let mut after = self.clone();
+        // What is refused loses nothing.
+        drop(after.project(operation));
+        let left = after.stack(place);
+        let is_lost = |route: &&Route| !left.is_some_and(|stack| stack.routes.contains(*route));
+        let before = self.stack(place).into_iter().flat_map(|stack| &stack.routes);
+        before.filter(is_lost).map(|route| Operation::AddRoute(place.clone(), route.clone())).collect()
     }
 
     fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::{
+    address::Family,
     firewall::Published,
     name::{LinkName, NetnsName},
     observed::{Holder, LinkKind},
@@ -55,6 +56,22 @@ pub enum Conflict {
     /// The bridge has no address, so it is nobody's gateway and has no subnet.
     #[error("bridge '{0}' has no address")]
     BridgeWithoutAddress(LinkName),
+    /// The bridge has no address of the family that was asked for.
+    #[error("bridge '{bridge}' has no {family} address")]
+    BridgeWithoutFamily {
+        /// The bridge.
+        bridge: LinkName,
+        /// The family.
+        family: Family,
+    },
+    /// The host's default route leads through the bridge itself.
+    #[error("bridge '{0}' cannot be its own uplink, though the default route leads through it")]
+    BridgeIsUplink(LinkName),
+    /// The name would mean something else in an iptables rule.
+    #[error(
+        "link name '{0}' cannot be used in an iptables rule: a final '+' is a wildcard there, and quotes are not taken"
+    )]
+    NotForIptables(LinkName),
     /// The host has no default route to take the uplink from.
     #[error("the host has no default route, so the uplink is unknown")]
     NoUplink,
@@ -154,6 +171,9 @@ pub enum Conflict {
     /// The host does not have this address.
     #[error("address '{0}' is not an address of this host")]
     NotAHostsAddress(IpAddr),
+    /// The kernel cannot send such packets elsewhere.
+    #[error("port {0} cannot be published: the kernel keeps packets to ::1 on the loopback link")]
+    OnIpv6Loopback(Published),
     /// Nothing inside the netns can be the target of a forward.
     #[error("netns '{0}' has no address that the host can reach")]
     Unreachable(NetnsName),

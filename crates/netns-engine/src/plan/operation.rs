@@ -127,6 +127,10 @@ pub enum LinkChange {
     Mtu(u32),
     /// Link-layer address.
     Mac(MacAddress),
+    /// Let its bridge send frames back through the port they came in by.
+    HairpinOn,
+    /// Let its bridge send no frame back where it came from, as is the rule.
+    HairpinOff,
 }
 
 impl NewVethEnd {
@@ -142,6 +146,23 @@ impl Operation {
     #[must_use]
     pub fn is_bookkeeping(&self) -> bool {
         matches!(self, Self::Remember(_) | Self::Forget(_))
+    }
+
+    /// Returns the network stacks it acts on.
+    #[must_use]
+    pub fn places(&self) -> Vec<&Place> {
+        match self {
+            Self::AddBridge(NewBridge { at, .. })
+            | Self::DeleteLink(at)
+            | Self::SetLink(at, _)
+            | Self::AddAddress(at, _)
+            | Self::DeleteAddress(at, _) => vec![&at.place],
+            Self::AddVeth(veth) => vec![&veth.main.at.place, &veth.peer.at.place],
+            Self::AddRoute(place, _) | Self::DeleteRoute(place, _) | Self::SetSysctl(place, ..) => {
+                vec![place]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Returns whether it changes something that stays changed without an undo.
@@ -198,7 +219,7 @@ impl fmt::Display for Operation {
                 write!(f, "write {servers} into /etc/netns/{netns}/resolv.conf")
             }
             Self::RemoveResolver(netns) => write!(f, "remove /etc/netns/{netns}/resolv.conf"),
-            Self::Iptables(changes) => write!(f, "change {}", count(changes, "iptables rule")),
+            Self::Iptables(changes) => write_rule_changes(f, changes),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
             Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
             Self::AddEntries(entries) => {
@@ -224,7 +245,23 @@ fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkCha
         LinkChange::NoMaster => write!(f, "take {link} off its bridge"),
         LinkChange::Mtu(bytes) => write!(f, "set MTU of {link} to {bytes}"),
         LinkChange::Mac(mac) => write!(f, "set MAC address of {link} to {mac}"),
+        LinkChange::HairpinOn => write!(f, "let the bridge of {link} send frames back through it"),
+        LinkChange::HairpinOff => write!(f, "let the bridge of {link} send no frame back through it"),
     }
+}
+
+fn write_rule_changes(f: &mut fmt::Formatter<'_>, changes: &[RuleChange]) -> fmt::Result {
+    let deletions = changes.iter().filter(|change| matches!(change, RuleChange::Delete(_))).count();
+    let verb = match deletions {
+        0 => "add",
+        all if all == changes.len() => "delete",
+        _ => return write!(f, "change {}", count(changes, "iptables rule")),
+    };
+    for (index, change) in changes.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        write!(f, "{separator}{verb} {} rule '{}'", change.rule().program(), change.rule())?;
+    }
+    Ok(())
 }
 
 /// "1 rule", "2 rules", "2 entries", "2 processes".

@@ -8,7 +8,10 @@ pub(crate) mod exec;
 pub(crate) mod gc;
 pub(crate) mod link;
 pub(crate) mod list;
+pub(crate) mod nat;
 pub(crate) mod netns;
+pub(crate) mod playground;
+pub(crate) mod publish;
 pub(crate) mod route;
 pub(crate) mod shell;
 pub(crate) mod veth;
@@ -44,13 +47,18 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Bridge(bridge) => bridge.run(context),
         Command::Connect(connect) => connect.run(context),
         Command::Link(link) => link.run(context),
+        Command::Nat(nat) => nat.run(context),
+        Command::Snat(snat) => snat.run(context),
         Command::Address(address) => address.run(context),
+        Command::Playground(playground) => playground.run(context),
         Command::Route(route) => route.run(context),
         Command::Dns(dns) => dns.run(context),
         Command::List(list) => list.run(context),
         Command::Show(show) => show.run(context),
         Command::Exec(exec) => exec.run(context),
         Command::Gc(gc) => gc.run(context),
+        Command::Publish(publish) => publish.run(context),
+        Command::Unpublish(unpublish) => unpublish.run(context),
         Command::Completions(completions) => completions.run(context),
         Command::Man(man) => man.run(context),
     }

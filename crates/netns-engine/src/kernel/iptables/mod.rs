@@ -38,6 +38,7 @@ pub(super) fn observe() -> (Option<Iptables>, BTreeMap<Family, String>) {
             }
         }
     }
+    iptables.order_chains();
     (if missing.len() == 2 { None } else { Some(iptables) }, missing)
 }
 
@@ -46,20 +47,25 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 fn saved_by_all(family: Family) -> Result<Vec<(Program, Saved)>, Refusal> {
-    let programs = program::of(family)?;
-    programs
-        .into_iter()
-        .map(|program| Ok((program.clone(), Saved::parse(family, &program.save()?))))
-        .collect()
+    let save = |program: Program| {
+        let saved = Saved::parse(family, &program.save()?)?;
+        Ok((program, saved))
+    };
+    program::of(family)?.into_iter().map(save).collect()
 }
 
-/// Makes all changes or none: one restore for each table, for a restore commits table by table.
+/// Makes all changes or none.
+///
+/// One restore changes one table: given several, it would commit them one by one, and leave the
+/// first changed when the second is refused.
 pub(super) fn perform(changes: &[RuleChange]) -> Result<(), Refusal> {
-    let mut done: Vec<&RuleChange> = Vec::new();
-    for table in tables_of(changes) {
-        let of_table: Vec<_> = changes.iter().filter(|change| table_of(change) == table).collect();
+    let tables = tables_of(changes);
+    let before = if tables.len() > 1 { observe().0.unwrap_or_default() } else { Iptables::default() };
+    let mut done = Vec::new();
+    for table in tables {
+        let of_table: Vec<_> = changes.iter().filter(|change| table_of(change) == table).cloned().collect();
         if let Err(refusal) = change_table(table, &of_table) {
-            take_back(&done);
+            take_back(&before.undo_of(&done));
             return Err(refusal);
         }
         done.extend(of_table);
@@ -67,11 +73,10 @@ pub(super) fn perform(changes: &[RuleChange]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The refusal to report is the one that led here.
-fn take_back(done: &[&RuleChange]) {
-    let back: Vec<_> = done.iter().rev().map(|change| change.reversed()).collect();
-    for table in tables_of(&back) {
-        let of_table: Vec<_> = back.iter().filter(|change| table_of(change) == table).collect();
+fn take_back(undo: &[RuleChange]) {
+    for table in tables_of(undo) {
+        let of_table: Vec<_> = undo.iter().filter(|change| table_of(change) == table).cloned().collect();
+        // The refusal to report is the one that led here.
         drop(change_table(table, &of_table));
     }
 }
@@ -88,7 +93,7 @@ fn tables_of(changes: &[RuleChange]) -> Vec<Table> {
     changes.iter().map(table_of).filter(|table| seen.insert(*table)).collect()
 }
 
-fn change_table((family, table): Table, changes: &[&RuleChange]) -> Result<(), Refusal> {
+fn change_table((family, table): Table, changes: &[RuleChange]) -> Result<(), Refusal> {
     let mut programs = program::of(family)?;
     if programs.len() > 1 {
         return change_where_rules_live(family, table, changes);
@@ -101,19 +106,19 @@ fn change_table((family, table): Table, changes: &[&RuleChange]) -> Result<(), R
 fn change_where_rules_live(
     family: Family,
     table: IptablesTable,
-    changes: &[&RuleChange],
+    changes: &[RuleChange],
 ) -> Result<(), Refusal> {
     let all = saved_by_all(family)?;
-    let owner = saved::owner(all.iter().map(|(_, saved)| saved));
+    let owner = saved::owner(&all.iter().map(|(_, saved)| saved).collect::<Vec<_>>());
     for (index, (program, _)) in all.iter().enumerate() {
-        let is_here = |change: &&&RuleChange| {
+        let is_here = |change: &&RuleChange| {
             let holder = match change {
                 RuleChange::Delete(rule) => all.iter().position(|(_, saved)| saved.rules.contains(rule)),
-                RuleChange::Insert(_) | RuleChange::Append(_) => None,
+                _ => None,
             };
             holder.unwrap_or(owner) == index
         };
-        let here: Vec<_> = changes.iter().filter(is_here).copied().collect();
+        let here: Vec<_> = changes.iter().filter(is_here).cloned().collect();
         if !here.is_empty() {
             program.restore(&restore_text(table, &here)?)?;
         }
@@ -122,12 +127,13 @@ fn change_where_rules_live(
 }
 
 /// The input of `iptables-restore --noflush` for one table.
-fn restore_text(table: IptablesTable, changes: &[&RuleChange]) -> Result<String, Refusal> {
+fn restore_text(table: IptablesTable, changes: &[RuleChange]) -> Result<String, Refusal> {
     let mut text = format!("*{}\n", table.as_str());
     for change in changes {
         let IptablesRule { chain, arguments, .. } = change.rule();
         let written = match change {
             RuleChange::Insert(_) => writeln!(text, "-I {chain} 1 {arguments}"),
+            RuleChange::Reinsert(number, _) => writeln!(text, "-I {chain} {number} {arguments}"),
             RuleChange::Append(_) => writeln!(text, "-A {chain} {arguments}"),
             RuleChange::Delete(_) => writeln!(text, "-D {chain} {arguments}"),
         };
@@ -153,7 +159,7 @@ mod tests {
             RuleChange::Insert(rule("FORWARD", "-i br0 -j ACCEPT")),
             RuleChange::Delete(rule("INPUT", "-j DROP")),
         ];
-        let text = restore_text(IptablesTable::Filter, &changes.iter().collect::<Vec<_>>());
+        let text = restore_text(IptablesTable::Filter, &changes);
         let wanted = "*filter\n-I FORWARD 1 -i br0 -j ACCEPT\n-D INPUT -j DROP\nCOMMIT\n";
         assert_eq!(text.as_deref(), Ok(wanted));
     }

@@ -96,6 +96,10 @@ impl Nftables {
                 }
             }
         }
+        if !published.is_empty() && *selection != TableSelection::All {
+            // One for each bridge, not for each port.
+            found.extend(self.elements(Set::Guards)?);
+        }
         for published in published {
             found.extend(self.element(&Element::of_published(published))?);
         }

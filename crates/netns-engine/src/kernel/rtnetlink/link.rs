@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::Parseable;
 use netlink_packet_route::{
     link::{
-        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
-        LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkLayerType, LinkMessage,
+        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+        InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo,
+        LinkLayerType, LinkMessage,
     },
     nsid::{NsidAttribute, NsidMessage},
 };
@@ -35,6 +36,8 @@ pub(crate) struct RawLink {
     pub(crate) mtu_bytes: u32,
     /// Index of the bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// Whether that bridge sends frames back through it.
+    pub(crate) hairpin: bool,
     /// Index of a veth's other end, in the netns of `peer_netns`.
     pub(crate) peer: Option<u32>,
     /// The id by which this netns knows the other end's netns; none if it is the same one.
@@ -116,7 +119,7 @@ impl Rtnetlink {
             LinkAttribute::Address(mac.octets().to_vec()),
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
         ];
-        self.bear(&message, name, LinkLocal::Generated)
+        self.bear(&message)
     }
 
     /// Makes a veth pair; `peer` may be born in another netns.
@@ -134,7 +137,7 @@ impl Rtnetlink {
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
         ]));
-        self.bear(&message, &main.at.name, main.link_local)
+        self.bear(&message)
     }
 
     fn new_veth_end(&mut self, end: &NewVethEnd) -> Result<LinkMessage, Refusal> {
@@ -146,21 +149,15 @@ impl Rtnetlink {
         Ok(message)
     }
 
-    /// Makes a link and marks it as ours; one that cannot be marked is not left behind.
-    ///
-    /// Two datagrams, not one: of a batch the kernel works off the second message even where it
-    /// refused the first, and would mark somebody else's link of that name.
-    fn bear(&mut self, birth: &LinkMessage, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
-        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth))?;
-        let marked = self.finish_birth(name, link_local);
-        if marked.is_err() {
-            // The refusal to report is the first one.
-            drop(self.delete_link(name));
-        }
-        marked
+    fn bear(&mut self, birth: &LinkMessage) -> Result<(), Refusal> {
+        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth))
     }
 
-    /// Marks a new link as ours, which the creating message cannot say.
+    /// Marks a new link as ours, and takes link-local addressing away if that is asked.
+    ///
+    /// The creating message can say neither. Nor may both travel in one datagram: of a batch the
+    /// kernel works off the second message even where it refused the first, and would mark
+    /// somebody else's link of that name.
     pub(crate) fn finish_birth(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
         self.socket.change(&request(message::SET_LINK, 0, &finishing_touches(name, link_local)))
     }
@@ -184,7 +181,22 @@ impl Rtnetlink {
             LinkChange::NoMaster => self.set(name, vec![LinkAttribute::Controller(0)]),
             LinkChange::Mtu(bytes) => self.set(name, vec![LinkAttribute::Mtu(*bytes)]),
             LinkChange::Mac(mac) => self.set(name, vec![LinkAttribute::Address(mac.octets().to_vec())]),
+            LinkChange::HairpinOn => self.set_port(name, InfoBridgePort::HairpinMode(true)),
+            LinkChange::HairpinOff => self.set_port(name, InfoBridgePort::HairpinMode(false)),
         }
+    }
+
+    /// Changes a link's property as a port of its bridge, which only `RTM_NEWLINK` can.
+    fn set_port(&mut self, name: &LinkName, property: InfoBridgePort) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![
+            LinkAttribute::IfName(name.as_str().to_owned()),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::PortKind(InfoPortKind::Bridge),
+                LinkInfo::PortData(InfoPortData::BridgePort(vec![property])),
+            ]),
+        ];
+        self.socket.change(&request(message::NEW_LINK, 0, &message))
     }
 
     fn switch(&mut self, name: &LinkName, flags: LinkFlags) -> Result<(), Refusal> {
@@ -254,6 +266,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
         mac: None,
         mtu_bytes: 0,
         master: None,
+        hairpin: false,
         peer: None,
         peer_netns: None,
         ours: false,
@@ -280,11 +293,21 @@ fn read_attribute(link: &mut RawLink, attribute: LinkAttribute) {
         LinkAttribute::LinkNetNsId(id) => link.peer_netns = Some(id),
         LinkAttribute::IfAlias(alias) => link.ours = alias == MARK,
         LinkAttribute::LinkInfo(infos) => {
+            link.hairpin = infos.iter().any(is_hairpin);
             if let Some(kind) = infos.into_iter().find_map(kind_of) {
                 link.kind = kind;
             }
         }
         _ => {}
+    }
+}
+
+fn is_hairpin(info: &LinkInfo) -> bool {
+    match info {
+        LinkInfo::PortData(InfoPortData::BridgePort(properties)) => {
+            properties.contains(&InfoBridgePort::HairpinMode(true))
+        }
+        _ => false,
     }
 }
 

@@ -12,13 +12,22 @@ pub(super) fn iptables(changes: &[RuleChange]) -> Vec<String> {
 
 fn rule_change(change: &RuleChange) -> String {
     let verb = match change {
-        RuleChange::Insert(_) => "-I",
+        RuleChange::Insert(_) | RuleChange::Reinsert(..) => "-I",
         RuleChange::Append(_) => "-A",
         RuleChange::Delete(_) => "-D",
     };
     let rule = change.rule();
-    let program = if rule.family == Family::Ipv4 { "iptables" } else { "ip6tables" };
-    format!("{program} -w -t {} {verb} {} {}", rule.table.as_str(), rule.chain, rule.arguments)
+    let number = match change {
+        RuleChange::Reinsert(number, _) => format!(" {number}"),
+        _ => String::new(),
+    };
+    format!(
+        "{} -w -t {} {verb} {}{number} {}",
+        rule.program(),
+        rule.table.as_str(),
+        rule.chain,
+        rule.arguments
+    )
 }
 
 pub(super) fn add_table() -> Vec<String> {

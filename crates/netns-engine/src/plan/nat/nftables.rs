@@ -1,0 +1,69 @@
+//! The own table: a guarded bridge, a way out, and translation, as entries of its sets.
+
+use super::{Path, Wanted, iptables};
+use crate::{
+    firewall::TableEntry,
+    observed::{Iptables, Observed},
+    plan::{Conflict, Draft, Operation},
+};
+
+/// The entries; also iptables rules where its chains drop, for an accept in one table does not
+/// help against a drop in another.
+pub(super) fn wanted(observed: &Observed, path: &Path) -> Result<Wanted, Conflict> {
+    require(observed)?;
+    let mut entries = vec![
+        TableEntry::Guard { bridge: path.bridge.clone() },
+        TableEntry::Egress { bridge: path.bridge.clone(), uplink: path.uplink.clone() },
+    ];
+    entries.extend(path.subnets.iter().map(|subnet| TableEntry::Translate {
+        subnet: *subnet,
+        uplink: path.uplink.clone(),
+        translation: path.translation,
+    }));
+    let mut rules = Vec::new();
+    for family in path.families() {
+        let drops = |iptables: &Iptables| iptables.forward_drops.contains(&family);
+        if observed.firewall.iptables_for(family).is_ok_and(drops) {
+            rules.extend(iptables::accepting(&path.bridge, family)?);
+        }
+    }
+    Ok(Wanted { rules, entries })
+}
+
+fn require(observed: &Observed) -> Result<(), Conflict> {
+    if observed.firewall.nftables {
+        return Ok(());
+    }
+    let reason = "the kernel refused an nftables request".to_owned();
+    Err(Conflict::Missing { feature: "nftables".to_owned(), reason })
+}
+
+/// Adds what is missing, and the table where there is none.
+pub(super) fn add_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
+    if entries.is_empty() {
+        return;
+    }
+    if draft.state().firewall.table.is_none() {
+        draft.then(
+            Operation::AddTable,
+            "Everything of ours lives in one table, so that it never mixes with the rules of others.",
+        );
+    }
+    draft.then(
+        Operation::AddEntries(entries),
+        "In one transaction: only the bridge's own connections pass to the uplink, and leave with the host's address.",
+    );
+}
+
+/// Deletes entries, and the table with the last of them.
+pub(super) fn delete_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
+    if entries.is_empty() {
+        return;
+    }
+    let left = draft.state().firewall.table.iter().flatten().any(|entry| !entries.contains(entry));
+    if left {
+        draft.then(Operation::DeleteEntries(entries), "Only what was added for this bridge goes.");
+    } else {
+        draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
+    }
+}

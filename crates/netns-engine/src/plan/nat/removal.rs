@@ -1,0 +1,79 @@
+//! Takes away what was added for a bridge, and only that.
+
+use super::{Wanted, has_entry, has_rule, iptables, nftables, record_of};
+use crate::{
+    address::Family,
+    desired::NatRemoved,
+    firewall::{IptablesRule, IptablesTable, RuleChange},
+    observed::{Observed, Scope},
+    plan::{Conflict, Desired, Draft, Operation, Plan, forwarding, own_table},
+    record::{NatRecord, RecordKey},
+};
+
+impl Desired for NatRemoved {
+    fn scope(&self) -> Scope {
+        forwarding::observed_in(Scope::default().with_host_link(&self.bridge))
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let record = record_of(observed, &self.bridge).ok_or_else(|| Conflict::NoNat(self.bridge.clone()))?;
+        self.refuse_other_uplink(record)?;
+        for rule in &record.rules {
+            iptables::require(observed, rule.family)?;
+        }
+        let ours =
+            Wanted { rules: record.rules.clone(), entries: own_table::unneeded_entries(observed, record) };
+        let mut draft = Draft::from(observed);
+        let later = without(observed, record, &ours);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            forwarding::switch_off(&mut draft, family, &later);
+        }
+        take_away(&mut draft, &ours);
+        draft.then(
+            Operation::Forget(RecordKey::Nat(self.bridge.clone())),
+            "Nothing of ours is left for this bridge.",
+        );
+        Ok(draft.finish())
+    }
+}
+
+impl NatRemoved {
+    fn refuse_other_uplink(&self, record: &NatRecord) -> Result<(), Conflict> {
+        match &self.uplink {
+            Some(uplink) if *uplink != record.uplink => Err(Conflict::NatDiffers {
+                bridge: self.bridge.clone(),
+                difference: format!("it leaves through '{}'", record.uplink),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The state after ours is gone, which tells who is left that needs forwarding.
+fn without(observed: &Observed, record: &NatRecord, ours: &Wanted) -> Observed {
+    let mut draft = Draft::from(observed);
+    take_away(&mut draft, ours);
+    draft.then(Operation::Forget(RecordKey::Nat(record.bridge.clone())), "");
+    draft.finish().expected
+}
+
+/// Deletes what is still there; somebody may have deleted the rest by hand. Passage goes before
+/// translation, so that no packet leaves untranslated.
+pub(super) fn take_away(draft: &mut Draft, ours: &Wanted) {
+    for table in [IptablesTable::Filter, IptablesTable::Nat] {
+        for family in [Family::Ipv6, Family::Ipv4] {
+            let there = |rule: &&_| {
+                let rule: &IptablesRule = rule;
+                rule.table == table && rule.family == family && has_rule(draft.state(), rule)
+            };
+            let changes: Vec<_> =
+                ours.rules.iter().filter(there).cloned().map(RuleChange::Delete).rev().collect();
+            if !changes.is_empty() {
+                draft.then(Operation::Iptables(changes), "Only the rules that were not there before go.");
+            }
+        }
+    }
+    let there = |entry: &&_| has_entry(draft.state(), entry);
+    let entries: Vec<_> = ours.entries.iter().filter(there).cloned().collect();
+    nftables::delete_entries(draft, entries);
+}
