@@ -200,12 +200,10 @@ fn refuse_listened_on(observed: &Observed, forward: &PortForward) -> Result<(), 
 }
 
 fn listens_on(listener: &Listener, published: &Published) -> bool {
-    let address = listener.address.ip().to_canonical();
-    let here = Published { address, port: listener.address.port(), transport: listener.transport };
-    // A socket on [::] takes IPv4 connections, too, unless it was told not to (IPV6_V6ONLY), which
-    // cannot be seen from outside.
-    let takes_both = address.is_unspecified()
-        && address.is_ipv6()
-        && (here.port, here.transport) == (published.port, published.transport);
-    takes_both || here.overlaps(published)
+    let here = Published {
+        address: listener.address.ip().to_canonical(),
+        port: listener.address.port(),
+        transport: listener.transport,
+    };
+    here.overlaps(published)
 }
