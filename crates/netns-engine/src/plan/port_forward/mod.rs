@@ -7,6 +7,8 @@ mod needs;
 mod removal;
 mod rules;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 

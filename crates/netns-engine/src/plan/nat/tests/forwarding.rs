@@ -71,7 +71,13 @@ fn published(address: &str) -> Record {
     let published = Published { address: address.parse().unwrap(), port: 8080, transport: Transport::Tcp };
     let forward = PortForward { published, target: "10.0.0.2:80".parse().unwrap(), bridge: name("br0") };
     let netns = "ns1".parse().unwrap();
-    Record::Published(PublishedRecord { forward, netns, rules: Vec::new(), settings: Vec::new() })
+    Record::Published(PublishedRecord {
+        forward,
+        netns,
+        rules: Vec::new(),
+        settings: Vec::new(),
+        hairpin: None,
+    })
 }
 
 #[test]
