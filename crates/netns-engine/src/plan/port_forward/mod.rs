@@ -125,14 +125,12 @@ fn uplink<'a>(observed: &'a Observed, published: &Published) -> Option<&'a LinkN
         let mut links = host.links.iter();
         links.find(|(_, link)| link.addresses.iter().any(|net| net.addr() == address))
     };
-    match has_address(published.address) {
-        Some((name, _)) => Some(name),
-        None => {
-            let family = Family::of(published.address);
-            let mut routes = host.routes.iter().filter(|route| route.is_default());
-            routes.find(|route| Family::of_net(&route.destination) == family)?.link.as_ref()
-        }
+    if let Some((name, _)) = has_address(published.address) {
+        return Some(name);
     }
+    let family = Family::of(published.address);
+    let mut routes = host.routes.iter().filter(|route| route.is_default());
+    routes.find(|route| Family::of_net(&route.destination) == family)?.link.as_ref()
 }
 
 fn record_of<'a>(observed: &'a Observed, published: &Published) -> Option<&'a PublishedRecord> {
