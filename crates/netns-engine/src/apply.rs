@@ -80,6 +80,9 @@ pub fn apply(plan: &Plan, kernel: &mut impl Kernel, progress: &mut impl Progress
     for (index, step) in plan.steps.iter().enumerate() {
         let performed = progress.about_to(index).and_then(|()| kernel.perform(&step.operation));
         if let Err(cause) = performed {
+            if cause.answer_was_lost() {
+                take_back_if_done(step, kernel);
+            }
             let undone = roll_back(plan.steps.get(..index).unwrap_or_default(), kernel);
             return Err(ApplyError::Refused { operation: Box::new(step.operation.clone()), cause, undone });
         }
@@ -101,6 +104,14 @@ fn read_back(plan: &Plan, kernel: &mut impl Kernel) -> Result<(), ApplyError> {
             let undone = roll_back(&plan.steps, kernel);
             Err(ApplyError::NotAsAsked { operation: Box::new(step.operation.clone()), undone })
         }
+    }
+}
+
+/// Takes back a step of which nobody knows whether it was done. If it was not, there is nothing to
+/// take back, and refusals say just that.
+fn take_back_if_done(step: &Step, kernel: &mut impl Kernel) {
+    for undo in &step.undo {
+        drop(kernel.perform(undo));
     }
 }
 

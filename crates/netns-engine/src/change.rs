@@ -4,7 +4,7 @@ use crate::{
     apply::apply,
     error::Error,
     journal::{self, Journal},
-    kernel::{Kernel, signals, state},
+    kernel::{Kernel, hold_signals_back, state},
     plan::{Desired, Operation, Plan},
 };
 
@@ -37,7 +37,7 @@ pub fn plan(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Plan, Err
 /// Returns why nothing was changed, or which step was refused and what became of the others.
 pub fn make(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Report, Error> {
     let _lock = state::lock().map_err(Error::NoState)?;
-    let _held = signals::hold_back().map_err(Error::NoState)?;
+    let _held = hold_signals_back().map_err(Error::NoState)?;
     let recovered = journal::recover(kernel).map_err(Error::NoState)?;
     let done = plan(desired, kernel)?;
     if !done.is_empty() {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use netns_engine::{
     firewall::TableEntry,
     kernel::{Kernel, Refusal},
+    name::LinkName,
     observed::{Asked, Firewall, Observed, Scope, Selection, Stack, TableSelection},
-    place::Place,
+    place::{LinkAt, Place},
     plan::Operation,
     sysctl::Sysctl,
 };
@@ -54,14 +55,16 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
         }
     }
     seen.stacks.retain(|place, _| needs_stack(scope, place));
+    let peers: BTreeSet<_> =
+        seen.stacks.iter().flat_map(|(place, stack)| peers_of(scope, place, stack)).collect();
     for (place, stack) in &mut seen.stacks {
-        narrow_stack(scope, place, stack);
+        narrow_stack(scope, place, stack, &peers);
     }
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
-    clear_unless(scope.upstream_servers, &mut seen.upstream_servers);
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
+    clear_unless(scope.upstream, &mut seen.upstream);
     clear_unless(scope.records, &mut seen.records);
     seen
 }
@@ -72,14 +75,27 @@ fn needs_stack(scope: &Scope, place: &Place) -> bool {
         || (*place == Place::Host && !scope.link_forwarding.is_empty())
 }
 
-fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack) {
+/// The other ends of the links that are asked for.
+fn peers_of(scope: &Scope, place: &Place, stack: &Stack) -> Vec<LinkAt> {
+    let asked = |name: &LinkName| match scope.stacks.get(place) {
+        Some(Selection::All) => true,
+        Some(Selection::Links(asked)) => asked.contains(name),
+        None => false,
+    };
+    stack.links.iter().filter(|(name, _)| asked(name)).filter_map(|(_, link)| link.peer.clone()).collect()
+}
+
+fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSet<LinkAt>) {
     match scope.stacks.get(place) {
         Some(Selection::All) => {}
         Some(Selection::Links(asked)) => {
             let named_by_routes = stack.routes.iter().filter_map(|route| route.link.clone());
             let masters = asked.iter().filter_map(|name| stack.links.get(name)?.master.clone());
             let needed: BTreeSet<_> = named_by_routes.chain(masters).collect();
-            stack.links.retain(|name, _| asked.contains(name) || needed.contains(name));
+            let is_seen = |name: &LinkName| {
+                asked.contains(name) || needed.contains(name) || peers.contains(&place.link(name))
+            };
+            stack.links.retain(|name, _| is_seen(name));
         }
         None => {
             stack.links.clear();

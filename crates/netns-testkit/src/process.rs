@@ -37,6 +37,12 @@ impl Program {
         Self { command, line: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned() }
     }
 
+    /// Returns the program's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        Path::new(self.command.get_program())
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: &str) -> Self {

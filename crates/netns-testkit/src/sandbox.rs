@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    backtrace::Backtrace,
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
@@ -117,9 +116,7 @@ fn remember_panics() {
     ONCE.call_once(|| {
         panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            let backtrace = Backtrace::capture();
-            let words = format!("{}\n  at {place}\n{backtrace}", words_of(panic.payload()));
-            PANIC.set(Some(words));
+            PANIC.set(Some(format!("{}\n  at {place}", words_of(panic.payload()))));
         }));
     });
 }

@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Snat(commands::nat::Snat),
     Address(commands::address::Address),
     Route(commands::route::Route),
+    Playground(commands::playground::Playground),
     Publish(commands::publish::Publish),
     Unpublish(commands::publish::Unpublish),
     Completions(commands::shell::Completions),

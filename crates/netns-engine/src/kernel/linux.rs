@@ -16,7 +16,7 @@ use crate::{
     name::NetnsName,
     observed::{Observed, Scope},
     place::{LinkAt, Place},
-    plan::{NewVeth, Operation},
+    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     sysctl::Sysctl,
 };
 
@@ -38,9 +38,7 @@ impl Kernel for LinuxKernel {
         match operation {
             Operation::CreateNetns(name) => self.create_netns(name),
             Operation::DeleteNetns(name) => self.delete_netns(name),
-            Operation::AddBridge(bridge) => {
-                self.talk(&bridge.at.place)?.add_bridge(&bridge.at.name, bridge.mac)
-            }
+            Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
             Operation::DeleteLink(at) => self.talk(&at.place)?.delete_link(&at.name),
             Operation::SetLink(at, change) => self.talk(&at.place)?.set_link(&at.name, change),
@@ -113,20 +111,34 @@ impl LinuxKernel {
         };
         let wanted = VethEnd { wanted: peer, netns: netns.as_ref().map(AsFd::as_fd) };
         self.talk(&main.at.place)?.add_veth(main, wanted)?;
-        let finished = self.finish_peer(veth);
+        let finished = self.finish_end(main).and_then(|()| self.finish_end(peer));
+        self.or_delete(&main.at, finished)
+    }
+
+    fn add_bridge(&mut self, bridge: &NewBridge) -> Result<(), Refusal> {
+        let LinkAt { place, name } = &bridge.at;
+        let conversation = self.talk(place)?;
+        conversation.add_bridge(name, bridge.mac)?;
+        let finished = conversation.finish_birth(name, LinkLocal::Generated);
+        self.or_delete(&bridge.at, finished)
+    }
+
+    /// Leaves no link behind that could not be finished.
+    fn or_delete(&mut self, at: &LinkAt, finished: Result<(), Refusal>) -> Result<(), Refusal> {
         if finished.is_err() {
             // The refusal to report is the first one.
-            drop(self.perform(&Operation::DeleteLink(main.at.clone())));
+            drop(self.perform(&Operation::DeleteLink(at.clone())));
         }
         finished
     }
 
-    fn finish_peer(&mut self, veth: &NewVeth) -> Result<(), Refusal> {
-        let LinkAt { place, name } = &veth.peer.at;
+    /// The peer cannot become a port in the creating message, so each end's bridge is set here too.
+    fn finish_end(&mut self, end: &NewVethEnd) -> Result<(), Refusal> {
+        let LinkAt { place, name } = &end.at;
         let conversation = self.talk(place)?;
-        conversation.finish_birth(name, veth.peer.link_local)?;
-        match &veth.peer.master {
-            Some(bridge) => conversation.set_link(name, &crate::plan::LinkChange::Master(bridge.clone())),
+        conversation.finish_birth(name, end.link_local)?;
+        match &end.master {
+            Some(bridge) => conversation.set_link(name, &LinkChange::Master(bridge.clone())),
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod conntrack;
+pub mod exec;
 mod iptables;
 mod linux;
 mod listeners;
@@ -14,20 +15,23 @@ mod netfilter;
 mod netlink;
 mod nftables;
 mod observe;
+pub mod playground;
 mod processes;
 mod refusal;
 mod resolver;
 mod rtnetlink;
 mod ruleset;
-pub(crate) mod signals;
+mod signals;
 mod sockets;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
+pub mod user;
 
 pub use linux::LinuxKernel;
 pub use refusal::{Refusal, RefusalKind};
+pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{
     observed::{Observed, Scope},

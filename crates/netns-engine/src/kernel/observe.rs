@@ -199,7 +199,7 @@ fn connect_peers(
                 raw_links.get(&peer_place).into_iter().flatten().find(|link| link.index == peer_index);
             let name = match known {
                 Some(link) => Some(link.name.clone()),
-                None => kernel.talk(&peer_place)?.link_by_index(peer_index)?.map(|link| link.name),
+                None => observe_peer(kernel, &peer_place, peer_index, &place.link(&raw.name), observed)?,
             };
             let stack = observed.stacks.get_mut(place);
             if let Some(link) = stack.and_then(|stack| stack.links.get_mut(&raw.name)) {
@@ -208,6 +208,26 @@ fn connect_peers(
         }
     }
     Ok(())
+}
+
+/// Adds a peer that was not asked for by name to its observed stack, and returns its name.
+fn observe_peer(
+    kernel: &mut LinuxKernel,
+    place: &Place,
+    index: u32,
+    peer_of: &LinkAt,
+    observed: &mut Observed,
+) -> Result<Option<LinkName>, Refusal> {
+    let talk = kernel.talk(place)?;
+    let Some(raw) = talk.link_by_index(index)? else { return Ok(None) };
+    let master = raw.master.map(|index| talk.link_by_index(index)).transpose()?.flatten();
+    let names = master.map(|master| (master.index, master.name)).into_iter().collect();
+    let addresses = talk.addresses_on(index)?.into_iter().map(|(_, address)| address).collect();
+    let peer = Link { addresses, peer: Some(peer_of.clone()), ..link(&raw, &names) };
+    if let Some(stack) = observed.stacks.get_mut(place) {
+        stack.links.insert(raw.name.clone(), peer);
+    }
+    Ok(Some(raw.name))
 }
 
 /// The ids by which `place` knows the other places.

@@ -46,6 +46,13 @@ impl Refusal {
         }
     }
 
+    /// Returns whether the change may have been made all the same, only its answer did not arrive:
+    /// the socket's buffer ran over (`netlink(7)`), or the wait for it was cut short.
+    #[must_use]
+    pub fn answer_was_lost(&self) -> bool {
+        matches!(self.errno, Errno::NOBUFS | Errno::INTR | Errno::TIMEDOUT)
+    }
+
     /// Adds the kernel's (or another program's) own explanation.
     #[must_use]
     pub fn with_message(self, message: impl Into<String>) -> Self {

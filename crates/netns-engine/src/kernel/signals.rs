@@ -4,12 +4,18 @@ use super::{refusal::Refusal, syscall};
 
 /// Holds back the signals that would end the process midway; they arrive when this is dropped.
 #[derive(Debug)]
-pub(crate) struct HeldBack {
+pub struct HeldBack {
     before: syscall::SignalMask,
 }
 
-/// Holds back SIGINT, SIGTERM, SIGHUP and SIGQUIT on the calling thread.
-pub(crate) fn hold_back() -> Result<HeldBack, Refusal> {
+/// Holds back SIGINT, SIGTERM, SIGHUP and SIGQUIT on the calling thread and those it starts.
+///
+/// Programs it starts are not affected: the standard library gives them a clean mask.
+///
+/// # Errors
+///
+/// Returns the kernel's refusal, which no kernel is known to give.
+pub fn hold_back() -> Result<HeldBack, Refusal> {
     let before = syscall::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT])?;
     Ok(HeldBack { before })
 }

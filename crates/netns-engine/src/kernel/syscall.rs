@@ -74,6 +74,13 @@ pub(crate) fn unshare_network() -> Result<(), Refusal> {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.map_err(Refusal::new)
 }
 
+/// Gives the calling thread mounts of its own, at first the same ones.
+pub(crate) fn unshare_mounts() -> Result<(), Refusal> {
+    // SAFETY: a new mount namespace also gives the thread a working directory of its own; neither
+    // memory nor the table of open files is unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(Refusal::new)
+}
+
 /// The signals a thread blocks.
 #[derive(Clone)]
 pub(crate) struct SignalMask(libc::sigset_t);

@@ -24,6 +24,7 @@ impl Observed {
     /// Refuses what the kernel refuses, with the kernel's error number; the state is then
     /// unchanged.
     pub fn project(&mut self, operation: &Operation) -> Result<(), Refusal> {
+        self.refuse_missing_places(operation)?;
         match operation {
             Operation::CreateNetns(name) => self.create_netns(name),
             Operation::DeleteNetns(name) => self.delete_netns(name),
@@ -130,6 +131,12 @@ impl Observed {
         self.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(change.rule()))
     }
 
+    /// Whatever is to be done in a netns, its name is looked up first.
+    fn refuse_missing_places(&self, operation: &Operation) -> Result<(), Refusal> {
+        let missing = |place: &Place| place.netns().is_some_and(|netns| !self.netns.contains_key(netns));
+        if operation.places().into_iter().any(missing) { Err(Errno::NOENT.into()) } else { Ok(()) }
+    }
+
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
         if self.netns.contains_key(name) {
             return Err(Errno::EXIST.into());
@@ -190,9 +197,6 @@ impl Observed {
     }
 
     fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
-        if at.place.netns().is_some_and(|netns| !self.netns.contains_key(netns)) {
-            return Err(Errno::NOENT.into());
-        }
         if self.link(at).is_some() { Err(Errno::EXIST.into()) } else { Ok(()) }
     }
 
@@ -225,6 +229,12 @@ impl Observed {
             let bridge = self.link(&at.place.link(bridge)).ok_or(Errno::NODEV)?;
             if bridge.kind != LinkKind::Bridge {
                 return Err(Errno::OPNOTSUPP.into());
+            }
+            // br_add_if in net/bridge/br_if.c
+            match self.link(at).map(|port| &port.kind) {
+                Some(LinkKind::Bridge) => return Err(Errno::LOOP.into()),
+                Some(LinkKind::Loopback) => return Err(Errno::INVAL.into()),
+                _ => {}
             }
         }
         let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
@@ -277,7 +287,7 @@ impl Observed {
         let stack = self.stacks.get_mut(place).ok_or(Errno::NODEV)?;
         let out = match (&route.link, route.gateway) {
             (Some(link), _) => link.clone(),
-            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(Errno::NETUNREACH)?,
+            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(unreachable(gateway))?,
             (None, None) => return Err(Errno::NODEV.into()),
         };
         let link = stack.links.get(&out).ok_or(Errno::NODEV)?;
@@ -287,7 +297,7 @@ impl Observed {
         if let Some(gateway) = route.gateway
             && !link.addresses.iter().any(|address| address.contains(&gateway))
         {
-            return Err(Refusal::new(Errno::NETUNREACH).with_message("Nexthop has invalid gateway."));
+            return Err(unreachable(gateway).into());
         }
         let clashes = |known: &Route| known.destination == route.destination && known.metric == route.metric;
         if stack.routes.iter().any(clashes) {
@@ -347,6 +357,11 @@ pub(super) fn same_route(known: &Route, asked: &Route) -> bool {
         && known.metric == asked.metric
         && (asked.gateway.is_none() || known.gateway == asked.gateway)
         && (asked.link.is_none() || known.link == asked.link)
+}
+
+/// The two families disagree (`fib_check_nh_v4_gw`, `ip6_route_check_nh`).
+fn unreachable(gateway: IpAddr) -> Errno {
+    if gateway.is_ipv4() { Errno::NETUNREACH } else { Errno::HOSTUNREACH }
 }
 
 fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {

@@ -4,8 +4,9 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, Observed};
 use crate::{
-    place::LinkAt,
+    place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    route::Route,
 };
 
 impl Observed {
@@ -23,7 +24,11 @@ impl Observed {
             Operation::DeleteLink(at) => self.rebuild_link(at),
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
             Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
-            Operation::DeleteAddress(at, address) => vec![Operation::AddAddress(at.clone(), *address)],
+            Operation::DeleteAddress(at, address) => {
+                let mut undo = vec![Operation::AddAddress(at.clone(), *address)];
+                undo.extend(self.routes_lost_by(operation, &at.place));
+                undo
+            }
             Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
             Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
@@ -146,6 +151,17 @@ impl Observed {
         }
         operations.extend(self.routes_through(at));
         operations
+    }
+
+    /// With the last address of a family, every route through the link goes.
+    fn routes_lost_by(&self, operation: &Operation, place: &Place) -> Vec<Operation> {
+        let mut after = self.clone();
+        // What is refused loses nothing.
+        drop(after.project(operation));
+        let left = after.stack(place);
+        let is_lost = |route: &&Route| !left.is_some_and(|stack| stack.routes.contains(*route));
+        let before = self.stack(place).into_iter().flat_map(|stack| &stack.routes);
+        before.filter(is_lost).map(|route| Operation::AddRoute(place.clone(), route.clone())).collect()
     }
 
     fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {

@@ -148,6 +148,23 @@ impl Operation {
         matches!(self, Self::Remember(_) | Self::Forget(_))
     }
 
+    /// Returns the network stacks it acts on.
+    #[must_use]
+    pub fn places(&self) -> Vec<&Place> {
+        match self {
+            Self::AddBridge(NewBridge { at, .. })
+            | Self::DeleteLink(at)
+            | Self::SetLink(at, _)
+            | Self::AddAddress(at, _)
+            | Self::DeleteAddress(at, _) => vec![&at.place],
+            Self::AddVeth(veth) => vec![&veth.main.at.place, &veth.peer.at.place],
+            Self::AddRoute(place, _) | Self::DeleteRoute(place, _) | Self::SetSysctl(place, ..) => {
+                vec![place]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns whether it changes something that stays changed without an undo.
     ///
     /// A forgotten flow is tracked again with its next packet. A link's setting without an undo

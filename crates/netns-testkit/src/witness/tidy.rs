@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Of a link: numbers the kernel hands out, and what follows the carrier with a delay.
+/// Of a link: numbers the kernel hands out, what only matters for speed, and what follows the carrier, or ports that
+/// were there once.
 const FLEETING_OF_LINKS: &[&str] = &[
     "ifindex",
     "link_index",
@@ -16,6 +17,15 @@ const FLEETING_OF_LINKS: &[&str] = &[
     "no",
     "designated_port",
     "topology_change",
+    "num_tx_queues",
+    "num_rx_queues",
+    "tso_max_size",
+    "tso_max_segs",
+    "gso_max_size",
+    "gso_max_segs",
+    "gso_ipv4_max_size",
+    "gro_max_size",
+    "gro_ipv4_max_size",
     "topology_change_ack",
     "config_pending",
     "tentative",

@@ -6,6 +6,7 @@ pub(crate) mod connect;
 pub(crate) mod link;
 pub(crate) mod nat;
 pub(crate) mod netns;
+pub(crate) mod playground;
 pub(crate) mod publish;
 pub(crate) mod route;
 pub(crate) mod shell;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Nat(nat) => nat.run(context),
         Command::Snat(snat) => snat.run(context),
         Command::Address(address) => address.run(context),
+        Command::Playground(playground) => playground.run(context),
         Command::Route(route) => route.run(context),
         Command::Publish(publish) => publish.run(context),
         Command::Unpublish(unpublish) => unpublish.run(context),

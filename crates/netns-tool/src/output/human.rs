@@ -39,6 +39,28 @@ pub(super) fn script(plan: &Plan) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What there is on the throw-away host, and what to try first.
+pub(super) fn playground_banner() -> Vec<String> {
+    let title = AnsiColor::Green.on_default().bold();
+    [
+        format!("{title}A throw-away host: everything may be tried, nothing outside can break.{title:#}"),
+        String::new(),
+        "  eth0  198.51.100.2/24, the uplink; behind it a pretend internet that answers this address only:"
+            .to_owned(),
+        "        203.0.113.8   ping, HTTP on port 80, DNS for example.test".to_owned(),
+        String::new(),
+        format!("{LABEL}  Try:{LABEL:#}  netns-tool create ns1"),
+        "        netns-tool bridge br0 --address 192.168.100.1/24".to_owned(),
+        "        netns-tool connect ns1 br0".to_owned(),
+        "        netns-tool exec ns1 -- ping -c1 203.0.113.8     # nobody answers".to_owned(),
+        "        netns-tool nat br0".to_owned(),
+        "        netns-tool exec ns1 -- ping -c1 203.0.113.8     # now somebody does".to_owned(),
+        format!("{LABEL}  'exit' takes all of it away.{LABEL:#}"),
+        String::new(),
+    ]
+    .into()
+}
+
 /// What was taken back of a change that a killed process had begun.
 pub(super) fn recovered(report: &Report) -> Vec<String> {
     let taken_back = report.recovered.iter().map(|operation| format!("  {operation}"));

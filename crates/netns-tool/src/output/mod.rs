@@ -98,6 +98,13 @@ impl Output {
         });
     }
 
+    /// Says what there is on the throw-away host.
+    pub(crate) fn playground_banner(&self) {
+        if self.format == Format::Human && self.verbosity > Verbosity::Quiet {
+            print_lines(human::playground_banner());
+        }
+    }
+
     /// Prints bytes as they are: a generated script or page.
     #[expect(clippy::unused_self, reason = "whoever prints has an output")]
     pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<()> {

@@ -47,11 +47,11 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 fn saved_by_all(family: Family) -> Result<Vec<(Program, Saved)>, Refusal> {
-    let programs = program::of(family)?;
-    programs
-        .into_iter()
-        .map(|program| Ok((program.clone(), Saved::parse(family, &program.save()?))))
-        .collect()
+    let save = |program: Program| {
+        let saved = Saved::parse(family, &program.save()?)?;
+        Ok((program, saved))
+    };
+    program::of(family)?.into_iter().map(save).collect()
 }
 
 /// Makes all changes or none.

@@ -1,5 +1,8 @@
 //! Reads the output of `iptables-save`.
 
+use rustix::io::Errno;
+
+use super::super::refusal::Refusal;
 use crate::{
     address::Family,
     firewall::{IptablesRule, IptablesTable},
@@ -16,19 +19,24 @@ pub(super) struct Saved {
 
 impl Saved {
     /// Reads what `iptables-save` printed. Tables we never write to are skipped.
-    pub(super) fn parse(family: Family, text: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Refuses a table with rules that the program cannot show: those that somebody put there by
+    /// `nft`. It says so in a comment, and succeeds.
+    pub(super) fn parse(family: Family, text: &str) -> Result<Self, Refusal> {
         let mut saved = Self::default();
         let mut table = None;
         for line in text.lines() {
-            if let Some(name) = line.strip_prefix('*') {
-                table = [IptablesTable::Nat, IptablesTable::Filter]
-                    .into_iter()
-                    .find(|table| table.as_str() == name);
+            if let Some(name) = line.strip_prefix("# Table `").and_then(|rest| rest.split('\'').next()) {
+                refuse_incompatible(name)?;
+            } else if let Some(name) = line.strip_prefix('*') {
+                table = table_named(name);
             } else if let Some(table) = table {
                 saved.add_line(family, table, line);
             }
         }
-        saved
+        Ok(saved)
     }
 
     fn add_line(&mut self, family: Family, table: IptablesTable, line: &str) {
@@ -42,6 +50,18 @@ impl Saved {
             IptablesRule { family, table, chain: chain.to_owned(), arguments: arguments.trim().to_owned() };
         self.forward_drops |= table == IptablesTable::Filter && chain == "FORWARD" && rule.drops();
         self.rules.push(rule);
+    }
+}
+
+fn table_named(name: &str) -> Option<IptablesTable> {
+    [IptablesTable::Nat, IptablesTable::Filter].into_iter().find(|table| table.as_str() == name)
+}
+
+fn refuse_incompatible(name: &str) -> Result<(), Refusal> {
+    let words = format!("its table '{name}' holds rules that were made with nft, which it cannot show");
+    match table_named(name) {
+        Some(_) => Err(Refusal::new(Errno::OPNOTSUPP).with_message(words)),
+        None => Ok(()),
     }
 }
 
@@ -78,7 +98,7 @@ COMMIT
 
     #[test]
     fn rules_keep_their_words_and_order() {
-        let saved = Saved::parse(Family::Ipv4, DOCKER);
+        let saved = Saved::parse(Family::Ipv4, DOCKER).unwrap();
         assert!(saved.forward_drops);
         let words: Vec<_> = saved
             .rules
@@ -98,18 +118,26 @@ COMMIT
     #[test]
     fn a_rejecting_rule_drops_forwarded_packets_too() {
         let rejecting = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -j REJECT --reject-with icmp-host-prohibited\nCOMMIT\n";
-        assert!(Saved::parse(Family::Ipv4, rejecting).forward_drops);
+        assert!(Saved::parse(Family::Ipv4, rejecting).unwrap().forward_drops);
         let elsewhere = "*filter\n:FORWARD ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
-        assert!(!Saved::parse(Family::Ipv4, elsewhere).forward_drops);
+        assert!(!Saved::parse(Family::Ipv4, elsewhere).unwrap().forward_drops);
     }
 
     #[test]
     fn new_rules_go_to_the_kind_that_drops_or_is_in_use() {
-        let [empty, used] =
-            ["", "*nat\n-A POSTROUTING -j MASQUERADE\n"].map(|text| Saved::parse(Family::Ipv4, text));
+        let [empty, used] = ["", "*nat\n-A POSTROUTING -j MASQUERADE\n"]
+            .map(|text| Saved::parse(Family::Ipv4, text).unwrap());
         let dropping = Saved { forward_drops: true, ..Saved::default() };
         assert_eq!(owner(&[&empty, &empty]), 0);
         assert_eq!(owner(&[&empty, &used]), 1);
         assert_eq!(owner(&[&used, &dropping]), 1);
+    }
+
+    #[test]
+    fn a_table_that_only_nft_understands_is_refused_by_name() {
+        let words = "# Table `nat' is incompatible, use 'nft' tool.\n";
+        let refusal = Saved::parse(Family::Ipv4, words).unwrap_err();
+        assert!(refusal.to_string().contains("its table 'nat' holds rules"), "{refusal}");
+        assert!(Saved::parse(Family::Ipv4, &words.replace("nat", "mangle")).is_ok());
     }
 }

@@ -119,7 +119,7 @@ impl Rtnetlink {
             LinkAttribute::Address(mac.octets().to_vec()),
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
         ];
-        self.bear(&message, name, LinkLocal::Generated)
+        self.bear(&message)
     }
 
     /// Makes a veth pair; `peer` may be born in another netns.
@@ -137,7 +137,7 @@ impl Rtnetlink {
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer_message))),
         ]));
-        self.bear(&message, &main.at.name, main.link_local)
+        self.bear(&message)
     }
 
     fn new_veth_end(&mut self, end: &NewVethEnd) -> Result<LinkMessage, Refusal> {
@@ -149,21 +149,15 @@ impl Rtnetlink {
         Ok(message)
     }
 
-    /// Makes a link and marks it as ours; one that cannot be marked is not left behind.
-    ///
-    /// Two datagrams, not one: of a batch the kernel works off the second message even where it
-    /// refused the first, and would mark somebody else's link of that name.
-    fn bear(&mut self, birth: &LinkMessage, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
-        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth))?;
-        let marked = self.finish_birth(name, link_local);
-        if marked.is_err() {
-            // The refusal to report is the first one.
-            drop(self.delete_link(name));
-        }
-        marked
+    fn bear(&mut self, birth: &LinkMessage) -> Result<(), Refusal> {
+        self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth))
     }
 
-    /// Marks a new link as ours, which the creating message cannot say.
+    /// Marks a new link as ours, and takes link-local addressing away if that is asked.
+    ///
+    /// The creating message can say neither. Nor may both travel in one datagram: of a batch the
+    /// kernel works off the second message even where it refused the first, and would mark
+    /// somebody else's link of that name.
     pub(crate) fn finish_birth(&mut self, name: &LinkName, link_local: LinkLocal) -> Result<(), Refusal> {
         self.socket.change(&request(message::SET_LINK, 0, &finishing_touches(name, link_local)))
     }

@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn add_bridge(bridge: &NewBridge) -> Vec<String> {
     let (ip, name) = (ip(&bridge.at.place), &bridge.at.name);
-    vec![format!("{ip} link add {name} address {} type bridge", bridge.mac), mark(&bridge.at)]
+    vec![format!("{ip} link add name {name} address {} type bridge", bridge.mac), mark(&bridge.at)]
 }
 
 pub(super) fn add_veth(veth: &NewVeth) -> Vec<String> {
@@ -24,7 +24,7 @@ pub(super) fn add_veth(veth: &NewVeth) -> Vec<String> {
         Place::Netns(name) => format!(" netns {name}"),
     };
     let mut commands = vec![format!(
-        "{} link add {}{} type veth peer name {}{}{netns}",
+        "{} link add name {}{} type veth peer name {}{}{netns}",
         ip(&main.at.place),
         main.at.name,
         birth_words(main),
@@ -36,7 +36,7 @@ pub(super) fn add_veth(veth: &NewVeth) -> Vec<String> {
             commands.push(set(&end.at, &LinkChange::Master(bridge.clone())));
         }
         if end.link_local == LinkLocal::None {
-            commands.push(format!("{} link set {} addrgenmode none", ip(&end.at.place), end.at.name));
+            commands.push(format!("{} link set dev {} addrgenmode none", ip(&end.at.place), end.at.name));
         }
         commands.push(mark(&end.at));
     }
@@ -51,7 +51,7 @@ fn birth_words(end: &NewVethEnd) -> String {
 
 /// The mark by which `gc` knows what is ours.
 fn mark(at: &LinkAt) -> String {
-    format!("{} link set {} alias netns-tool", ip(&at.place), at.name)
+    format!("{} link set dev {} alias netns-tool", ip(&at.place), at.name)
 }
 
 pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
@@ -65,7 +65,7 @@ pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
         LinkChange::HairpinOn => "type bridge_slave hairpin on".to_owned(),
         LinkChange::HairpinOff => "type bridge_slave hairpin off".to_owned(),
     };
-    format!("{} link set {} {change}", ip(&at.place), at.name)
+    format!("{} link set dev {} {change}", ip(&at.place), at.name)
 }
 
 pub(super) fn add_address(at: &LinkAt, address: IpNet) -> String {

@@ -56,7 +56,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         }
         Operation::AddBridge(bridge) => link::add_bridge(bridge),
         Operation::AddVeth(veth) => link::add_veth(veth),
-        Operation::DeleteLink(at) => vec![format!("{} link delete {}", ip(&at.place), at.name)],
+        Operation::DeleteLink(at) => vec![format!("{} link delete dev {}", ip(&at.place), at.name)],
         Operation::SetLink(at, change) => vec![link::set(at, change)],
         Operation::AddAddress(at, address) => vec![link::add_address(at, *address)],
         Operation::DeleteAddress(at, address) => {

@@ -1,0 +1,65 @@
+//! `--explain` tells the truth: its script, run by `sh` on one host, and the command, run on
+//! another, give the same state as other programs see it.
+
+use std::process::ExitCode;
+
+use netns_testkit::{Sandbox, Snapshot, Uplink, bare, on_fresh_host, sh};
+
+/// Commands by name, with what is done before them.
+const CHANGES: &[(&str, &[&str], &str)] = &[
+    ("create", &[], "create red"),
+    ("delete", &["create red", "veth veth-host red veth-ns"], "delete red"),
+    ("veth", &["create red"], "veth veth-host red veth-ns"),
+    (
+        "veth_with_everything",
+        &["create red", "bridge br0 --address 10.0.0.1/24"],
+        "veth veth-red red eth0 --address 10.0.0.2/24 --mac 02:00:00:00:00:02 --mtu 1400 --gateway 10.0.0.1 --bridge br0",
+    ),
+    ("bridge", &[], "bridge br0"),
+    ("bridge_with_addresses", &[], "bridge br0 --address 10.0.0.1/24 --address fd00::1/64"),
+    ("connect", &["create red", "bridge br0 --address 192.168.100.1/16"], "connect red br0"),
+    ("connect_ipv6", &["create red", "bridge br0 --address fd00::1/64"], "connect red br0 --name lan0"),
+    ("link", &["create red", "create blue"], "link red:a blue:b --addresses 10.9.0.1/30 10.9.0.2/30"),
+    ("address_add", &["bridge br0"], "address add 10.0.0.1/24 dev br0"),
+    ("address_add_ipv6", &["bridge br0"], "address add fd00::1/64 dev br0"),
+    ("address_del", &["bridge br0 --address 10.0.0.1/24"], "address del 10.0.0.1/24 dev br0"),
+    ("route_add", &[], "route add 10.50.0.0/16 via 198.51.100.1"),
+    ("route_del", &["route add 10.50.0.0/16 via 198.51.100.1"], "route del 10.50.0.0/16 via 198.51.100.1"),
+];
+
+fn main() -> ExitCode {
+    let trials = CHANGES.iter().map(|&(name, before, command)| {
+        bare(&format!("script_and_command_agree::{name}"), move |_: &Sandbox| {
+            script_and_command_agree(before, command);
+        })
+    });
+    netns_testkit::main(trials.collect())
+}
+
+fn script_and_command_agree(before: &[&str], command: &str) {
+    let by_command = after(before, |host| {
+        host.netns_tool(command).succeeds();
+    });
+    let mut script = String::new();
+    let by_script = after(before, |host| {
+        script.push_str(host.netns_tool(&format!("{command} --explain")).succeeds().stdout());
+        sh(&script);
+    });
+    by_command.assert_same(&by_script, &format!("- by '{command}', + by its script\n{script}"));
+}
+
+/// The state of a host of its own after `change`, as far as two hosts can be compared.
+fn after(before: &[&str], change: impl FnOnce(&Sandbox) + Send) -> Snapshot {
+    let state = on_fresh_host(Uplink::PretendInternet, |host| {
+        prepare(host, before);
+        change(host);
+        Snapshot::take()
+    });
+    state.unwrap_or_else(|error| panic!("{error}")).without_random_macs().without_notes()
+}
+
+fn prepare(host: &Sandbox, commands: &[&str]) {
+    for command in commands {
+        host.netns_tool(command).succeeds();
+    }
+}
