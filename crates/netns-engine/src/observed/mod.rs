@@ -201,7 +201,7 @@ pub struct ForeignChain {
 pub struct Listener {
     /// TCP or UDP.
     pub transport: Transport,
-    /// Address and port; the unspecified address listens on all.
+    /// Address and port; the unspecified address listens on all of its family.
     pub address: SocketAddr,
     /// Process and program, if they may be known.
     pub program: Option<(u32, String)>,
