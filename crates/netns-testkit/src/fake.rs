@@ -67,6 +67,9 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
+    if scope.link_forwarding.is_empty() {
+        seen.configured_forwarding.clear();
+    }
     clear_unless(scope.records, &mut seen.records);
     seen
 }
@@ -126,6 +129,7 @@ fn moved_by_forwarding_of(sysctl: &Sysctl) -> Option<Family> {
 fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
     if scope.iptables == Asked::No {
         firewall.iptables = None;
+        firewall.iptables_missing.clear();
     }
     let asked = match &scope.table {
         TableSelection::All => return firewall,

@@ -231,8 +231,6 @@ fn networks_in_words(networks: &[IpNet]) -> String {
 }
 
 fn holders_in_words(holders: &[Holder]) -> String {
-    let mut words: Vec<_> =
-        holders.iter().map(|holder| format!("{} (pid {})", holder.program, holder.pid)).collect();
-    words.dedup();
+    let words: Vec<_> = holders.iter().map(ToString::to_string).collect();
     words.join(", ")
 }

@@ -34,6 +34,14 @@ pub fn all() -> Vec<Change> {
         Change { name: "veth_with_everything", before: on_a_bridge(), desired: Box::new(full_veth()) },
         Change { name: "connect", before: on_a_bridge(), desired: Box::new(attachment("red")) },
         Change { name: "link", before: two_netns(), desired: Box::new(cable()) },
+        Change { name: "nat", before: on_a_bridge(), desired: Box::new(nat(Driver::Iptables)) },
+        Change { name: "nat_by_nftables", before: on_a_bridge(), desired: Box::new(nat(Driver::Nftables)) },
+        Change { name: "nat_delete", before: online(Driver::Iptables), desired: Box::new(no_nat()) },
+        Change {
+            name: "nat_delete_by_nftables",
+            before: online(Driver::Nftables),
+            desired: Box::new(no_nat()),
+        },
         Change {
             name: "address_add",
             before: connected(),
@@ -116,6 +124,12 @@ fn on_a_bridge() -> Vec<Wish> {
     vec![Box::new(netns("red")), Box::new(bridge())]
 }
 
+fn online(driver: Driver) -> Vec<Wish> {
+    let mut wishes = on_a_bridge();
+    wishes.push(Box::new(nat(driver)));
+    wishes
+}
+
 fn two_netns() -> Vec<Wish> {
     vec![Box::new(netns("red")), Box::new(netns("blue"))]
 }
@@ -130,6 +144,14 @@ fn deletion(name: &str) -> NetnsRemoved {
 
 fn bridge() -> Bridge {
     Bridge { name: link_name("br0"), addresses: vec![net("10.0.0.1/24"), net("fd00::1/64")] }
+}
+
+fn nat(driver: Driver) -> Nat {
+    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
+}
+
+fn no_nat() -> NatRemoved {
+    NatRemoved { bridge: link_name("br0"), uplink: None }
 }
 
 fn bare_veth() -> Veth {
