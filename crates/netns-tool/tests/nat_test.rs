@@ -2,6 +2,8 @@
 //!
 //! The judges are `iptables`, `nft`, `ip`, the files under `/proc/sys`, `ping` and `curl`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::{fs, process::ExitCode};
 
 use netns_testkit::{Program, Sandbox, Snapshot, eventually, sh, trials};
