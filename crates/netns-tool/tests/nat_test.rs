@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         ipv6_passes_and_the_host_keeps_the_route_it_learned,
         nftables_serves_where_there_is_no_iptables,
         nftables_passes_where_iptables_drops,
+        a_drop_of_somebody_elses_is_named_with_its_remedy,
         nothing_uninvited_passes_the_guard,
         snat_takes_the_address_it_is_told,
         what_cannot_be_leaves_the_host_as_it_was,
@@ -287,6 +288,19 @@ fn nftables_passes_where_iptables_drops(host: &Sandbox) {
     assert_reaches(INTERNET);
     host.netns_tool("nat br0 --delete").succeeds();
     before.assert_same(&Snapshot::take(), "something was left behind");
+}
+
+fn a_drop_of_somebody_elses_is_named_with_its_remedy(host: &Sandbox) {
+    build_testnet();
+    sh(
+        "nft add table inet wall; nft add chain inet wall gate '{ type filter hook forward priority 0; policy drop; }'",
+    );
+    let said = host.netns_tool("nat br0").succeeds();
+    let said =
+        said.says("Note: nftables chain 'inet wall gate' judges forwarded packets too; if it drops them:");
+    assert!(!pings(INTERNET), "an accept in one table does not help against a drop in another");
+    sh(said.stdout().lines().last().expect("the remedy is the last line"));
+    assert_reaches(INTERNET);
 }
 
 fn nothing_uninvited_passes_the_guard(host: &Sandbox) {

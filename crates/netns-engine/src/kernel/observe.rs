@@ -255,7 +255,8 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
         wanted.entry(place).or_default().push(setting.clone());
     }
     if !scope.link_forwarding.is_empty() {
-        let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding)?;
+        let host = observed.stacks.entry(Place::Host).or_default();
+        let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding, &host.links)?;
         wanted.entry(&Place::Host).or_default().extend(dragged_along);
         observed.configured_forwarding = sysctl_files::configured_forwarding();
     }
@@ -288,17 +289,20 @@ fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
     Ok(values)
 }
 
-/// The forwarding switches with every setting that they overwrite, or that decides what they do;
-/// also those of `default`, which the links to come start with.
-fn dragged_along_by_forwarding(families: &BTreeSet<Family>) -> Result<Vec<Sysctl>, Refusal> {
+/// The forwarding switches with every setting that they overwrite, those of `default` included,
+/// which the links to come start with; and what decides whether links that were read lose routes.
+fn dragged_along_by_forwarding(
+    families: &BTreeSet<Family>,
+    read: &BTreeMap<LinkName, Link>,
+) -> Result<Vec<Sysctl>, Refusal> {
     let mut settings = Vec::new();
     for family in families {
         settings.push(Sysctl::forwarding(*family));
-        let links = links_with_settings(*family)?;
-        settings.extend(links.iter().cloned().map(|link| Sysctl::LinkForwarding(*family, link)));
+        let links = links_with_settings(*family)?.into_iter();
+        settings.extend(links.map(|link| Sysctl::LinkForwarding(*family, link)));
         match family {
             Family::Ipv4 => settings.push(Sysctl::AcceptRedirects),
-            Family::Ipv6 => settings.extend(links.into_iter().map(Sysctl::AcceptRa)),
+            Family::Ipv6 => settings.extend(read.keys().cloned().map(Sysctl::AcceptRa)),
         }
     }
     Ok(settings)

@@ -2,8 +2,8 @@
 
 mod human;
 mod json;
-pub(crate) mod tour;
 mod look;
+pub(crate) mod tour;
 
 use std::{io::Write, process::ExitCode};
 
