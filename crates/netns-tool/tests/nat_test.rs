@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         rules_made_by_hand_stay,
         forwarding_stays_on_for_whoever_else_needs_it,
         deletion_works_after_the_bridge_is_gone,
+        gc_takes_the_nat_of_a_bridge_that_is_gone,
         ipv6_passes_and_the_host_keeps_the_route_it_learned,
         nftables_serves_where_there_is_no_iptables,
         nftables_passes_where_iptables_drops,
@@ -231,6 +232,20 @@ fn deletion_works_after_the_bridge_is_gone(host: &Sandbox) {
     sh("ip netns delete testnet; ip link delete br0");
     host.netns_tool("nat br0 --delete").succeeds();
     assert_eq!((rules().as_str(), setting("ipv4/ip_forward").as_str()), ("", "0"));
+}
+
+fn gc_takes_the_nat_of_a_bridge_that_is_gone(host: &Sandbox) {
+    build_testnet();
+    sh("ip link add br1 type bridge; ip addr add 10.1.0.1/24 dev br1; ip link set br1 up");
+    host.netns_tool("nat br0").succeeds();
+    host.netns_tool("nat br1 --firewall nftables").succeeds();
+    sh("ip link delete br0");
+    host.netns_tool("gc").succeeds();
+    assert_eq!((rules().as_str(), setting("ipv4/ip_forward").as_str()), ("", "1"));
+    sh("nft list table inet netns_tool >/dev/null; ip link delete br1");
+    host.netns_tool("gc").succeeds();
+    assert_eq!(setting("ipv4/ip_forward"), "0");
+    sh("! nft list table inet netns_tool 2>/dev/null");
 }
 
 fn ipv6_passes_and_the_host_keeps_the_route_it_learned(host: &Sandbox) {

@@ -12,14 +12,14 @@ use netns_engine::{
 use crate::operations::link_name;
 
 /// All that the operations here can reach.
-pub fn everything() -> Scope {
+pub(crate) fn everything() -> Scope {
     let mut scope = Scope { iptables: Asked::Yes, ..Scope::default() };
     scope.link_forwarding.extend([Family::Ipv4, Family::Ipv6]);
     scope
 }
 
 /// Sequences told by hand, by what they show.
-pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
+pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
     use RuleChange::{Append, Delete, Insert, Reinsert};
     let one = |change| Operation::Iptables(vec![change]);
     vec![

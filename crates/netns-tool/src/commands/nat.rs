@@ -81,7 +81,7 @@ impl Nat {
             let desired = desired::NatRemoved { bridge: self.bridge, uplink: self.uplink };
             return change(&desired, context, |report| removed(&desired.bridge, report));
         }
-        add(self.wanted(), context)
+        add(&self.wanted(), context)
     }
 
     fn wanted(self) -> desired::Nat {
@@ -102,7 +102,7 @@ impl Snat {
             translation: Translation::Snat(self.to_source),
             driver: self.firewall.driver(),
         };
-        add(desired, context)
+        add(&desired, context)
     }
 }
 
@@ -116,8 +116,8 @@ impl Firewall {
     }
 }
 
-fn add(desired: desired::Nat, context: Context<'_>) -> Result<ExitCode> {
-    change(&desired, context, |report| {
+fn add(desired: &desired::Nat, context: Context<'_>) -> Result<ExitCode> {
+    change(desired, context, |report| {
         match report.done.expected.records.get(&RecordKey::Nat(desired.bridge.clone())) {
             Some(Record::Nat(record)) => {
                 let mut lines = configured(record, report);
