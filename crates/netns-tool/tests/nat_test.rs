@@ -10,6 +10,10 @@ use netns_testkit::{Program, Sandbox, Snapshot, eventually, sh, trials};
 
 #[path = "nat_test/router.rs"]
 mod router;
+#[path = "nat_test/testnet.rs"]
+mod testnet;
+
+use testnet::{INTERNET, INTERNET_V6, add_ipv6, assert_reaches, build_testnet, in_testnet, pings};
 
 fn main() -> ExitCode {
     netns_testkit::main(trials!(online:
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
         rules_made_by_hand_stay,
         forwarding_stays_on_for_whoever_else_needs_it,
         deletion_works_after_the_bridge_is_gone,
+        settings_of_an_uplink_without_a_default_route_come_back,
         gc_takes_the_nat_of_a_bridge_that_is_gone,
         ipv6_passes_and_the_host_keeps_the_route_it_learned,
         nftables_serves_where_there_is_no_iptables,
@@ -32,57 +37,6 @@ fn main() -> ExitCode {
         what_cannot_be_leaves_the_host_as_it_was,
         a_refusal_at_the_last_step_leaves_the_host_as_it_was,
     ))
-}
-
-const INTERNET: &str = "203.0.113.8";
-const INTERNET_V6: &str = "2001:db8:ffff::8";
-
-/// The lesson's own commands: a netns behind a bridge, with everything but NAT.
-fn build_testnet() {
-    forget_boot_settings();
-    sh("
-        ip netns add testnet
-        ip link add br0 type bridge
-        ip link set br0 addrgenmode none
-        ip addr add 10.0.0.1/24 dev br0
-        ip link set br0 up
-        ip link add veth0 type veth peer name veth1
-        ip link set veth1 netns testnet
-        ip link set veth0 master br0
-        ip link set veth0 up
-        ip netns exec testnet ip addr add 10.0.0.2/24 dev veth1
-        ip netns exec testnet ip link set veth1 up
-        ip netns exec testnet ip link set lo up
-        ip netns exec testnet ip route add default via 10.0.0.1
-    ");
-}
-
-/// The real host may be configured to forward, which the tool would see and respect.
-fn forget_boot_settings() {
-    sh("for folder in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysctl.d /lib/sysctl.d; do
-            [ ! -d $folder ] || mount -t tmpfs tmpfs $folder
-        done
-        [ ! -f /etc/sysctl.conf ] || mount --bind /dev/null /etc/sysctl.conf");
-}
-
-fn add_ipv6() {
-    sh("
-        ip -6 addr add fd00:7::1/64 dev br0 nodad
-        ip -n testnet -6 addr add fd00:7::2/64 dev veth1 nodad
-        ip -n testnet -6 route add default via fd00:7::1
-    ");
-}
-
-fn in_testnet(command: &str) -> bool {
-    Program::new("ip").words("netns exec testnet").words(command).run().code() == Some(0)
-}
-
-fn pings(address: &str) -> bool {
-    in_testnet(&format!("ping -n -c 1 -W 1 {address}"))
-}
-
-fn assert_reaches(address: &str) {
-    eventually(&format!("an answer from {address}"), || pings(address));
 }
 
 fn rules() -> String {
@@ -232,6 +186,17 @@ fn deletion_works_after_the_bridge_is_gone(host: &Sandbox) {
     sh("ip netns delete testnet; ip link delete br0");
     host.netns_tool("nat br0 --delete").succeeds();
     assert_eq!((rules().as_str(), setting("ipv4/ip_forward").as_str()), ("", "0"));
+}
+
+fn settings_of_an_uplink_without_a_default_route_come_back(host: &Sandbox) {
+    build_testnet();
+    add_ipv6();
+    sh("ip link add dsl type veth peer name dsl0; ip link set dsl up; ip link set dsl0 up");
+    let before = settings();
+    host.netns_tool("nat br0 dsl").succeeds();
+    assert_eq!(setting("ipv6/conf/dsl/accept_ra"), "2");
+    host.netns_tool("nat br0 --delete").succeeds();
+    assert_eq!(settings(), before);
 }
 
 fn gc_takes_the_nat_of_a_bridge_that_is_gone(host: &Sandbox) {

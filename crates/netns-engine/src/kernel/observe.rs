@@ -15,6 +15,7 @@ use crate::{
     name::{LinkName, NetnsName},
     observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack, TableSelection},
     place::{LinkAt, Place},
+    record::{Record, RecordKey},
     sysctl::Sysctl,
 };
 
@@ -31,6 +32,9 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
             entry.holders = processes::holders(name)?;
         }
     }
+    if scope.records == Asked::Yes {
+        observed.records = state::records()?;
+    }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
@@ -44,9 +48,6 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     observe_own_table(kernel, scope, &mut observed)?;
     observed.listeners = listeners::on_ports(&scope.listeners)?;
     observe_resolvers(scope, &mut observed)?;
-    if scope.records == Asked::Yes {
-        observed.records = state::records()?;
-    }
     Ok(observed)
 }
 
@@ -257,7 +258,9 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     if !scope.link_forwarding.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();
         let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding, &host.links)?;
-        wanted.entry(&Place::Host).or_default().extend(dragged_along);
+        let of_host = wanted.entry(&Place::Host).or_default();
+        of_host.extend(dragged_along);
+        of_host.extend(remembered(&observed.records));
         observed.configured_forwarding = sysctl_files::configured_forwarding();
     }
     for (place, settings) in wanted {
@@ -287,6 +290,15 @@ fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
         values.extend(sysctl::read(setting)?.map(|value| (setting.clone(), value)));
     }
     Ok(values)
+}
+
+/// The settings that switching forwarding off has to restore.
+fn remembered(records: &BTreeMap<RecordKey, Record>) -> impl Iterator<Item = Sysctl> {
+    let settings = records.values().filter_map(|record| match record {
+        Record::Forwarding(forwarding) => Some(&forwarding.settings),
+        Record::Nat(_) | Record::Published(_) => None,
+    });
+    settings.flatten().map(|(setting, _)| setting.clone())
 }
 
 /// The forwarding switches with every setting that they overwrite, those of `default` included,
