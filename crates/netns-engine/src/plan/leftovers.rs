@@ -1,10 +1,11 @@
 //! Which leftovers go, and in which order.
 
-use super::{Conflict, Desired, Draft, Operation, Plan};
+use super::{Conflict, Desired, Draft, Operation, Plan, forwarding, nat::removal};
 use crate::{
     desired::NoLeftovers,
     observed::{Asked, LinkKind, NetnsState, Observed, Scope, Selection},
     place::{LinkAt, Place},
+    record::Record,
 };
 
 impl Desired for NoLeftovers {
@@ -13,7 +14,7 @@ impl Desired for NoLeftovers {
         let named = self.names.iter().fold(Scope::default(), |scope, name| scope.with_netns(name));
         let mut scope = Scope { resolvers: self.names.clone(), records: Asked::Yes, ..named };
         scope.stacks.insert(Place::Host, Selection::All);
-        scope
+        forwarding::observed_in(scope)
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
@@ -21,6 +22,7 @@ impl Desired for NoLeftovers {
         delete_loose_cables(&mut draft, observed);
         delete_half_made(&mut draft, observed);
         delete_resolvers(&mut draft, observed);
+        delete_nat_without_bridge(&mut draft, observed)?;
         Ok(draft.finish())
     }
 }
@@ -44,6 +46,18 @@ fn delete_half_made(draft: &mut Draft, observed: &Observed) {
             "The name leads to an ordinary file: its creation was killed midway.",
         );
     }
+}
+
+/// Rules and entries outlive the bridge that they are about.
+fn delete_nat_without_bridge(draft: &mut Draft, observed: &Observed) -> Result<(), Conflict> {
+    for record in observed.records.values() {
+        if let Record::Nat(nat) = record
+            && observed.link(&LinkAt::on_host(nat.bridge.clone())).is_none()
+        {
+            removal::remove(draft, nat)?;
+        }
+    }
+    Ok(())
 }
 
 fn delete_resolvers(draft: &mut Draft, observed: &Observed) {
