@@ -106,7 +106,7 @@ impl fmt::Display for Holder {
             Hold::OpenFile(number) => write!(f, "{program} (pid {}, open file {number})", self.pid),
             Hold::Socket(number) => write!(f, "{program} (pid {}, socket {number})", self.pid),
             Hold::Mount(path) => {
-                write!(f, "the mount '{}' that {program} (pid {}) sees", path.escape_debug(), self.pid)
+                write!(f, "the mount '{}' (seen by {program}, pid {})", path.escape_debug(), self.pid)
             }
         }
     }

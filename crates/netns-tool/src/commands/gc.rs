@@ -10,8 +10,8 @@ use super::{Context, change};
 
 /// Remove what was left half-made or without use: see it first with --dry-run.
 ///
-/// Half-made names under /run/netns, cables of this tool into a netns without a name, its resolv.conf
-/// files for a netns that is gone, and what a killed netns-tool had begun.
+/// Half-made names under /run/netns, cables of this tool into a netns without a name, its NAT,
+/// published ports and resolv.conf files for what is gone, and what a killed netns-tool had begun.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  netns-tool gc --dry-run\n  netns-tool gc")]
 pub(crate) struct Gc {}
