@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use netns_engine::{
+    address::Family,
     firewall::TableEntry,
     kernel::{Kernel, Refusal},
     name::LinkName,
@@ -60,12 +61,17 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     for (place, stack) in &mut seen.stacks {
         narrow_stack(scope, place, stack, &peers);
     }
+    seen.configured_forwarding.retain(|family| scope.link_forwarding.contains(family));
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
+    if scope.link_forwarding.is_empty() {
+        seen.configured_forwarding.clear();
+    }
     clear_unless(scope.records, &mut seen.records);
+    clear_unless(scope.records, &mut seen.stale_marks);
     seen
 }
 
@@ -103,22 +109,28 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSe
         }
     }
     stack.sysctls.retain(|sysctl, _| {
-        let by_family = match sysctl {
-            Sysctl::LinkForwarding(family, _) => {
-                *place == Place::Host && scope.link_forwarding.contains(family)
-            }
-            _ => false,
-        };
+        let is_forwarding =
+            moved_by_forwarding_of(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
-        by_family
-            || (is_local && *place == Place::Host)
+        ((is_forwarding || is_local) && *place == Place::Host)
             || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
     });
+}
+
+/// The family whose forwarding switch overwrites the setting, or does what the setting says.
+fn moved_by_forwarding_of(sysctl: &Sysctl) -> Option<Family> {
+    match sysctl {
+        Sysctl::IpForward | Sysctl::AcceptRedirects => Some(Family::Ipv4),
+        Sysctl::Ipv6Forwarding | Sysctl::AcceptRa(_) => Some(Family::Ipv6),
+        Sysctl::LinkForwarding(family, _) => Some(*family),
+        _ => None,
+    }
 }
 
 fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
     if scope.iptables == Asked::No {
         firewall.iptables = None;
+        firewall.iptables_missing.clear();
     }
     let asked = match &scope.table {
         TableSelection::All => return firewall,

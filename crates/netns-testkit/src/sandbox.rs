@@ -3,6 +3,8 @@
 use std::{
     any::Any,
     cell::RefCell,
+    fs::File,
+    os::fd::AsFd,
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
     sync::Once,
@@ -10,6 +12,7 @@ use std::{
 };
 
 use netns_engine::kernel::playground::{Internet, enter_fresh_host};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::{Ended, Program};
 
@@ -50,6 +53,36 @@ impl Sandbox {
     #[expect(clippy::unused_self, reason = "who has a sandbox is on a throw-away host, not the real one")]
     pub fn tool(&self) -> Program {
         Program::new(path_of_tool())
+    }
+
+    /// Runs `work` in the netns called `netns`, on a thread of its own. A socket it makes stays there,
+    /// whoever uses it later.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such netns, or `work` does.
+    #[track_caller]
+    #[expect(clippy::unused_self, reason = "who has a sandbox is on a throw-away host, not the real one")]
+    pub fn inside<T: Send>(&self, netns: &str, work: impl FnOnce() -> T + Send) -> T {
+        let file = File::open(format!("/run/netns/{netns}")).expect("the netns is there");
+        thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                    .expect("the netns can be entered");
+                work()
+            });
+            entered.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+        })
+    }
+
+    /// Runs `work` as a neighbour on the uplink, in the pretend internet's own netns.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a host without an uplink.
+    #[track_caller]
+    pub fn beyond_uplink<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.internet().within(|| Ok(work())).expect("the internet can be entered")
     }
 
     /// Returns the pretend internet.

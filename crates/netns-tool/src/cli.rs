@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Snat(commands::nat::Snat),
     Address(commands::address::Address),
     Route(commands::route::Route),
+    Demo(commands::demo::Demo),
     Dns(commands::dns::Dns),
     List(commands::list::List),
     Show(commands::list::Show),

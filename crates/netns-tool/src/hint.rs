@@ -7,6 +7,7 @@ use netns_engine::{
     kernel::{Refusal, RefusalKind, exec::ExecError},
     observed::{Hold, Holder},
     plan::Conflict,
+    record::RecordKey,
 };
 
 /// Returns the hint for a failed command, if there is one.
@@ -80,6 +81,13 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         },
         Conflict::LinkTaken { .. } => "choose another name, or delete that link first".to_owned(),
         Conflict::NotABridge { .. } => "'ip link show type bridge' shows the bridges".to_owned(),
+        Conflict::NotOurs(at) => format!("'ip link delete {}' deletes what anybody made", at.name),
+        Conflict::BridgeInUse { bridge, user: RecordKey::Published(published) } => {
+            format!("'netns-tool unpublish {published}' first, then 'netns-tool bridge {bridge} --delete'")
+        }
+        Conflict::BridgeInUse { bridge, .. } => {
+            format!("'netns-tool nat {bridge} --delete' first, then 'netns-tool bridge {bridge} --delete'")
+        }
         Conflict::BridgeWithoutAddress(bridge) => {
             format!("'netns-tool bridge {bridge} --address 192.168.100.1/24' gives it one")
         }

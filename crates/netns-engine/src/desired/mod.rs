@@ -16,7 +16,7 @@ mod veth;
 
 pub use address::{AddressOn, AddressRemoved};
 pub use attachment::{AddressChoice, Attachment};
-pub use bridge::Bridge;
+pub use bridge::{Bridge, BridgeRemoved};
 pub use cable::Cable;
 pub use leftovers::NoLeftovers;
 pub use nat::{Nat, NatRemoved};

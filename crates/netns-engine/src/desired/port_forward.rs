@@ -113,9 +113,9 @@ impl fmt::Display for NetnsPort {
 }
 
 fn parse(text: &str) -> Result<(Published, Option<NetnsPort>), PortForwardError> {
-    let (places, transport) = match text.split_once('/') {
-        Some((places, protocol)) => (places, transport(protocol)?),
-        None => (text, Transport::Tcp),
+    let (places, transport) = match text.rsplit_once('/') {
+        Some((places, protocol)) if !protocol.contains(':') => (places, transport(protocol)?),
+        _ => (text, Transport::Tcp),
     };
     let (address, places) = split_address(places)?;
     let published = |place: &str| port(place).map(|port| Published { address, port, transport });

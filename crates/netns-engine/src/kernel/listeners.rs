@@ -1,25 +1,39 @@
-//! Programs of the host that listen on a port.
+//! Programs of the host that listen on a port, asked of the kernel by `sock_diag(7)`.
+//!
+//! The tables in `/proc/net` say the same, but to write one the kernel walks every connection there
+//! could be, which takes it milliseconds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use procfs::{
-    FromReadSI, ProcError, ProcResult, current_system_info,
-    net::{TcpNetEntries, TcpState, UdpNetEntries, UdpState},
-    process::{FDTarget, all_processes},
+use super::{
+    Refusal,
+    netlink::{Protocol, Request, Socket as Netlink, attributes_of},
+    sockets,
 };
-use rustix::io::Errno;
+use crate::{
+    firewall::Transport,
+    observed::Listener,
+    view::{Process, Socket},
+};
 
-use super::Refusal;
-use crate::{firewall::Transport, observed::Listener};
+/// `SOCK_DIAG_BY_FAMILY` (`linux/sock_diag.h`).
+const BY_FAMILY: u16 = 20;
+/// The length of a `struct inet_diag_msg` (`linux/inet_diag.h`).
+const ANSWER_BYTES: usize = 72;
+/// `AF_INET` and `AF_INET6`.
+const FAMILIES: [u8; 2] = [2, 10];
 
-/// A listening socket and its inode, by which its process can be found.
-struct ListeningSocket {
+/// A listening socket, known by its inode.
+#[derive(Clone, Debug)]
+struct Listening {
     transport: Transport,
     address: SocketAddr,
-    inode: u64,
+    inode: u32,
+    /// Whether a socket on `[::]` takes IPv4 connections, too.
+    takes_ipv4: bool,
 }
 
 /// Returns who listens on one of `ports`, in the calling thread's network namespace.
@@ -30,83 +44,98 @@ pub(super) fn on_ports(ports: &BTreeSet<u16>) -> Result<BTreeSet<Listener>, Refu
     if ports.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let mut sockets = tcp_sockets().map_err(refusal)?;
-    sockets.extend(udp_sockets().map_err(refusal)?);
-    sockets.retain(|socket| ports.contains(&socket.address.port()));
-    let programs =
-        if sockets.is_empty() { BTreeMap::new() } else { programs_of(&sockets).map_err(refusal)? };
-    let listener = |socket: ListeningSocket| Listener {
-        program: programs.get(&socket.inode).cloned(),
-        transport: socket.transport,
-        address: socket.address,
-    };
-    Ok(sockets.into_iter().map(listener).collect())
-}
-
-fn tcp_sockets() -> ProcResult<Vec<ListeningSocket>> {
-    let mut sockets = Vec::new();
-    for file in files("tcp") {
-        let TcpNetEntries(entries) = TcpNetEntries::from_file(file, current_system_info())?;
-        let listening = entries.into_iter().filter(|entry| entry.state == TcpState::Listen);
-        sockets.extend(listening.map(|entry| ListeningSocket {
-            transport: Transport::Tcp,
-            address: entry.local_address,
-            inode: entry.inode,
-        }));
-    }
-    Ok(sockets)
-}
-
-/// A UDP socket without a peer takes packets from anyone.
-fn udp_sockets() -> ProcResult<Vec<ListeningSocket>> {
-    let mut sockets = Vec::new();
-    for file in files("udp") {
-        let UdpNetEntries(entries) = UdpNetEntries::from_file(file, current_system_info())?;
-        let listening = entries.into_iter().filter(|entry| entry.state == UdpState::Close);
-        sockets.extend(listening.map(|entry| ListeningSocket {
-            transport: Transport::Udp,
-            address: entry.local_address,
-            inode: entry.inode,
-        }));
-    }
-    Ok(sockets)
-}
-
-/// The tables of both families. `/proc/net` would show the netns of the main thread, and a kernel
-/// without IPv6 has one table less.
-fn files(protocol: &str) -> impl Iterator<Item = String> {
-    ["", "6"]
-        .map(|version| format!("/proc/thread-self/net/{protocol}{version}"))
-        .into_iter()
-        .filter(|path| std::path::Path::new(path).exists())
-}
-
-/// Finds the processes that have one of the sockets open, as far as we may look.
-fn programs_of(sockets: &[ListeningSocket]) -> ProcResult<BTreeMap<u64, (u32, String)>> {
-    let wanted: BTreeSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
-    let mut programs = BTreeMap::new();
-    for process in all_processes()?.flatten() {
-        let Ok(descriptors) = process.fd() else { continue };
-        for descriptor in descriptors.flatten() {
-            let FDTarget::Socket(inode) = descriptor.target else { continue };
-            if wanted.contains(&inode)
-                && let (Ok(pid), Ok(stat)) = (u32::try_from(process.pid), process.stat())
-            {
-                programs.insert(inode, (pid, stat.comm));
+    let mut netlink = Netlink::open(Protocol::SockDiag)?;
+    let mut found = Vec::new();
+    for port in ports {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            for family in FAMILIES {
+                found.extend(listening(&mut netlink, &question(family, transport, *port), transport)?);
             }
         }
-        if programs.len() == wanted.len() {
-            break;
-        }
     }
-    Ok(programs)
+    let programs = if found.is_empty() { BTreeMap::new() } else { programs(&found)? };
+    Ok(found.into_iter().flat_map(|socket| listeners(&socket, &programs)).collect())
 }
 
-fn refusal(error: ProcError) -> Refusal {
-    let errno = match &error {
-        ProcError::PermissionDenied(_) => Errno::ACCESS,
-        ProcError::NotFound(_) => Errno::NOENT,
-        _ => Errno::IO,
+fn listening(
+    netlink: &mut Netlink,
+    question: &Request,
+    transport: Transport,
+) -> Result<Vec<Listening>, Refusal> {
+    let mut found = Vec::new();
+    netlink.dump(question, |answer| match answer {
+        None => found.clear(),
+        Some(payload) => found.extend(read(payload, transport)),
+    })?;
+    Ok(found)
+}
+
+/// A `struct inet_diag_req_v2`: family, protocol, two bytes, states, and a `struct
+/// inet_diag_sockid`, of which only the local port is given.
+fn question(family: u8, transport: Transport, port: u16) -> Request {
+    /// The port is followed by that of the other end, two addresses, link and cookie.
+    const REST_OF_ID: usize = 46;
+    // A UDP socket without a peer, which takes packets from anyone, is "closed" (`net/tcp_states.h`).
+    let states: u32 = match transport {
+        Transport::Tcp => 1 << 10,
+        Transport::Udp => 1 << 7,
     };
-    Refusal::new(errno).with_message(error.to_string())
+    let mut payload = vec![family, transport.number(), 0, 0];
+    payload.extend_from_slice(&states.to_ne_bytes());
+    payload.extend_from_slice(&port.to_be_bytes());
+    payload.resize(payload.len() + REST_OF_ID, 0);
+    Request { kind: BY_FAMILY, flags: 0, payload }
+}
+
+/// Reads a `struct inet_diag_msg`: family and state, the socket's own port at 4 and address at 8,
+/// the inode at 68; behind it attributes.
+fn read(payload: &[u8], transport: Transport) -> Option<Listening> {
+    /// `INET_DIAG_SKV6ONLY`.
+    const IPV6_ONLY: u16 = 11;
+    let port = u16::from_be_bytes(payload.get(4..6)?.try_into().ok()?);
+    let address: [u8; 16] = payload.get(8..24)?.try_into().ok()?;
+    let ip = match payload.first()? {
+        2 => IpAddr::V4(Ipv4Addr::from(*address.first_chunk::<4>()?)),
+        _ => IpAddr::V6(Ipv6Addr::from(address)),
+    };
+    let inode = u32::from_ne_bytes(payload.get(68..ANSWER_BYTES)?.try_into().ok()?);
+    let mut attributes = attributes_of(payload.get(ANSWER_BYTES..).unwrap_or_default());
+    let ipv6_only = attributes.any(|(kind, value)| kind == IPV6_ONLY && value.first() == Some(&1));
+    let takes_ipv4 = ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !ipv6_only;
+    Some(Listening { transport, address: SocketAddr::new(ip, port), inode, takes_ipv4 })
+}
+
+fn programs(found: &[Listening]) -> Result<BTreeMap<SocketKey, Process>, Refusal> {
+    let socket = |listening: &Listening| {
+        let socket = Socket {
+            transport: listening.transport,
+            local: listening.address,
+            remote: None,
+            state: String::new(),
+            programs: Vec::new(),
+        };
+        (u64::from(listening.inode), socket)
+    };
+    let known = sockets::with_programs(found.iter().map(socket).collect())?;
+    Ok(known
+        .into_iter()
+        .filter_map(|socket| Some(((socket.transport, socket.local), socket.programs.into_iter().next()?)))
+        .collect())
+}
+
+type SocketKey = (Transport, SocketAddr);
+
+/// A socket on `[::]` that takes both families listens on `0.0.0.0` as well.
+fn listeners(socket: &Listening, programs: &BTreeMap<SocketKey, Process>) -> Vec<Listener> {
+    let program = programs.get(&(socket.transport, socket.address));
+    let on = |address: IpAddr| Listener {
+        transport: socket.transport,
+        address: SocketAddr::new(address, socket.address.port()),
+        program: program.map(|process| (process.pid, process.program.clone())),
+    };
+    let mut listeners = vec![on(socket.address.ip())];
+    if socket.takes_ipv4 {
+        listeners.push(on(Ipv4Addr::UNSPECIFIED.into()));
+    }
+    listeners
 }

@@ -46,6 +46,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     observe_resolvers(scope, &mut observed)?;
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
+        observed.stale_marks = state::stale_marks()?;
     }
     Ok(observed)
 }

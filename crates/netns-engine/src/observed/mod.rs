@@ -51,6 +51,8 @@ pub struct Observed {
     pub configured_forwarding: BTreeSet<Family>,
     /// What this tool remembers of its own changes.
     pub records: BTreeMap<RecordKey, Record>,
+    /// Names of netns it made that somebody else deleted.
+    pub stale_marks: BTreeSet<NetnsName>,
 }
 
 /// A file under `/run/netns`.
@@ -201,7 +203,7 @@ pub struct ForeignChain {
 pub struct Listener {
     /// TCP or UDP.
     pub transport: Transport,
-    /// Address and port; the unspecified address listens on all.
+    /// Address and port; the unspecified address listens on all of its family.
     pub address: SocketAddr,
     /// Process and program, if they may be known.
     pub program: Option<(u32, String)>,
@@ -345,7 +347,8 @@ impl Scope {
             Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)
-            | Operation::Forget(_) => self,
+            | Operation::Forget(_)
+            | Operation::ForgetNetns(_) => self,
         }
     }
 

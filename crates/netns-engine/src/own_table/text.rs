@@ -34,12 +34,12 @@ pub(crate) fn delete_entries(entries: &[TableEntry]) -> String {
 }
 
 fn element_lines(verb: &str, entries: &[TableEntry], text: impl Fn(&Element) -> String) -> String {
-    let elements = entries.iter().flat_map(Element::of);
-    elements
-        .map(|element| {
-            format!("{verb} element inet {NAME} {} {{ {} }}\n", element.set.name(), text(&element))
-        })
-        .collect()
+    let mut lines = String::new();
+    for element in entries.iter().flat_map(Element::of) {
+        let (set, words) = (element.set.name(), text(&element));
+        append(&mut lines, format_args!("{verb} element inet {NAME} {set} {{ {words} }}\n"));
+    }
+    lines
 }
 
 impl Element {

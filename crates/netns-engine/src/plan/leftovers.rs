@@ -21,10 +21,14 @@ impl Desired for NoLeftovers {
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
         let mut draft = Draft::from(observed);
-        take_back_orphans(&mut draft, observed)?;
+        // First, because such a link may be about to go by itself, and nothing is to be undone then.
         delete_loose_cables(&mut draft, observed);
+        take_back_orphans(&mut draft, observed)?;
         delete_half_made(&mut draft, observed);
         delete_resolvers(&mut draft, observed);
+        for name in &observed.stale_marks {
+            draft.then(Operation::ForgetNetns(name.clone()), "Somebody else deleted this netns of ours.");
+        }
         Ok(draft.finish())
     }
 }

@@ -3,11 +3,13 @@
 use netns_engine::{
     address::MacAddress,
     desired::{
-        AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Netns, NetnsRemoved,
-        OnHolders, RouteIn, RouteRemoved, Veth,
+        AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Nat, NatRemoved,
+        Netns, NetnsRemoved, OnHolders, PortPublished, PortUnpublished, Resolver, ResolverSource, RouteIn,
+        RouteRemoved, Veth,
     },
+    firewall::{Driver, Translation},
     name::{LinkName, NetnsName},
-    observed::{Link, LinkKind, Observed, Stack},
+    observed::{Firewall, Iptables, Link, LinkKind, Observed, Stack},
     place::{LinkAt, Place},
     plan::Desired,
     route::Route,
@@ -32,6 +34,14 @@ pub fn all() -> Vec<Change> {
         Change { name: "veth_with_everything", before: on_a_bridge(), desired: Box::new(full_veth()) },
         Change { name: "connect", before: on_a_bridge(), desired: Box::new(attachment("red")) },
         Change { name: "link", before: two_netns(), desired: Box::new(cable()) },
+        Change { name: "nat", before: on_a_bridge(), desired: Box::new(nat(Driver::Iptables)) },
+        Change { name: "nat_by_nftables", before: on_a_bridge(), desired: Box::new(nat(Driver::Nftables)) },
+        Change { name: "nat_delete", before: online(Driver::Iptables), desired: Box::new(no_nat()) },
+        Change {
+            name: "nat_delete_by_nftables",
+            before: online(Driver::Nftables),
+            desired: Box::new(no_nat()),
+        },
         Change {
             name: "address_add",
             before: connected(),
@@ -52,6 +62,30 @@ pub fn all() -> Vec<Change> {
             before: connected(),
             desired: Box::new(RouteRemoved { place: red(), route: Route::default_via(address("10.0.0.1")) }),
         },
+        Change { name: "dns", before: one_netns(), desired: Box::new(name_server()) },
+        Change { name: "nat_with_iptables", before: connected(), desired: Box::new(nat(Driver::Iptables)) },
+        Change { name: "nat_with_nftables", before: connected(), desired: Box::new(nat(Driver::Nftables)) },
+        Change {
+            name: "nat_deleted_with_iptables",
+            before: after_connected(nat(Driver::Iptables)),
+            desired: Box::new(no_nat()),
+        },
+        Change {
+            name: "nat_deleted_with_nftables",
+            before: after_connected(nat(Driver::Nftables)),
+            desired: Box::new(no_nat()),
+        },
+        Change { name: "publish", before: connected(), desired: Box::new(published("8080:red:80")) },
+        Change {
+            name: "publish_to_all",
+            before: connected(),
+            desired: Box::new(published("0.0.0.0:5353:red:53/udp")),
+        },
+        Change {
+            name: "unpublish",
+            before: after_connected(published("8080:red:80")),
+            desired: Box::new("8080".parse::<PortUnpublished>().unwrap()),
+        },
     ]
 }
 
@@ -64,9 +98,10 @@ pub fn host_in_memory() -> Observed {
     let host = Stack {
         links: [(link_name("lo"), lo), (uplink, eth0)].into(),
         routes: [default].into(),
-        sysctls: [(Sysctl::IpForward, 0)].into(),
+        sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0), (Sysctl::AcceptRedirects, 1)].into(),
     };
-    Observed { stacks: [(Place::Host, host)].into(), ..Observed::default() }
+    let firewall = Firewall { iptables: Some(Iptables::default()), nftables: true, ..Firewall::default() };
+    Observed { stacks: [(Place::Host, host)].into(), firewall, ..Observed::default() }
 }
 
 fn connected() -> Vec<Wish> {
@@ -75,8 +110,24 @@ fn connected() -> Vec<Wish> {
     wishes
 }
 
+fn after_connected(wish: impl Desired + Send + 'static) -> Vec<Wish> {
+    let mut wishes = connected();
+    wishes.push(Box::new(wish));
+    wishes
+}
+
+fn one_netns() -> Vec<Wish> {
+    vec![Box::new(netns("red"))]
+}
+
 fn on_a_bridge() -> Vec<Wish> {
     vec![Box::new(netns("red")), Box::new(bridge())]
+}
+
+fn online(driver: Driver) -> Vec<Wish> {
+    let mut wishes = on_a_bridge();
+    wishes.push(Box::new(nat(driver)));
+    wishes
 }
 
 fn two_netns() -> Vec<Wish> {
@@ -93,6 +144,14 @@ fn deletion(name: &str) -> NetnsRemoved {
 
 fn bridge() -> Bridge {
     Bridge { name: link_name("br0"), addresses: vec![net("10.0.0.1/24"), net("fd00::1/64")] }
+}
+
+fn nat(driver: Driver) -> Nat {
+    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
+}
+
+fn no_nat() -> NatRemoved {
+    NatRemoved { bridge: link_name("br0"), uplink: None }
 }
 
 fn bare_veth() -> Veth {
@@ -126,6 +185,22 @@ fn cable() -> Cable {
         ends: [end("red", "left"), end("blue", "right")],
         addresses: Some([net("10.9.0.1/30"), net("10.9.0.2/30")]),
     }
+}
+
+fn name_server() -> Resolver {
+    Resolver { netns: netns_name("red"), source: ResolverSource::Servers(vec![address("203.0.113.8")]) }
+}
+
+fn nat(driver: Driver) -> Nat {
+    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
+}
+
+fn no_nat() -> NatRemoved {
+    NatRemoved { bridge: link_name("br0"), uplink: None }
+}
+
+fn published(forward: &str) -> PortPublished {
+    forward.parse().unwrap()
 }
 
 fn lab_route() -> Route {

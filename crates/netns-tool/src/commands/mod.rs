@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod bridge;
 pub(crate) mod connect;
+pub(crate) mod demo;
 pub(crate) mod dns;
 pub(crate) mod exec;
 pub(crate) mod gc;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Nat(nat) => nat.run(context),
         Command::Snat(snat) => snat.run(context),
         Command::Address(address) => address.run(context),
+        Command::Demo(demo) => demo.run(context),
         Command::Playground(playground) => playground.run(context),
         Command::Route(route) => route.run(context),
         Command::Dns(dns) => dns.run(context),

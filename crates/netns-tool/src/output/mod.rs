@@ -3,6 +3,7 @@
 mod human;
 mod json;
 mod look;
+pub(crate) mod tour;
 
 use std::{io::Write, process::ExitCode};
 

@@ -75,11 +75,11 @@ fn condition(condition: &Match) -> Attributes {
 fn verdict(verdict: Verdict) -> Attributes {
     match verdict {
         // NF_DROP and NF_ACCEPT (`linux/netfilter.h`).
-        Verdict::Drop => decide(Attributes::new().number(1, 0)),
-        Verdict::Accept => decide(Attributes::new().number(1, 1)),
+        Verdict::Drop => decide(&Attributes::new().number(1, 0)),
+        Verdict::Accept => decide(&Attributes::new().number(1, 1)),
         // NFT_JUMP is −3.
         Verdict::Jump(chain) => {
-            decide(Attributes::new().number(1, (-3_i32).cast_unsigned()).text(2, chain.as_str()))
+            decide(&Attributes::new().number(1, (-3_i32).cast_unsigned()).text(2, chain.as_str()))
         }
         Verdict::Masquerade => expression("masq", &Attributes::new()),
         Verdict::Snat(family, selectors, set) => {
@@ -213,7 +213,7 @@ fn translation(kind: u32, family: Family) -> Attributes {
     Attributes::new().number(1, kind).number(2, u32::from(protocol_family(family)))
 }
 
-fn decide(verdict: Attributes) -> Attributes {
-    let data = Attributes::new().nested(DATA_VERDICT, &verdict);
+fn decide(verdict: &Attributes) -> Attributes {
+    let data = Attributes::new().nested(DATA_VERDICT, verdict);
     expression("immediate", &Attributes::new().number(1, VERDICT_REGISTER).nested(2, &data))
 }

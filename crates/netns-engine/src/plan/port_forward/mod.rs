@@ -7,6 +7,8 @@ mod needs;
 mod removal;
 mod rules;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 
@@ -123,14 +125,12 @@ fn uplink<'a>(observed: &'a Observed, published: &Published) -> Option<&'a LinkN
         let mut links = host.links.iter();
         links.find(|(_, link)| link.addresses.iter().any(|net| net.addr() == address))
     };
-    match has_address(published.address) {
-        Some((name, _)) => Some(name),
-        None => {
-            let family = Family::of(published.address);
-            let mut routes = host.routes.iter().filter(|route| route.is_default());
-            routes.find(|route| Family::of_net(&route.destination) == family)?.link.as_ref()
-        }
+    if let Some((name, _)) = has_address(published.address) {
+        return Some(name);
     }
+    let family = Family::of(published.address);
+    let mut routes = host.routes.iter().filter(|route| route.is_default());
+    routes.find(|route| Family::of_net(&route.destination) == family)?.link.as_ref()
 }
 
 fn record_of<'a>(observed: &'a Observed, published: &Published) -> Option<&'a PublishedRecord> {
@@ -200,12 +200,10 @@ fn refuse_listened_on(observed: &Observed, forward: &PortForward) -> Result<(), 
 }
 
 fn listens_on(listener: &Listener, published: &Published) -> bool {
-    let address = listener.address.ip().to_canonical();
-    let here = Published { address, port: listener.address.port(), transport: listener.transport };
-    // A socket on [::] takes IPv4 connections, too, unless it was told not to (IPV6_V6ONLY), which
-    // cannot be seen from outside.
-    let takes_both = address.is_unspecified()
-        && address.is_ipv6()
-        && (here.port, here.transport) == (published.port, published.transport);
-    takes_both || here.overlaps(published)
+    let here = Published {
+        address: listener.address.ip().to_canonical(),
+        port: listener.address.port(),
+        transport: listener.transport,
+    };
+    here.overlaps(published)
 }
