@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     netns_testkit::main(trials!(bare:
         exec_runs_inside_with_the_sys_of_the_netns,
         exec_passes_exit_codes_and_signals,
+        exec_shows_the_words_and_runs_nothing,
         exec_fails_as_a_shell_does,
         exec_covers_files_of_etc_and_leaves_the_hosts,
         exec_as_another_user_has_no_capabilities,
@@ -45,6 +46,13 @@ fn exec_passes_exit_codes_and_signals(host: &Sandbox) {
     let _forty_two = host.tool().words("exec red -- sh -c").arg("exit 42").run().fails_with(42);
     let killed = host.tool().words("exec red -- sh -c").arg("kill -TERM $$").run();
     assert_eq!(killed.code(), None, "the signal that ended the program ends the tool");
+}
+
+fn exec_shows_the_words_and_runs_nothing(host: &Sandbox) {
+    host.netns_tool("create red").succeeds();
+    let shown = host.tool().words("exec red --explain -- touch").arg("/tmp/it ran").run().succeeds();
+    assert_eq!(shown.stdout(), "ip netns exec red touch '/tmp/it ran'\n");
+    assert!(!std::path::Path::new("/tmp/it ran").exists());
 }
 
 fn exec_fails_as_a_shell_does(host: &Sandbox) {

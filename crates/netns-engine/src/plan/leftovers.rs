@@ -11,7 +11,7 @@ use crate::{
 impl Desired for NoLeftovers {
     fn scope(&self) -> Scope {
         // All named netns are read: only so is it known which cables lead into one without a name.
-        let named = self.names.iter().fold(Scope::default(), |scope, name| scope.with_netns(name));
+        let named = self.names.iter().fold(Scope::default(), Scope::with_netns);
         let mut scope = forwarding::observed_in(named);
         scope.resolvers.clone_from(&self.names);
         scope.route_localnet = Asked::Yes;
