@@ -1,12 +1,10 @@
 //! Programs inside a netns, their name servers, and those who will not leave.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{os::unix::process::ExitStatusExt, process::ExitCode, time::Instant};
 
-use netns_testkit::{Sandbox, Snapshot, sh, trials};
-
-mod holders;
-
-use holders::Sleeper;
+use netns_testkit::{Sandbox, Sleeper, Snapshot, sh, trials};
 
 fn main() -> ExitCode {
     netns_testkit::main(trials!(bare:
@@ -174,7 +172,7 @@ fn delete_names_another_mount(host: &Sandbox) {
 fn delete_kill_ends_the_holders(host: &Sandbox) {
     host.netns_tool("create red").succeeds();
     let (one, other) = (Sleeper::inside("red"), Sleeper::inside("red"));
-    let bystander = Sleeper::inside_of_the_host();
+    let bystander = Sleeper::on_the_host();
     host.netns_tool("delete red --kill").succeeds().says("Deleted network namespace 'red'");
     assert_eq!((one.end().signal(), other.end().signal()), (Some(9), Some(9)));
     assert!(std::path::Path::new(&format!("/proc/{}/ns/net", bystander.pid())).exists());

@@ -135,13 +135,10 @@ fn other_end(peer: &PeerView) -> String {
 }
 
 fn counters(counters: Counters) -> String {
-    let mut words = format!("{} packets, {} bytes", counters.packets, counters.bytes);
-    for (number, what) in [(counters.dropped, "dropped"), (counters.errors, "broken")] {
-        if number > 0 {
-            words.push_str(&format!(", {number} {what}"));
-        }
-    }
-    words
+    let counted = [(counters.dropped, "dropped"), (counters.errors, "broken")];
+    let losses = counted.iter().filter(|(number, _)| *number > 0);
+    let words = [format!("{} packets", counters.packets), format!("{} bytes", counters.bytes)].into_iter();
+    words.chain(losses.map(|(number, what)| format!("{number} {what}"))).collect::<Vec<_>>().join(", ")
 }
 
 /// In the words of `ip route`.

@@ -1,14 +1,23 @@
-//! Processes that hold a netns, for the tests of those who look for them.
+//! Processes that keep a netns alive.
 
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::{
+    os::unix::fs::MetadataExt,
+    process::{Child, Command, ExitStatus, Stdio},
+};
 
-use netns_testkit::{eventually, eventually_some};
+use crate::eventually::{eventually, eventually_some};
 
 /// A sleeping process; it ends with the value.
+#[derive(Debug)]
 pub struct Sleeper(Child);
 
 impl Sleeper {
     /// Sleeps inside the netns `name`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it does not start, or not within ten seconds.
+    #[track_caller]
     pub fn inside(name: &str) -> Self {
         let sleeper = Self::start(&format!("exec ip netns exec {name} sleep 1000"));
         let netns = format!("/run/netns/{name}");
@@ -16,12 +25,22 @@ impl Sleeper {
         sleeper.asleep()
     }
 
-    /// Sleeps outside of any named netns.
-    pub fn inside_of_the_host() -> Self {
+    /// Sleeps on the host.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it does not start, or not within ten seconds.
+    #[track_caller]
+    pub fn on_the_host() -> Self {
         Self::start("exec sleep 1000").asleep()
     }
 
-    /// Sleeps outside, with the netns `name` open as file 7.
+    /// Sleeps on the host, with the netns `name` open as file 7.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it does not start, or not within ten seconds.
+    #[track_caller]
     pub fn with_open_file(name: &str) -> Self {
         Self::start(&format!("exec 7</run/netns/{name}; exec sleep 1000")).asleep()
     }
@@ -29,7 +48,7 @@ impl Sleeper {
     fn start(script: &str) -> Self {
         let mut command = Command::new("/bin/sh");
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").arg("-euc").arg(script);
-        Self(command.stdin(Stdio::null()).spawn().unwrap())
+        Self(command.stdin(Stdio::null()).spawn().expect("every system has sh"))
     }
 
     fn asleep(self) -> Self {
@@ -46,8 +65,13 @@ impl Sleeper {
     }
 
     /// Waits until somebody has ended it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it still runs after ten seconds.
+    #[track_caller]
     pub fn end(mut self) -> ExitStatus {
-        eventually_some("the process was ended", || self.0.try_wait().unwrap())
+        eventually_some("the process was ended", || self.0.try_wait().expect("a child can be waited for"))
     }
 }
 
@@ -59,7 +83,6 @@ impl Drop for Sleeper {
 }
 
 fn same_file(one: &str, other: &str) -> bool {
-    use std::os::unix::fs::MetadataExt;
     let id = |path: &str| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     id(one).is_some() && id(one) == id(other)
 }
