@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use netns_testkit::{Sandbox, Sleeper, sh, trials};
+use netns_testkit::{Program, Sandbox, Sleeper, sh, trials};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         show_names_who_listens,
         show_counts_rules_by_chain,
         show_lists_neighbours_that_were_asked_for,
+        anyone_may_look_at_the_host,
         show_takes_the_path_of_a_namespace,
         show_refuses_what_is_no_netns,
     ))
@@ -160,6 +161,21 @@ fn show_lists_neighbours_that_were_asked_for(host: &Sandbox) {
     let view = json(host.netns_tool("show red --json").succeeds().stdout());
     assert_eq!(view["neighbours"][0]["address"], "10.5.0.1");
     assert_eq!(view["neighbours"][0]["mac"], mac.trim());
+}
+
+fn anyone_may_look_at_the_host(host: &Sandbox) {
+    host.netns_tool("create red").succeeds();
+    let as_anyone = |command: &str| {
+        let tool = host.tool();
+        Program::new("setpriv")
+            .words("--bounding-set=-all --inh-caps=-all --ambient-caps=-all")
+            .arg(&tool.path().display().to_string())
+            .words(command)
+            .run()
+    };
+    as_anyone("list").succeeds().says("red");
+    as_anyone("show").succeeds().says("1: lo");
+    as_anyone("show red").fails_with(3).complains("sudo");
 }
 
 fn show_takes_the_path_of_a_namespace(host: &Sandbox) {
