@@ -34,6 +34,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     }
     if scope.records == Asked::Yes {
         observed.records = state::records()?;
+        observed.stale_marks = state::stale_marks()?;
     }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
