@@ -138,6 +138,7 @@ impl RuleChange {
 
 /// TCP or UDP.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP, protocol 6.
     Tcp,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use netns_engine::{
+    address::Family,
     firewall::TableEntry,
     kernel::{Kernel, Refusal},
     name::LinkName,
@@ -65,6 +66,9 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
+    if scope.link_forwarding.is_empty() {
+        seen.configured_forwarding.clear();
+    }
     clear_unless(scope.records, &mut seen.records);
     seen
 }
@@ -103,22 +107,27 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSe
         }
     }
     stack.sysctls.retain(|sysctl, _| {
-        let by_family = match sysctl {
-            Sysctl::LinkForwarding(family, _) => {
-                *place == Place::Host && scope.link_forwarding.contains(family)
-            }
-            _ => false,
-        };
+        let by_family = of_forwarding(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
-        by_family
-            || (is_local && *place == Place::Host)
+        ((by_family || is_local) && *place == Place::Host)
             || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
     });
+}
+
+/// The family whose forwarding switch overwrites the setting, or asks it what to do.
+fn of_forwarding(sysctl: &Sysctl) -> Option<Family> {
+    match sysctl {
+        Sysctl::LinkForwarding(family, _) => Some(*family),
+        Sysctl::IpForward | Sysctl::AcceptRedirects => Some(Family::Ipv4),
+        Sysctl::Ipv6Forwarding | Sysctl::AcceptRa(_) => Some(Family::Ipv6),
+        _ => None,
+    }
 }
 
 fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
     if scope.iptables == Asked::No {
         firewall.iptables = None;
+        firewall.iptables_missing.clear();
     }
     let asked = match &scope.table {
         TableSelection::All => return firewall,

@@ -39,6 +39,13 @@ pub(crate) struct Global {
     pub(crate) color: Color,
 }
 
+impl Global {
+    /// Returns whether the command shall only show what it would do.
+    pub(crate) fn only_shows(&self) -> bool {
+        self.dry_run || self.explain
+    }
+}
+
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Color {
@@ -63,6 +70,12 @@ pub(crate) enum Command {
     Snat(commands::nat::Snat),
     Address(commands::address::Address),
     Route(commands::route::Route),
+    Demo(commands::demo::Demo),
+    Dns(commands::dns::Dns),
+    List(commands::list::List),
+    Show(commands::list::Show),
+    Exec(commands::exec::Exec),
+    Gc(commands::gc::Gc),
     Playground(commands::playground::Playground),
     Publish(commands::publish::Publish),
     Unpublish(commands::publish::Unpublish),

@@ -6,7 +6,7 @@ use anyhow::Error;
 use netns_engine::{
     apply::ApplyError,
     error,
-    kernel::{Refusal, RefusalKind},
+    kernel::{Refusal, RefusalKind, exec::ExecError},
     plan::Conflict,
 };
 
@@ -30,6 +30,10 @@ pub(crate) enum Code {
     Missing = 7,
     /// A step was refused, and not everything before it could be undone.
     LeftBehind = 8,
+    /// `exec`: the file is there, but is no program, or not for this user (as shells do).
+    NotExecutable = 126,
+    /// `exec`: no such program (as shells do).
+    CommandNotFound = 127,
 }
 
 impl From<Code> for ExitCode {
@@ -42,8 +46,19 @@ impl From<Code> for ExitCode {
 pub(crate) fn of(error: &Error) -> Code {
     match error.downcast_ref::<error::Error>() {
         Some(error) => of_change(error),
+        None if error.is::<ExecError>() => error.downcast_ref().map_or(Code::Refused, of_exec),
         None if error.downcast_ref::<clap::Error>().is_some() => Code::Usage,
         None => error.downcast_ref::<Refusal>().map_or(Code::Usage, of_refusal),
+    }
+}
+
+fn of_exec(error: &ExecError) -> Code {
+    match error {
+        ExecError::Conflict(conflict) => of_conflict(conflict),
+        ExecError::NotEntered { cause, .. } | ExecError::NotBecome { cause, .. } => of_refusal(cause),
+        ExecError::NotExecutable { .. } => Code::NotExecutable,
+        ExecError::NotFound(_) => Code::CommandNotFound,
+        _ => Code::Refused,
     }
 }
 

@@ -4,12 +4,16 @@ use anyhow::Error;
 use netns_engine::{
     apply::ApplyError,
     error,
-    kernel::{Refusal, RefusalKind},
+    kernel::{Refusal, RefusalKind, exec::ExecError},
     plan::Conflict,
+    record::RecordKey,
 };
 
 /// Returns the hint for a failed command, if there is one.
 pub(crate) fn of(error: &Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<ExecError>() {
+        return for_exec(error);
+    }
     match error.downcast_ref::<error::Error>()? {
         error::Error::Conflict(conflict) => for_conflict(conflict),
         error::Error::Unreadable(cause)
@@ -20,6 +24,14 @@ pub(crate) fn of(error: &Error) -> Option<String> {
         error::Error::Apply(_) => {
             Some("another program may be changing the same objects; try again".to_owned())
         }
+        _ => None,
+    }
+}
+
+fn for_exec(error: &ExecError) -> Option<String> {
+    match error {
+        ExecError::Conflict(conflict) => for_conflict(conflict),
+        ExecError::NotEntered { cause, .. } | ExecError::NotBecome { cause, .. } => for_refusal(cause),
         _ => None,
     }
 }
@@ -64,8 +76,18 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         },
         Conflict::LinkTaken { .. } => "choose another name, or delete that link first".to_owned(),
         Conflict::NotABridge { .. } => "'ip link show type bridge' shows the bridges".to_owned(),
+        Conflict::NotOurs(at) => format!("'ip link delete {}' deletes what anybody made", at.name),
+        Conflict::BridgeInUse { bridge, user: RecordKey::Published(published) } => {
+            format!("'netns-tool unpublish {published}' first, then 'netns-tool bridge {bridge} --delete'")
+        }
+        Conflict::BridgeInUse { bridge, .. } => {
+            format!("'netns-tool nat {bridge} --delete' first, then 'netns-tool bridge {bridge} --delete'")
+        }
         Conflict::BridgeWithoutAddress(bridge) => {
             format!("'netns-tool bridge {bridge} --address 192.168.100.1/24' gives it one")
+        }
+        Conflict::NoNameServer | Conflict::LoopbackNameServer(_) => {
+            "name servers that others can reach, such as 'netns-tool dns NETNS 9.9.9.9'".to_owned()
         }
         Conflict::NoUplink => "name it: 'netns-tool nat BRIDGE UPLINK'; 'ip link' shows the links".to_owned(),
         Conflict::AddressInUse { .. } => {

@@ -23,6 +23,11 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("address_add", &["bridge br0"], "address add 10.0.0.1/24 dev br0"),
     ("address_add_ipv6", &["bridge br0"], "address add fd00::1/64 dev br0"),
     ("address_del", &["bridge br0 --address 10.0.0.1/24"], "address del 10.0.0.1/24 dev br0"),
+    ("nat", &["bridge br0 --address 10.0.0.1/24"], "nat br0"),
+    ("nat_ipv6", &["bridge br0 --address 10.0.0.1/24 --address fd00::1/64"], "nat br0"),
+    ("nat_by_nftables", &["bridge br0 --address 10.0.0.1/24"], "nat br0 --firewall nftables"),
+    ("nat_delete", &["bridge br0 --address 10.0.0.1/24", "nat br0"], "nat br0 --delete"),
+    ("snat", &["bridge br0 --address 10.0.0.1/24"], "snat br0 --to-source 198.51.100.2"),
     ("route_add", &[], "route add 10.50.0.0/16 via 198.51.100.1"),
     ("route_del", &["route add 10.50.0.0/16 via 198.51.100.1"], "route del 10.50.0.0/16 via 198.51.100.1"),
 ];

@@ -12,3 +12,10 @@ pub struct Bridge {
     /// The host's own addresses on it, with prefix lengths.
     pub addresses: Vec<IpNet>,
 }
+
+/// No bridge of this name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BridgeRemoved {
+    /// Its name.
+    pub name: LinkName,
+}

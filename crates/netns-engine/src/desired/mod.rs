@@ -6,6 +6,7 @@ mod address;
 mod attachment;
 mod bridge;
 mod cable;
+mod leftovers;
 mod nat;
 mod netns;
 mod port_forward;
@@ -15,8 +16,9 @@ mod veth;
 
 pub use address::{AddressOn, AddressRemoved};
 pub use attachment::{AddressChoice, Attachment};
-pub use bridge::Bridge;
+pub use bridge::{Bridge, BridgeRemoved};
 pub use cable::Cable;
+pub use leftovers::NoLeftovers;
 pub use nat::{Nat, NatRemoved};
 pub use netns::{Netns, NetnsRemoved, OnHolders};
 pub use port_forward::{NetnsPort, PortForwardError, PortPublished, PortUnpublished};

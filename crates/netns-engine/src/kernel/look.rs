@@ -6,6 +6,7 @@ use std::{
     io,
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::io::Errno;
@@ -20,9 +21,11 @@ use super::{
     ruleset, sockets, state, sysctl,
 };
 use crate::{
+    error::Error,
     name::NetnsName,
-    observed::Asked,
+    observed::{Asked, Holder, NetnsState},
     place::Entrance,
+    plan::Conflict,
     sysctl::Sysctl,
     view::{Forwarding, NetnsSummary, PeerPlace, PeerView, Process, StackView, SummaryState},
 };
@@ -48,6 +51,20 @@ pub fn list(nameless: Asked) -> Result<Vec<NetnsSummary>, Refusal> {
     Ok(summaries)
 }
 
+/// Refuses a name that does not exist or is half-made.
+///
+/// # Errors
+///
+/// Returns what is wrong with the name, or why it could not be judged.
+pub fn require(entrance: &Entrance) -> Result<(), Error> {
+    let Entrance::Named(name) = entrance else { return Ok(()) };
+    match namespace::state(name).map_err(Error::Unreadable)? {
+        Some(NetnsState::Live) => Ok(()),
+        Some(NetnsState::HalfMade) => Err(Conflict::HalfMadeNetns(name.clone()).into()),
+        None => Err(Conflict::NoNetns(name.clone()).into()),
+    }
+}
+
 /// Shows one stack in full.
 ///
 /// # Errors
@@ -70,6 +87,26 @@ pub fn show(entrance: &Entrance) -> Result<StackView, Refusal> {
         Entrance::File(_) => None,
     };
     Ok(view)
+}
+
+/// Returns every name under `/run/netns` or `/etc/netns` that this tool takes.
+///
+/// # Errors
+///
+/// Returns why one of the folders could not be read.
+pub fn names_in_use() -> Result<BTreeSet<NetnsName>, Refusal> {
+    let files = files_in(namespace::DIRECTORY)?.into_iter().chain(files_in(resolver::DIRECTORY)?);
+    Ok(files.filter_map(|(name, _)| NetnsName::new(name).ok()).collect())
+}
+
+/// Waits until nobody but its name keeps the netns alive, at most as long as `limit`; returns who
+/// still does then.
+///
+/// # Errors
+///
+/// Returns why the holders could not be found.
+pub fn wait_for_release(name: &NetnsName, limit: Duration) -> Result<Vec<Holder>, Refusal> {
+    processes::wait_for_release(name, Instant::now() + limit)
 }
 
 /// Opens a network namespace.
@@ -145,7 +182,11 @@ fn peer(
 
 /// The files under `/run/netns` in order. A name is whatever a file may be called.
 fn names() -> Result<Vec<(String, PathBuf)>, Refusal> {
-    let entries = match fs::read_dir(namespace::DIRECTORY) {
+    files_in(namespace::DIRECTORY)
+}
+
+fn files_in(folder: &str) -> Result<Vec<(String, PathBuf)>, Refusal> {
+    let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),

@@ -16,6 +16,7 @@ mod netlink;
 mod nftables;
 mod observe;
 pub mod playground;
+pub mod probe;
 mod processes;
 mod refusal;
 mod resolver;

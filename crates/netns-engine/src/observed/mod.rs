@@ -12,6 +12,7 @@ mod undo;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::{IpAddr, SocketAddr},
 };
 
@@ -94,6 +95,21 @@ pub enum Hold {
     Socket(u32),
     /// It sees another mount of the netns, at this path.
     Mount(String),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A program may call itself anything.
+        let program = self.program.escape_debug();
+        match &self.by {
+            Hold::Inside => write!(f, "{program} (pid {}, inside)", self.pid),
+            Hold::OpenFile(number) => write!(f, "{program} (pid {}, open file {number})", self.pid),
+            Hold::Socket(number) => write!(f, "{program} (pid {}, socket {number})", self.pid),
+            Hold::Mount(path) => {
+                write!(f, "the mount '{}' that {program} (pid {}) sees", path.escape_debug(), self.pid)
+            }
+        }
+    }
 }
 
 /// One network stack.

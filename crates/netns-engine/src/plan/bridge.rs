@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     address::{Family, MacAddress},
-    desired::Bridge,
-    observed::{Link, LinkKind, Observed, Scope},
+    desired::{Bridge, BridgeRemoved},
+    observed::{Link, LinkKind, Observed, Scope, Selection},
     place::{LinkAt, Place},
+    record::Record,
     sysctl::Sysctl,
 };
 
@@ -51,6 +52,34 @@ impl Desired for Bridge {
                 "A new link is down; a bridge that is down forwards nothing.",
             );
         }
+        Ok(draft.finish())
+    }
+}
+
+impl Desired for BridgeRemoved {
+    fn scope(&self) -> Scope {
+        let mut scope = Scope::default().with_records();
+        // Its ports are part of what an undo has to bring back.
+        scope.stacks.insert(Place::Host, Selection::All);
+        scope
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let at = LinkAt::on_host(self.name.clone());
+        require(observed, &at)?;
+        if observed.link(&at).is_some_and(|link| !link.ours) {
+            return Err(Conflict::NotOurs(at));
+        }
+        let users = |record: &&Record| match record {
+            Record::Nat(nat) => nat.bridge == self.name,
+            Record::Published(published) => published.forward.bridge == self.name,
+            Record::Forwarding(_) => false,
+        };
+        if let Some(user) = observed.records.values().find(users) {
+            return Err(Conflict::BridgeInUse { bridge: self.name.clone(), user: user.key() });
+        }
+        let mut draft = Draft::from(observed);
+        draft.then(Operation::DeleteLink(at), "The cables stay, with nothing to be plugged into.");
         Ok(draft.finish())
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     name::{LinkName, NetnsName},
     observed::{Holder, LinkKind},
     place::{LinkAt, Place},
+    record::RecordKey,
     route::Route,
 };
 
@@ -44,6 +45,17 @@ pub enum Conflict {
         at: LinkAt,
         /// In what it is not what was asked for.
         difference: String,
+    },
+    /// Somebody else made it, so it is not ours to delete.
+    #[error("{0} was not made by netns-tool")]
+    NotOurs(LinkAt),
+    /// Something that this tool set up still uses the bridge.
+    #[error("bridge '{bridge}' is in use: {user}")]
+    BridgeInUse {
+        /// The bridge.
+        bridge: LinkName,
+        /// What uses it.
+        user: RecordKey,
     },
     /// The link is no bridge.
     #[error("{at} is not a bridge but a {}", kind_in_words(kind))]
@@ -219,8 +231,6 @@ fn networks_in_words(networks: &[IpNet]) -> String {
 }
 
 fn holders_in_words(holders: &[Holder]) -> String {
-    let mut words: Vec<_> =
-        holders.iter().map(|holder| format!("{} (pid {})", holder.program, holder.pid)).collect();
-    words.dedup();
+    let words: Vec<_> = holders.iter().map(ToString::to_string).collect();
     words.join(", ")
 }

@@ -12,6 +12,7 @@ mod conflict;
 mod draft;
 pub mod explain;
 pub mod forwarding;
+mod leftovers;
 mod nat;
 mod netns;
 mod operation;

@@ -6,6 +6,7 @@ use crate::{
     name::{LinkName, NetnsName},
     observed::{Hold, Holder, LinkKind, NetnsEntry, NetnsState, Observed, Scope},
     place::{LinkAt, Place},
+    resolver::ResolvConf,
 };
 
 impl Desired for Netns {
@@ -37,6 +38,7 @@ impl Desired for NetnsRemoved {
         // The host's links are the other ends of its cables: what an undo would need to know.
         scope.stacks.insert(Place::Host, crate::observed::Selection::Links([].into()));
         scope.holders.insert(self.name.clone());
+        scope.resolvers.insert(self.name.clone());
         scope
     }
 
@@ -54,6 +56,12 @@ impl Desired for NetnsRemoved {
             Operation::DeleteNetns(self.name.clone()),
             "Without its name, and with nobody inside, the netns and all that is left in it is gone.",
         );
+        if observed.resolvers.get(&self.name).is_some_and(ResolvConf::is_ours) {
+            draft.then(
+                Operation::RemoveResolver(self.name.clone()),
+                "The next netns of that name would be given these name servers.",
+            );
+        }
         Ok(draft.finish())
     }
 }

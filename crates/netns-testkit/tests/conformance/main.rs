@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use netns_engine::{
     kernel::{Kernel, LinuxKernel},
-    observed::{Observed, Scope, Selection},
+    observed::{Observed, Scope, Selection, TableSelection},
     place::Place,
     plan::Operation,
     sysctl::Sysctl,
@@ -73,6 +73,7 @@ fn agree_on(operations: &[Operation]) {
 fn everything() -> Scope {
     let mut scope = NETNS.iter().fold(Scope::default(), |scope, name| scope.with_netns(&netns_name(name)));
     scope.stacks.insert(Place::Host, Selection::All);
+    scope.table = TableSelection::All;
     for place in operations::places() {
         scope = scope.with_sysctl(&place, Sysctl::IpForward);
         for link in LINKS {

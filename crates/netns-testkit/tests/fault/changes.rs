@@ -3,11 +3,12 @@
 use netns_engine::{
     address::MacAddress,
     desired::{
-        AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Netns, NetnsRemoved,
-        OnHolders, RouteIn, RouteRemoved, Veth,
+        AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Nat, NatRemoved,
+        Netns, NetnsRemoved, OnHolders, RouteIn, RouteRemoved, Veth,
     },
+    firewall::{Driver, Translation},
     name::{LinkName, NetnsName},
-    observed::{Link, LinkKind, Observed, Stack},
+    observed::{Firewall, Iptables, Link, LinkKind, Observed, Stack},
     place::{LinkAt, Place},
     plan::Desired,
     route::Route,
@@ -32,6 +33,14 @@ pub fn all() -> Vec<Change> {
         Change { name: "veth_with_everything", before: on_a_bridge(), desired: Box::new(full_veth()) },
         Change { name: "connect", before: on_a_bridge(), desired: Box::new(attachment("red")) },
         Change { name: "link", before: two_netns(), desired: Box::new(cable()) },
+        Change { name: "nat", before: on_a_bridge(), desired: Box::new(nat(Driver::Iptables)) },
+        Change { name: "nat_by_nftables", before: on_a_bridge(), desired: Box::new(nat(Driver::Nftables)) },
+        Change { name: "nat_delete", before: online(Driver::Iptables), desired: Box::new(no_nat()) },
+        Change {
+            name: "nat_delete_by_nftables",
+            before: online(Driver::Nftables),
+            desired: Box::new(no_nat()),
+        },
         Change {
             name: "address_add",
             before: connected(),
@@ -64,9 +73,10 @@ pub fn host_in_memory() -> Observed {
     let host = Stack {
         links: [(link_name("lo"), lo), (uplink, eth0)].into(),
         routes: [default].into(),
-        sysctls: [(Sysctl::IpForward, 0)].into(),
+        sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0)].into(),
     };
-    Observed { stacks: [(Place::Host, host)].into(), ..Observed::default() }
+    let firewall = Firewall { iptables: Some(Iptables::default()), nftables: true, ..Firewall::default() };
+    Observed { firewall, stacks: [(Place::Host, host)].into(), ..Observed::default() }
 }
 
 fn connected() -> Vec<Wish> {
@@ -77,6 +87,12 @@ fn connected() -> Vec<Wish> {
 
 fn on_a_bridge() -> Vec<Wish> {
     vec![Box::new(netns("red")), Box::new(bridge())]
+}
+
+fn online(driver: Driver) -> Vec<Wish> {
+    let mut wishes = on_a_bridge();
+    wishes.push(Box::new(nat(driver)));
+    wishes
 }
 
 fn two_netns() -> Vec<Wish> {
@@ -93,6 +109,14 @@ fn deletion(name: &str) -> NetnsRemoved {
 
 fn bridge() -> Bridge {
     Bridge { name: link_name("br0"), addresses: vec![net("10.0.0.1/24"), net("fd00::1/64")] }
+}
+
+fn nat(driver: Driver) -> Nat {
+    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
+}
+
+fn no_nat() -> NatRemoved {
+    NatRemoved { bridge: link_name("br0"), uplink: None }
 }
 
 fn bare_veth() -> Veth {

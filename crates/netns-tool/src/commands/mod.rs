@@ -3,7 +3,12 @@
 pub(crate) mod address;
 pub(crate) mod bridge;
 pub(crate) mod connect;
+pub(crate) mod demo;
+pub(crate) mod dns;
+pub(crate) mod exec;
+pub(crate) mod gc;
 pub(crate) mod link;
+pub(crate) mod list;
 pub(crate) mod nat;
 pub(crate) mod netns;
 pub(crate) mod playground;
@@ -46,8 +51,14 @@ pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<
         Command::Nat(nat) => nat.run(context),
         Command::Snat(snat) => snat.run(context),
         Command::Address(address) => address.run(context),
+        Command::Demo(demo) => demo.run(context),
         Command::Playground(playground) => playground.run(context),
         Command::Route(route) => route.run(context),
+        Command::Dns(dns) => dns.run(context),
+        Command::List(list) => list.run(context),
+        Command::Show(show) => show.run(context),
+        Command::Exec(exec) => exec.run(context),
+        Command::Gc(gc) => gc.run(context),
         Command::Publish(publish) => publish.run(context),
         Command::Unpublish(unpublish) => unpublish.run(context),
         Command::Completions(completions) => completions.run(context),

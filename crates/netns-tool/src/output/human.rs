@@ -12,6 +12,7 @@ use netns_engine::{
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const LABEL: Style = Style::new().dimmed();
 const COMMENT: Style = AnsiColor::Cyan.on_default();
 
@@ -98,6 +99,13 @@ pub(super) fn failure(error: &Error, hint: Option<&str>) -> Vec<String> {
     if let Some(error::Error::Apply(apply)) = error.downcast_ref() {
         lines.extend(undone(apply.undone()));
     }
+    lines
+}
+
+/// What goes on, but not as it should.
+pub(super) fn warning(error: &dyn std::error::Error) -> Vec<String> {
+    let mut lines = vec![format!("{WARNING}warning:{WARNING:#} {error}")];
+    lines.extend(error.source().map(|cause| labelled("cause", &cause.to_string())));
     lines
 }
 

@@ -73,6 +73,11 @@ pub(super) fn routes(stack: &Stack) -> String {
     render(&Value::Array(routes.collect()))
 }
 
+/// Anything that is to be seen: the engine's views are made for being shown.
+pub(super) fn view(view: &impl Serialize) -> String {
+    serde_json::to_string(view).unwrap_or_else(|error| json!({ "error": error.to_string() }).to_string())
+}
+
 /// Why the command failed.
 pub(super) fn failure(error: &Error, hint: Option<&str>, code: Code) -> String {
     let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();

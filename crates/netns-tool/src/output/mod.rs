@@ -2,12 +2,20 @@
 
 mod human;
 mod json;
+mod look;
+pub(crate) mod tour;
 
 use std::{io::Write, process::ExitCode};
 
 use anyhow::Error;
 use clap::error::ErrorKind;
-use netns_engine::{change::Report, observed::Stack, plan::Plan};
+use netns_engine::{
+    change::Report,
+    observed::Stack,
+    place::Entrance,
+    plan::Plan,
+    view::{NetnsSummary, StackView},
+};
 
 use crate::{
     cli::{Color, Global},
@@ -96,6 +104,29 @@ impl Output {
             Format::Json => vec![json::routes(stack)],
             Format::Human => human::routes(stack),
         });
+    }
+
+    /// Lists network namespaces.
+    pub(crate) fn list(&self, summaries: &[NetnsSummary]) {
+        print_lines(match self.format {
+            Format::Json => vec![json::view(&summaries)],
+            Format::Human => look::list(summaries),
+        });
+    }
+
+    /// Shows a stack in full.
+    pub(crate) fn show(&self, entrance: &Entrance, view: &StackView) {
+        print_lines(match self.format {
+            Format::Json => vec![json::view(view)],
+            Format::Human => look::show(entrance, view),
+        });
+    }
+
+    /// Says on standard error what is not as it should be, though the command goes on.
+    pub(crate) fn warn(&self, error: &dyn std::error::Error) {
+        if self.verbosity != Verbosity::Quiet {
+            complain(human::warning(error));
+        }
     }
 
     /// Says what there is on the throw-away host.

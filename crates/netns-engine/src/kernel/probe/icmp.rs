@@ -1,0 +1,111 @@
+//! One ping.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recv, sendto, socket_with},
+};
+
+/// Echo request and reply (RFC 792).
+const V4: Kinds = Kinds { request: 8, reply: 0 };
+/// Echo request and reply (RFC 4443).
+const V6: Kinds = Kinds { request: 128, reply: 129 };
+/// Tells our echo from those of other pings on the same machine.
+const IDENTIFIER: [u8; 2] = [0x6e, 0x74];
+/// Type, code, checksum, identifier, sequence number.
+const HEADER_BYTES: usize = 8;
+
+struct Kinds {
+    request: u8,
+    reply: u8,
+}
+
+/// Sends one echo request and waits for its reply.
+pub(super) fn ping(address: IpAddr, patience: Duration) -> io::Result<()> {
+    let (family, protocol, kinds) = match address {
+        IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP, V4),
+        IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6, V6),
+    };
+    let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol))?;
+    sendto(&socket, &echo_request(&kinds), SendFlags::empty(), &SocketAddr::new(address, 0))?;
+    let deadline = Instant::now() + patience;
+    loop {
+        wait(&socket, deadline)?;
+        let mut packet = [0_u8; 2048];
+        let (length, _) = recv(&socket, packet.as_mut_slice(), RecvFlags::empty())?;
+        let packet = packet.get(..length).unwrap_or_default();
+        if is_reply(strip_ip_header(address, packet), &kinds) {
+            return Ok(());
+        }
+    }
+}
+
+fn wait(socket: &OwnedFd, deadline: Instant) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+    match poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&left))? {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
+}
+
+fn echo_request(kinds: &Kinds) -> Vec<u8> {
+    let [first, second] = IDENTIFIER;
+    let mut message = vec![kinds.request, 0, 0, 0, first, second, 0, 1];
+    message.extend_from_slice(b"netns-tool");
+    // For ICMPv6 the kernel fills in its own, which covers addresses too.
+    let checksum = checksum(&message).to_be_bytes();
+    message.splice(2..4, checksum);
+    message
+}
+
+/// The Internet checksum (RFC 1071) of a message whose checksum field is zero.
+fn checksum(message: &[u8]) -> u16 {
+    let words = message.chunks(2).map(|pair| match pair {
+        [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
+        [high] => u32::from(*high) << 8,
+        _ => 0,
+    });
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    !u16::try_from(folded).unwrap_or(u16::MAX)
+}
+
+/// A raw IPv4 socket receives the header too (`raw(7)`); its length is in words of four bytes.
+fn strip_ip_header(address: IpAddr, packet: &[u8]) -> &[u8] {
+    match (address, packet.first()) {
+        (IpAddr::V4(_), Some(first)) => packet.get(usize::from(first & 0xf) * 4..).unwrap_or_default(),
+        _ => packet,
+    }
+}
+
+fn is_reply(message: &[u8], kinds: &Kinds) -> bool {
+    message.len() >= HEADER_BYTES
+        && message.first() == Some(&kinds.reply)
+        && message.get(4..6) == Some(&IDENTIFIER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_with_its_checksum_sums_to_zero() {
+        assert_eq!(checksum(&echo_request(&V4)), 0);
+    }
+
+    #[test]
+    fn only_our_own_reply_counts() {
+        assert!(is_reply(&[0, 0, 1, 2, 0x6e, 0x74, 0, 1], &V4));
+        assert!(!is_reply(&[0, 0, 1, 2, 0, 1, 0, 1], &V4), "another ping's");
+        assert!(!is_reply(&[3, 1, 1, 2, 0x6e, 0x74, 0, 1], &V4), "destination unreachable");
+        assert!(!is_reply(&[0, 0], &V4), "cut short");
+    }
+}

@@ -1,0 +1,117 @@
+//! Which leftovers go, and in which order.
+
+use super::{Conflict, Desired, Draft, Operation, Plan};
+use crate::{
+    desired::NoLeftovers,
+    observed::{Asked, LinkKind, NetnsState, Observed, Scope, Selection},
+    place::{LinkAt, Place},
+};
+
+impl Desired for NoLeftovers {
+    fn scope(&self) -> Scope {
+        // All named netns are read: only so is it known which cables lead into one without a name.
+        let named = self.names.iter().fold(Scope::default(), |scope, name| scope.with_netns(name));
+        let mut scope = Scope { resolvers: self.names.clone(), records: Asked::Yes, ..named };
+        scope.stacks.insert(Place::Host, Selection::All);
+        scope
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let mut draft = Draft::from(observed);
+        delete_loose_cables(&mut draft, observed);
+        delete_half_made(&mut draft, observed);
+        delete_resolvers(&mut draft, observed);
+        Ok(draft.finish())
+    }
+}
+
+fn delete_loose_cables(draft: &mut Draft, observed: &Observed) {
+    let host = observed.stack(&Place::Host).into_iter().flat_map(|stack| &stack.links);
+    for (name, link) in host.filter(|(_, link)| link.kind == LinkKind::Veth && link.ours) {
+        if link.peer.is_none() {
+            draft.then(
+                Operation::DeleteLink(LinkAt::on_host(name.clone())),
+                "Its other end is in a netns that has no name any more.",
+            );
+        }
+    }
+}
+
+fn delete_half_made(draft: &mut Draft, observed: &Observed) {
+    for (name, _) in observed.netns.iter().filter(|(_, entry)| entry.state == NetnsState::HalfMade) {
+        draft.then(
+            Operation::DeleteNetns(name.clone()),
+            "The name leads to an ordinary file: its creation was killed midway.",
+        );
+    }
+}
+
+fn delete_resolvers(draft: &mut Draft, observed: &Observed) {
+    for (name, file) in &observed.resolvers {
+        if file.is_ours() && !draft.state().netns.contains_key(name) {
+            draft.then(
+                Operation::RemoveResolver(name.clone()),
+                "Its netns is gone; the next one of that name would be given these name servers.",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        name::{LinkName, NetnsName},
+        observed::{Link, NetnsEntry, Stack},
+        resolver::ResolvConf,
+    };
+
+    fn netns(name: &str) -> NetnsName {
+        NetnsName::new(name).unwrap()
+    }
+
+    fn host_with(links: Vec<(&str, Link)>) -> Observed {
+        let links = links.into_iter().map(|(name, link)| (LinkName::new(name).unwrap(), link));
+        let stack = Stack { links: links.collect(), ..Stack::default() };
+        Observed { stacks: [(Place::Host, stack)].into(), ..Observed::default() }
+    }
+
+    fn plan(observed: &Observed) -> Plan {
+        NoLeftovers::default().plan(observed).unwrap()
+    }
+
+    #[test]
+    fn only_marked_cables_into_nameless_netns_go() {
+        let ours = Link { ours: true, ..Link::new(LinkKind::Veth) };
+        let peer = Some(LinkAt::inside(netns("red"), LinkName::new("eth0").unwrap()));
+        let observed = host_with(vec![
+            ("loose", ours.clone()),
+            ("used", Link { peer, ..ours }),
+            ("foreign", Link::new(LinkKind::Veth)),
+        ]);
+        let steps = plan(&observed).steps;
+        assert_eq!(steps.len(), 1);
+        assert_eq!(steps[0].operation.to_string(), "delete link 'loose'");
+    }
+
+    #[test]
+    fn half_made_names_go_with_their_resolvers_but_live_ones_stay() {
+        let entry = |state| NetnsEntry { state, ours: true, holders: Vec::new() };
+        let ours = ResolvConf::of_servers(vec!["192.0.2.1".parse().unwrap()]);
+        let observed = Observed {
+            netns: [(netns("half"), entry(NetnsState::HalfMade)), (netns("live"), entry(NetnsState::Live))]
+                .into(),
+            resolvers: [
+                (netns("half"), ours.clone()),
+                (netns("live"), ours),
+                (netns("gone"), "nameserver 192.0.2.1".parse().unwrap()),
+            ]
+            .into(),
+            ..Observed::default()
+        };
+        let done = plan(&observed);
+        let words: Vec<_> = done.steps.iter().map(|step| step.operation.to_string()).collect();
+        assert_eq!(words, ["delete netns 'half'", "remove /etc/netns/half/resolv.conf"]);
+        assert!(plan(&done.expected).is_empty());
+    }
+}

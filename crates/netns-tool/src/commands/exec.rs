@@ -1,0 +1,47 @@
+//! `exec`: a program inside a netns.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+use netns_engine::{
+    kernel::{exec, user::User},
+    place::Entrance,
+};
+
+use super::Context;
+
+/// Run a program in a network namespace, with the netns' own resolv.conf and /sys.
+///
+/// The program replaces netns-tool: its exit code and the signals it gets are its own. If it cannot
+/// be run, the exit code is 127 (not found) or 126 (not executable), as with a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  netns-tool exec red -- ip address
+  netns-tool exec red --user nobody -- curl http://192.0.2.1/
+  netns-tool exec /proc/1234/ns/net -- ss -tlnp")]
+pub(crate) struct Exec {
+    /// Name of the netns, or the path of a namespace file.
+    netns: Entrance,
+    /// Run it as this user (NAME, UID or UID:GID), without capabilities.
+    #[arg(long, short, value_name = "USER", value_parser = User::look_up)]
+    user: Option<User>,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Exec {
+    pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
+        let (program, arguments) = self.command.split_first().ok_or(NoCommand)?;
+        for not_shown in exec::enter(&self.netns)? {
+            context.output.warn(&not_shown);
+        }
+        Err(exec::replace(program, arguments, self.user.as_ref()).into())
+    }
+}
+
+/// An empty command line, which the parser refuses first.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a command")]
+struct NoCommand;
