@@ -28,8 +28,25 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("nat_by_nftables", &["bridge br0 --address 10.0.0.1/24"], "nat br0 --firewall nftables"),
     ("nat_delete", &["bridge br0 --address 10.0.0.1/24", "nat br0"], "nat br0 --delete"),
     ("snat", &["bridge br0 --address 10.0.0.1/24"], "snat br0 --to-source 198.51.100.2"),
+    ("publish", PLUGGED_IN, "publish 8080:red:80"),
+    ("publish_udp_for_all", PLUGGED_IN, "publish 0.0.0.0:53:red:53/udp"),
+    ("publish_ipv6", PLUGGED_IN, "publish [2001:db8:100::2]:8080:red:80"),
+    ("publish_one_more", PUBLISHED, "publish 0.0.0.0:8082:red:80"),
+    ("unpublish", PUBLISHED, "unpublish 8080"),
+    ("unpublish_for_all", PUBLISHED, "unpublish 0.0.0.0:8081"),
     ("route_add", &[], "route add 10.50.0.0/16 via 198.51.100.1"),
     ("route_del", &["route add 10.50.0.0/16 via 198.51.100.1"], "route del 10.50.0.0/16 via 198.51.100.1"),
+];
+
+const PLUGGED_IN: &[&str] =
+    &["bridge br0 --address 10.0.0.1/24 --address fd00::1/64", "create red", "connect red br0"];
+
+const PUBLISHED: &[&str] = &[
+    "bridge br0 --address 10.0.0.1/24",
+    "create red",
+    "connect red br0",
+    "publish 8080:red:80",
+    "publish 0.0.0.0:8081:red:80",
 ];
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use netns_engine::{
     address::MacAddress,
     desired::{
         AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Nat, NatRemoved,
-        Netns, NetnsRemoved, OnHolders, RouteIn, RouteRemoved, Veth,
+        Netns, NetnsRemoved, OnHolders, PortPublished, PortUnpublished, RouteIn, RouteRemoved, Veth,
     },
     firewall::{Driver, Translation},
     name::{LinkName, NetnsName},
@@ -51,6 +51,23 @@ pub fn all() -> Vec<Change> {
             before: connected(),
             desired: Box::new(AddressRemoved { link: inner(), address: net("10.0.0.2/24") }),
         },
+        Change { name: "publish", before: connected(), desired: Box::new(port("8080:red:80")) },
+        Change {
+            name: "publish_for_all",
+            before: connected(),
+            desired: Box::new(port("0.0.0.0:8080:red:80")),
+        },
+        Change { name: "publish_by_ipv6", before: connected(), desired: Box::new(port("[::]:8080:red:80")) },
+        Change {
+            name: "unpublish",
+            before: published(&["8080:red:80", "0.0.0.0:8081:red:80"]),
+            desired: Box::new(no_port("8080")),
+        },
+        Change {
+            name: "unpublish_the_last",
+            before: published(&["0.0.0.0:8080:red:80/udp"]),
+            desired: Box::new(no_port("0.0.0.0:8080/udp")),
+        },
         Change {
             name: "route_add",
             before: connected(),
@@ -93,6 +110,20 @@ fn online(driver: Driver) -> Vec<Wish> {
     let mut wishes = on_a_bridge();
     wishes.push(Box::new(nat(driver)));
     wishes
+}
+
+fn published(ports: &[&str]) -> Vec<Wish> {
+    let mut wishes = connected();
+    wishes.extend(ports.iter().map(|text| Box::new(port(text)) as Wish));
+    wishes
+}
+
+fn port(text: &str) -> PortPublished {
+    text.parse().unwrap()
+}
+
+fn no_port(text: &str) -> PortUnpublished {
+    text.parse().unwrap()
 }
 
 fn two_netns() -> Vec<Wish> {
