@@ -61,6 +61,7 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     for (place, stack) in &mut seen.stacks {
         narrow_stack(scope, place, stack, &peers);
     }
+    seen.configured_forwarding.retain(|family| scope.link_forwarding.contains(family));
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
@@ -107,19 +108,20 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSe
         }
     }
     stack.sysctls.retain(|sysctl, _| {
-        let by_family = of_forwarding(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
+        let is_forwarding =
+            moved_by_forwarding_of(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
-        ((by_family || is_local) && *place == Place::Host)
+        ((is_forwarding || is_local) && *place == Place::Host)
             || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
     });
 }
 
-/// The family whose forwarding switch overwrites the setting, or asks it what to do.
-fn of_forwarding(sysctl: &Sysctl) -> Option<Family> {
+/// The family whose forwarding switch overwrites the setting, or does what the setting says.
+fn moved_by_forwarding_of(sysctl: &Sysctl) -> Option<Family> {
     match sysctl {
-        Sysctl::LinkForwarding(family, _) => Some(*family),
         Sysctl::IpForward | Sysctl::AcceptRedirects => Some(Family::Ipv4),
         Sysctl::Ipv6Forwarding | Sysctl::AcceptRa(_) => Some(Family::Ipv6),
+        Sysctl::LinkForwarding(family, _) => Some(*family),
         _ => None,
     }
 }

@@ -25,6 +25,6 @@ pub use eventually::{eventually, eventually_some};
 pub use fake::FakeKernel;
 pub use process::{Ended, Program, program_exists, sh};
 pub use refusing::{Fault, Moment, Refusing};
-pub use runner::{Missing, Verdict, bare, main, online};
+pub use runner::{Missing, Verdict, bare, hostless, main, online};
 pub use sandbox::{Sandbox, Uplink, on_fresh_host};
 pub use witness::{Difference, Snapshot};

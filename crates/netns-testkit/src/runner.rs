@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use netns_engine::kernel::playground::become_root;
 
-use crate::sandbox::{Sandbox, Uplink, in_words, on_fresh_host};
+use crate::sandbox::{Sandbox, Uplink, in_words, on_fresh_host, on_own_thread};
 
 /// What a trial can end with, beside a panic: nothing, or that it cannot run on this machine.
 pub trait Verdict: Send {
@@ -38,6 +38,14 @@ pub fn bare<V: Verdict>(name: &str, body: impl FnOnce(&Sandbox) -> V + Send + 's
 /// A trial on a host whose uplink leads to a pretend internet.
 pub fn online<V: Verdict>(name: &str, body: impl FnOnce(&Sandbox) -> V + Send + 'static) -> Trial {
     trial(name, Uplink::PretendInternet, body)
+}
+
+/// A trial without a host, which makes those it needs with [`on_fresh_host`]: to compare two.
+pub fn hostless<V: Verdict>(name: &str, body: impl FnOnce() -> V + Send + 'static) -> Trial {
+    Trial::ignorable_test(name, move || {
+        let verdict = on_own_thread(|| Ok(body().reason_to_ignore())).map_err(Failed::from)?;
+        Ok(verdict.map_or(Completion::Completed, Completion::ignored_with))
+    })
 }
 
 /// Makes trials of functions, each under its own name: `trials!(bare: create, delete)`.

@@ -101,13 +101,18 @@ impl Sandbox {
 ///
 /// Returns what it panicked with, and where, or why there is no such host.
 pub fn on_fresh_host<T: Send>(uplink: Uplink, body: impl FnOnce(&Sandbox) -> T + Send) -> Result<T, String> {
+    on_own_thread(|| Ok(body(&enter(uplink)?)))
+}
+
+/// Runs `body` on a thread of its own; its panic becomes the error.
+pub(crate) fn on_own_thread<T: Send>(body: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
     remember_panics();
     thread::scope(|scope| {
-        let host = scope.spawn(|| {
-            let ran = panic::catch_unwind(AssertUnwindSafe(|| Ok::<T, String>(body(&enter(uplink)?))));
+        let thread = scope.spawn(|| {
+            let ran = panic::catch_unwind(AssertUnwindSafe(body));
             ran.unwrap_or_else(|payload| Err(last_panic(payload.as_ref())))
         });
-        host.join().map_err(|payload| words_of(payload.as_ref()))?
+        thread.join().map_err(|payload| words_of(payload.as_ref()))?
     })
 }
 

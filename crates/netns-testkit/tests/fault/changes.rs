@@ -4,7 +4,8 @@ use netns_engine::{
     address::MacAddress,
     desired::{
         AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Nat, NatRemoved,
-        Netns, NetnsRemoved, OnHolders, PortPublished, PortUnpublished, RouteIn, RouteRemoved, Veth,
+        Netns, NetnsRemoved, OnHolders, PortPublished, PortUnpublished, Resolver, ResolverSource, RouteIn,
+        RouteRemoved, Veth,
     },
     firewall::{Driver, Translation},
     name::{LinkName, NetnsName},
@@ -51,23 +52,6 @@ pub fn all() -> Vec<Change> {
             before: connected(),
             desired: Box::new(AddressRemoved { link: inner(), address: net("10.0.0.2/24") }),
         },
-        Change { name: "publish", before: connected(), desired: Box::new(port("8080:red:80")) },
-        Change {
-            name: "publish_for_all",
-            before: connected(),
-            desired: Box::new(port("0.0.0.0:8080:red:80")),
-        },
-        Change { name: "publish_by_ipv6", before: connected(), desired: Box::new(port("[::]:8080:red:80")) },
-        Change {
-            name: "unpublish",
-            before: published(&["8080:red:80", "0.0.0.0:8081:red:80"]),
-            desired: Box::new(no_port("8080")),
-        },
-        Change {
-            name: "unpublish_the_last",
-            before: published(&["0.0.0.0:8080:red:80/udp"]),
-            desired: Box::new(no_port("0.0.0.0:8080/udp")),
-        },
         Change {
             name: "route_add",
             before: connected(),
@@ -77,6 +61,40 @@ pub fn all() -> Vec<Change> {
             name: "route_del",
             before: connected(),
             desired: Box::new(RouteRemoved { place: red(), route: Route::default_via(address("10.0.0.1")) }),
+        },
+        Change { name: "dns", before: one_netns(), desired: Box::new(name_server()) },
+        Change { name: "nat_with_iptables", before: connected(), desired: Box::new(nat(Driver::Iptables)) },
+        Change { name: "nat_with_nftables", before: connected(), desired: Box::new(nat(Driver::Nftables)) },
+        Change {
+            name: "nat_deleted_with_iptables",
+            before: after_connected(nat(Driver::Iptables)),
+            desired: Box::new(no_nat()),
+        },
+        Change {
+            name: "nat_deleted_with_nftables",
+            before: after_connected(nat(Driver::Nftables)),
+            desired: Box::new(no_nat()),
+        },
+        Change { name: "publish", before: connected(), desired: Box::new(published("8080:red:80")) },
+        Change {
+            name: "publish_to_all",
+            before: connected(),
+            desired: Box::new(published("0.0.0.0:5353:red:53/udp")),
+        },
+        Change {
+            name: "unpublish",
+            before: after_connected(published("8080:red:80")),
+            desired: Box::new("8080".parse::<PortUnpublished>().unwrap()),
+        },
+        Change {
+            name: "publish_by_ipv6",
+            before: connected(),
+            desired: Box::new(published("[::]:8080:red:80")),
+        },
+        Change {
+            name: "unpublish_the_last_of_all",
+            before: after_connected(published("0.0.0.0:5353:red:53/udp")),
+            desired: Box::new("0.0.0.0:5353/udp".parse::<PortUnpublished>().unwrap()),
         },
     ]
 }
@@ -90,16 +108,26 @@ pub fn host_in_memory() -> Observed {
     let host = Stack {
         links: [(link_name("lo"), lo), (uplink, eth0)].into(),
         routes: [default].into(),
-        sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0)].into(),
+        sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0), (Sysctl::AcceptRedirects, 1)].into(),
     };
     let firewall = Firewall { iptables: Some(Iptables::default()), nftables: true, ..Firewall::default() };
-    Observed { firewall, stacks: [(Place::Host, host)].into(), ..Observed::default() }
+    Observed { stacks: [(Place::Host, host)].into(), firewall, ..Observed::default() }
 }
 
 fn connected() -> Vec<Wish> {
     let mut wishes = on_a_bridge();
     wishes.push(Box::new(attachment("red")));
     wishes
+}
+
+fn after_connected(wish: impl Desired + Send + 'static) -> Vec<Wish> {
+    let mut wishes = connected();
+    wishes.push(Box::new(wish));
+    wishes
+}
+
+fn one_netns() -> Vec<Wish> {
+    vec![Box::new(netns("red"))]
 }
 
 fn on_a_bridge() -> Vec<Wish> {
@@ -110,20 +138,6 @@ fn online(driver: Driver) -> Vec<Wish> {
     let mut wishes = on_a_bridge();
     wishes.push(Box::new(nat(driver)));
     wishes
-}
-
-fn published(ports: &[&str]) -> Vec<Wish> {
-    let mut wishes = connected();
-    wishes.extend(ports.iter().map(|text| Box::new(port(text)) as Wish));
-    wishes
-}
-
-fn port(text: &str) -> PortPublished {
-    text.parse().unwrap()
-}
-
-fn no_port(text: &str) -> PortUnpublished {
-    text.parse().unwrap()
 }
 
 fn two_netns() -> Vec<Wish> {
@@ -140,14 +154,6 @@ fn deletion(name: &str) -> NetnsRemoved {
 
 fn bridge() -> Bridge {
     Bridge { name: link_name("br0"), addresses: vec![net("10.0.0.1/24"), net("fd00::1/64")] }
-}
-
-fn nat(driver: Driver) -> Nat {
-    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
-}
-
-fn no_nat() -> NatRemoved {
-    NatRemoved { bridge: link_name("br0"), uplink: None }
 }
 
 fn bare_veth() -> Veth {
@@ -181,6 +187,22 @@ fn cable() -> Cable {
         ends: [end("red", "left"), end("blue", "right")],
         addresses: Some([net("10.9.0.1/30"), net("10.9.0.2/30")]),
     }
+}
+
+fn name_server() -> Resolver {
+    Resolver { netns: netns_name("red"), source: ResolverSource::Servers(vec![address("203.0.113.8")]) }
+}
+
+fn nat(driver: Driver) -> Nat {
+    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
+}
+
+fn no_nat() -> NatRemoved {
+    NatRemoved { bridge: link_name("br0"), uplink: None }
+}
+
+fn published(forward: &str) -> PortPublished {
+    forward.parse().unwrap()
 }
 
 fn lab_route() -> Route {
