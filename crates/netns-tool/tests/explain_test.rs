@@ -43,6 +43,7 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("publish_udp", CONNECTED, "publish 198.51.100.2:5353:red:53/udp"),
     ("publish_ipv6", CONNECTED_BY_IPV6, "publish [2001:db8:100::2]:8080:red:80"),
     ("publish_one_more", WITH_PORT, "publish 0.0.0.0:8081:red:80"),
+    ("delete_with_ports", WITH_PORTS, "delete red"),
     ("unpublish", WITH_PORT, "unpublish 8080"),
     ("unpublish_one_of_two", WITH_PORTS, "unpublish 8080"),
     ("unpublish_for_all", WITH_PORTS, "unpublish 0.0.0.0:8081"),
