@@ -2,6 +2,8 @@
 //!
 //! The judges are real TCP connections and UDP packets, `nft`, `iptables-save`, `ip`, `conntrack`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
