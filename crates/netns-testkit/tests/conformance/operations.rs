@@ -189,3 +189,29 @@ pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
         ),
     ]
 }
+
+/// Tables with entries of every kind, by what is done with them.
+pub fn tables() -> Vec<(&'static str, Vec<Operation>)> {
+    use Operation::{AddEntries, AddTable, DeleteEntries, DeleteTable};
+    let mut compatible = entries();
+    compatible.remove(7);
+    compatible.remove(5);
+    compatible.push(TableEntry::Translate {
+        subnet: "fd00::/64".parse().unwrap(),
+        uplink: link_name("va"),
+        translation: Translation::Snat("2001:db8::1".parse().unwrap()),
+    });
+    compatible.push(TableEntry::Translate {
+        subnet: "10.1.0.7/32".parse().unwrap(),
+        uplink: link_name("exactly15bytes_"),
+        translation: Translation::Masquerade,
+    });
+    let full = || vec![AddTable, AddEntries(compatible.clone())];
+    vec![
+        ("empty", vec![AddTable]),
+        ("full", full()),
+        ("emptied", [full(), vec![DeleteEntries(compatible.clone())]].concat()),
+        ("half_emptied", [full(), vec![DeleteEntries(compatible[3..6].to_vec())]].concat()),
+        ("gone", [full(), vec![DeleteTable]].concat()),
+    ]
+}
