@@ -8,6 +8,7 @@
 mod firewall;
 mod holder;
 mod project;
+mod published;
 mod settings;
 mod undo;
 
@@ -140,6 +141,8 @@ pub struct Scope {
     pub table: TableSelection,
     /// Ports whose forward in the own table is needed, wherever it leads; with the table's guards.
     pub published: BTreeSet<Published>,
+    /// Netns whose published ports are to be taken back: reads all that this touches.
+    pub ports_of: BTreeSet<NetnsName>,
     /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
     pub listeners: BTreeSet<u16>,
     /// `/etc/netns/NAME/resolv.conf` of these.

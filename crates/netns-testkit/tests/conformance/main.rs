@@ -10,12 +10,12 @@ use std::process::ExitCode;
 
 use netns_engine::{
     kernel::{Kernel, LinuxKernel},
-    observed::{Observed, Scope, Selection},
+    observed::{Observed, Scope, Selection, TableSelection},
     place::Place,
-    plan::Operation,
+    plan::{Operation, explain},
     sysctl::Sysctl,
 };
-use netns_testkit::{FakeKernel, Sandbox, Uplink, bare, eventually, hostless, on_fresh_host};
+use netns_testkit::{FakeKernel, Sandbox, Snapshot, Uplink, bare, eventually, hostless, on_fresh_host, sh};
 use operations::{LINKS, NETNS, link_name, netns_name};
 use proptest::{
     collection::vec,
@@ -33,6 +33,12 @@ fn main() -> ExitCode {
             .map(|(name, told)| bare(name, move |_: &Sandbox| agree_within(&gateway::everything(), &told))),
     );
     trials.push(hostless("generated_operations", generated_operations));
+    let tables = operations::tables().into_iter();
+    trials.extend(tables.map(|(name, table)| {
+        bare(&format!("nft_reads_what_the_driver_says::{name}"), move |_: &Sandbox| {
+            nft_reads_what_the_driver_says(&table);
+        })
+    }));
     netns_testkit::main(trials)
 }
 
@@ -82,6 +88,7 @@ fn agree_within(scope: &Scope, operations: &[Operation]) {
 fn everything() -> Scope {
     let mut scope = NETNS.iter().fold(Scope::default(), |scope, name| scope.with_netns(&netns_name(name)));
     scope.stacks.insert(Place::Host, Selection::All);
+    scope.table = TableSelection::All;
     for place in operations::places() {
         scope = scope.with_sysctl(&place, Sysctl::IpForward);
         for link in LINKS {
@@ -100,4 +107,23 @@ fn comparable(mut state: Observed) -> Observed {
         stack.sysctls.retain(|_, value| *value != 0);
     }
     state
+}
+
+/// The text that `--explain` prints and the messages of the driver make the same table, as `nft`
+/// lists it.
+fn nft_reads_what_the_driver_says(operations: &[Operation]) {
+    let after = |change: &(dyn Fn() + Sync)| {
+        let state = on_fresh_host(Uplink::None, |_| {
+            change();
+            Snapshot::take()
+        });
+        state.unwrap_or_else(|error| panic!("{error}"))
+    };
+    let by_driver = after(&|| {
+        let mut kernel = LinuxKernel::default();
+        operations.iter().for_each(|operation| kernel.perform(operation).unwrap());
+    });
+    let script: Vec<_> = operations.iter().flat_map(explain::commands).collect();
+    let by_text = after(&|| drop(sh(&script.join("\n"))));
+    by_driver.assert_same(&by_text, &format!("- by messages, + by text\n{}", script.join("\n")));
 }
