@@ -146,14 +146,6 @@ fn bridge() -> Bridge {
     Bridge { name: link_name("br0"), addresses: vec![net("10.0.0.1/24"), net("fd00::1/64")] }
 }
 
-fn nat(driver: Driver) -> Nat {
-    Nat { bridge: link_name("br0"), uplink: None, translation: Translation::Masquerade, driver: Some(driver) }
-}
-
-fn no_nat() -> NatRemoved {
-    NatRemoved { bridge: link_name("br0"), uplink: None }
-}
-
 fn bare_veth() -> Veth {
     Veth::new(link_name("veth-host"), netns_name("red"), link_name("veth-ns"))
 }
