@@ -11,27 +11,27 @@ use netns_engine::{
 };
 use proptest::{prelude::*, sample::select};
 
-pub const NETNS: [&str; 2] = ["red", "blue"];
-pub const LINKS: [&str; 3] = ["br0", "va", "vb"];
+pub(crate) const NETNS: [&str; 2] = ["red", "blue"];
+pub(crate) const LINKS: [&str; 3] = ["br0", "va", "vb"];
 const ADDRESSES: [&str; 4] = ["10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/16", "fd00::1/64"];
 const DESTINATIONS: [&str; 4] = ["0.0.0.0/0", "10.9.0.0/16", "192.0.2.7/32", "fd09::/32"];
 const GATEWAYS: [&str; 3] = ["10.0.0.9", "10.1.0.9", "fd00::9"];
 
-pub fn netns_name(name: &str) -> NetnsName {
+pub(crate) fn netns_name(name: &str) -> NetnsName {
     name.parse().unwrap()
 }
 
-pub fn link_name(name: &str) -> LinkName {
+pub(crate) fn link_name(name: &str) -> LinkName {
     name.parse().unwrap()
 }
 
-pub fn places() -> Vec<Place> {
+pub(crate) fn places() -> Vec<Place> {
     let netns = NETNS.iter().map(|name| Place::Netns(netns_name(name)));
     std::iter::once(Place::Host).chain(netns).collect()
 }
 
 /// Any operation on two netns, a bridge and a pair of links.
-pub fn any() -> impl Strategy<Value = Operation> {
+pub(crate) fn any() -> impl Strategy<Value = Operation> {
     let netns = || select(&NETNS[..]).prop_map(netns_name);
     let link =
         || (select(places()), select(&LINKS[..])).prop_map(|(place, name)| place.link(&link_name(name)));
@@ -68,12 +68,12 @@ fn route() -> impl Strategy<Value = Route> {
     via.prop_map(|(destination, gateway)| Route::via(destination.parse().unwrap(), gateway.parse().unwrap()))
 }
 
-pub fn bridge(place: Place) -> Operation {
+pub(crate) fn bridge(place: Place) -> Operation {
     let mac = MacAddress::derived_from("br0");
     Operation::AddBridge(NewBridge { at: LinkAt { place, name: link_name("br0") }, mac })
 }
 
-pub fn veth(main: &Place, peer: &Place) -> Operation {
+pub(crate) fn veth(main: &Place, peer: &Place) -> Operation {
     let end = |place: &Place, name| NewVethEnd {
         link_local: LinkLocal::None,
         ..NewVethEnd::new(place.link(&link_name(name)))
@@ -82,7 +82,7 @@ pub fn veth(main: &Place, peer: &Place) -> Operation {
 }
 
 /// Sequences told by hand, by what they show.
-pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
+pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
     use Operation::{AddAddress, AddRoute, CreateNetns, DeleteLink, DeleteNetns, SetLink};
     let red = || Place::Netns(netns_name("red"));
     let (va, vb) = (|| LinkAt::on_host(link_name("va")), || red().link(&link_name("vb")));
