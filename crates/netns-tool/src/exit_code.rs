@@ -6,7 +6,7 @@ use anyhow::Error;
 use netns_engine::{
     apply::ApplyError,
     error,
-    kernel::{Refusal, RefusalKind, exec::ExecError},
+    kernel::{Refusal, RefusalKind, exec::ExecError, playground::PlaygroundError},
     plan::Conflict,
 };
 
@@ -47,6 +47,7 @@ pub(crate) fn of(error: &Error) -> Code {
     match error.downcast_ref::<error::Error>() {
         Some(error) => of_change(error),
         None if error.is::<ExecError>() => error.downcast_ref().map_or(Code::Refused, of_exec),
+        None if error.is::<PlaygroundError>() => error.downcast_ref().map_or(Code::Refused, of_playground),
         None if error.downcast_ref::<clap::Error>().is_some() => Code::Usage,
         None => error.downcast_ref::<Refusal>().map_or(Code::Usage, of_refusal),
     }
@@ -58,6 +59,15 @@ fn of_exec(error: &ExecError) -> Code {
         ExecError::NotEntered { cause, .. } | ExecError::NotBecome { cause, .. } => of_refusal(cause),
         ExecError::NotExecutable { .. } => Code::NotExecutable,
         ExecError::NotFound(_) => Code::CommandNotFound,
+        _ => Code::Refused,
+    }
+}
+
+fn of_playground(error: &PlaygroundError) -> Code {
+    match error {
+        PlaygroundError::NoUserNamespace { .. } => Code::NotPermitted,
+        PlaygroundError::Command(error) => of_exec(error),
+        PlaygroundError::Refused { cause, .. } => of_refusal(cause),
         _ => Code::Refused,
     }
 }

@@ -4,7 +4,11 @@ use anyhow::Error;
 use netns_engine::{
     apply::ApplyError,
     error,
-    kernel::{Refusal, RefusalKind, exec::ExecError},
+    kernel::{
+        Refusal, RefusalKind,
+        exec::ExecError,
+        playground::{PlaygroundError, UserNamespaceBan},
+    },
     plan::Conflict,
     record::RecordKey,
 };
@@ -13,6 +17,9 @@ use netns_engine::{
 pub(crate) fn of(error: &Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<ExecError>() {
         return for_exec(error);
+    }
+    if let Some(PlaygroundError::NoUserNamespace { ban, .. }) = error.downcast_ref() {
+        return Some(for_ban(*ban));
     }
     match error.downcast_ref::<error::Error>()? {
         error::Error::Conflict(conflict) => for_conflict(conflict),
@@ -26,6 +33,22 @@ pub(crate) fn of(error: &Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn for_ban(ban: UserNamespaceBan) -> String {
+    match ban {
+        UserNamespaceBan::NoneAllowed => {
+            "'sudo sysctl user.max_user_namespaces=10000' allows them, or run this with sudo"
+        }
+        UserNamespaceBan::OnlyForRoot => {
+            "'sudo sysctl kernel.unprivileged_userns_clone=1' allows them, or run this with sudo"
+        }
+        UserNamespaceBan::AppArmor => {
+            "'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' allows them, or run this with sudo"
+        }
+        _ => "run this with sudo, and not inside a container that forbids namespaces",
+    }
+    .to_owned()
 }
 
 fn for_exec(error: &ExecError) -> Option<String> {

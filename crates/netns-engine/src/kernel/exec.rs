@@ -146,10 +146,16 @@ pub fn replace(program: &OsStr, arguments: &[OsString], user: Option<&User>) -> 
         }
         command.envs(user.environment());
     }
-    let error = command.exec();
-    let program = program.to_string_lossy().into_owned();
-    match error.kind() {
-        io::ErrorKind::NotFound => ExecError::NotFound(program),
-        _ => ExecError::NotExecutable { program, cause: error.into() },
+    ExecError::from_start(program, command.exec())
+}
+
+impl ExecError {
+    /// Tells what the failed start of `program` comes down to.
+    pub(crate) fn from_start(program: &OsStr, error: io::Error) -> Self {
+        let program = program.to_string_lossy().into_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(program),
+            _ => Self::NotExecutable { program, cause: error.into() },
+        }
     }
 }

@@ -8,9 +8,10 @@ pub struct HeldBack {
     before: syscall::SignalMask,
 }
 
-/// Holds back SIGINT, SIGTERM, SIGHUP and SIGQUIT on the calling thread and those it starts.
+/// Holds back SIGINT, SIGTERM, SIGHUP and SIGQUIT on the calling thread.
 ///
-/// Programs it starts are not affected: the standard library gives them a clean mask.
+/// Threads and programs that it starts meanwhile inherit that: a firewall program in the middle of
+/// a change is not interrupted either.
 ///
 /// # Errors
 ///

@@ -115,3 +115,13 @@ pub(crate) fn restore_signals(mask: &SignalMask) {
     // is a valid request.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) };
 }
+
+/// Unblocks every signal on the calling thread. Safe between fork and exec.
+pub(crate) fn unblock_all_signals() {
+    let mut none = std::mem::MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initialises `none` before it is read; neither call can fail.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}

@@ -1,6 +1,6 @@
 //! Why there is no playground.
 
-use crate::kernel::Refusal;
+use crate::kernel::{Refusal, exec::ExecError};
 
 /// Why a throw-away host could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum PlaygroundError {
     /// A user namespace can only be entered by a process with one thread.
     #[error("cannot make a user namespace from a process with several threads")]
     SeveralThreads,
+    /// The command that was to run there does not.
+    #[error(transparent)]
+    Command(#[from] ExecError),
     /// One of the pieces was refused.
     #[error("cannot {deed}")]
     Refused {

@@ -16,6 +16,7 @@ use rustix::{
 };
 
 use super::error::{PlaygroundError, Trying};
+use crate::kernel::{exec::ExecError, syscall};
 
 /// Runs `command` in a PID namespace and waits for its end; what it leaves running ends with it.
 ///
@@ -35,16 +36,18 @@ pub fn run_in_pid_namespace(mut command: Command) -> Result<ExitStatus, Playgrou
         // functions called before exec make system calls only: no allocation, no lock.
         unsafe {
             if own_processes {
-                unshare_unsafe(UnshareFlags::NEWPID)?;
+                unshare_unsafe(UnshareFlags::NEWPID).trying_to("make a PID namespace")?;
                 command.pre_exec(begin_as_init);
             } else {
-                command.pre_exec(die_with_parent);
+                command.pre_exec(begin_among_others);
             }
         }
-        command.spawn()?.wait()
+        let started = command.spawn();
+        let mut child = started.map_err(|error| ExecError::from_start(command.get_program(), error))?;
+        child.wait().trying_to("wait for the command")
     });
     let runner = runner.trying_to("start a thread")?;
-    runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).trying_to("run the command")
+    runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Asks the kernel, with a PID namespace that is given up right after.
@@ -84,9 +87,14 @@ fn mount_own_proc() -> rustix::io::Result<()> {
     mount(c"proc", c"/proc", c"proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
 }
 
-fn die_with_parent() -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
+fn begin_among_others() -> io::Result<()> {
+    die_with_parent()?;
+    syscall::unblock_all_signals();
     Ok(())
+}
+
+fn die_with_parent() -> rustix::io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))
 }
 
 /// What the first process of the namespace does before it makes the command.
@@ -102,7 +110,11 @@ fn become_init() -> io::Result<()> {
     // SAFETY: between fork and exec there is one thread; both sides make system calls only.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(()),
+        0 => {
+            // The caller may hold signals back; the command wants them.
+            syscall::unblock_all_signals();
+            Ok(())
+        }
         command => bury_until_end_of(command),
     }
 }

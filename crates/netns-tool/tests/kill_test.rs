@@ -1,0 +1,126 @@
+//! `kill -9` at any system call that changes something: what is left behind, `gc` takes away.
+
+use std::process::ExitCode;
+
+use netns_testkit::{Ended, Missing, Program, Sandbox, Snapshot, program_exists, sh, trials};
+
+fn main() -> ExitCode {
+    netns_testkit::main(trials!(online:
+        create_killed_anywhere,
+        bridge_killed_anywhere,
+        connect_killed_anywhere,
+        nat_by_iptables_killed_anywhere,
+        nat_by_nftables_killed_anywhere,
+        publish_killed_anywhere,
+        delete_killed_anywhere,
+    ))
+}
+
+/// The system calls through which the tool changes anything outside its own memory.
+const CHANGING: [&str; 10] =
+    ["sendto", "sendmsg", "write", "mount", "umount2", "unlink", "rename", "mkdir", "unshare", "openat"];
+
+/// More calls of one kind than any command makes.
+const MOST_CALLS: usize = 400;
+
+fn create_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    sweep(host, "", "create red")
+}
+
+fn bridge_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    sweep(host, "", "bridge br0 --address 10.0.0.1/24")
+}
+
+fn connect_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    sweep(host, "create red; bridge br0 --address 10.0.0.1/24", "connect red br0")
+}
+
+fn nat_by_iptables_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    sweep(host, "bridge br0 --address 10.0.0.1/24", "nat br0 --firewall iptables")
+}
+
+fn nat_by_nftables_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    sweep(host, "bridge br0 --address 10.0.0.1/24", "nat br0 --firewall nftables")
+}
+
+fn publish_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    sweep(host, "create red; bridge br0 --address 10.0.0.1/24; connect red br0", "publish 8080:red:80")
+}
+
+fn delete_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
+    require_strace()?;
+    for call in CHANGING {
+        for nth in 1..MOST_CALLS {
+            prepare(host, "create red; bridge br0 --address 10.0.0.1/24; connect red br0");
+            let ended = killed_at(host, call, nth, "delete red");
+            drop(host.netns_tool("gc").succeeds());
+            // Deleting cannot always be taken back, but it can be finished.
+            if sh("ip netns list").contains("red") {
+                drop(host.netns_tool("delete red").succeeds());
+            }
+            assert!(!sh("ip -br link").contains("veth"), "a cable is left after {call} number {nth}");
+            drop(host.netns_tool("bridge br0 --delete").succeeds());
+            if ended.code() == Some(0) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Kills `command` at every changing system call in turn; each time `gc` restores the host, and
+/// the command then works.
+fn sweep(host: &Sandbox, before: &str, command: &str) -> Result<(), Missing> {
+    require_strace()?;
+    prepare(host, before);
+    // One run, taken back, so that folders and a lock file made once and for all are there.
+    drop(host.netns_tool("gc").succeeds());
+    let untouched = Snapshot::take();
+    for call in CHANGING {
+        for nth in 1..MOST_CALLS {
+            if killed_at(host, call, nth, command).code() == Some(0) {
+                take_back(host, command);
+                break;
+            }
+            drop(host.netns_tool("gc").succeeds());
+            untouched.assert_same(&Snapshot::take(), &format!("after a kill at {call} number {nth}"));
+        }
+    }
+    drop(host.netns_tool(command).succeeds());
+    Ok(())
+}
+
+fn prepare(host: &Sandbox, commands: &str) {
+    for command in commands.split(';').filter(|command| !command.is_empty()) {
+        drop(host.netns_tool(command).succeeds());
+    }
+}
+
+/// What undoes a command that got through.
+fn take_back(host: &Sandbox, command: &str) {
+    let words: Vec<_> = command.split_whitespace().collect();
+    match words.as_slice() {
+        ["create", name] => drop(host.netns_tool(&format!("delete {name}")).succeeds()),
+        ["bridge" | "nat", name, ..] => {
+            drop(host.netns_tool(&format!("{} {name} --delete", words[0])).succeeds());
+        }
+        ["connect", netns, ..] => drop(sh(&format!("ip -n {netns} link delete eth0"))),
+        ["publish", published] => drop(host.netns_tool(&format!("unpublish {published}")).succeeds()),
+        other => panic!("nobody knows how to take back {other:?}"),
+    }
+}
+
+fn require_strace() -> Result<(), Missing> {
+    if program_exists("strace") { Ok(()) } else { Err(Missing("the program strace".to_owned())) }
+}
+
+fn killed_at(host: &Sandbox, call: &str, nth: usize, command: &str) -> Ended {
+    let tool = host.tool().path().display().to_string();
+    Program::new("strace")
+        .words("-f -qq -o /dev/null")
+        .arg(&format!("--trace={call}"))
+        .arg(&format!("--inject={call}:signal=KILL:when={nth}"))
+        .arg(&tool)
+        .words(command)
+        .run()
+}
