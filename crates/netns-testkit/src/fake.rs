@@ -71,6 +71,7 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
         seen.configured_forwarding.clear();
     }
     clear_unless(scope.records, &mut seen.records);
+    clear_unless(scope.records, &mut seen.stale_marks);
     seen
 }
 

@@ -5,23 +5,26 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
-mod iptables;
+mod firewall;
+mod holder;
 mod project;
 mod published;
 mod settings;
 mod undo;
 
+pub use holder::{Hold, Holder, NetnsEntry, NetnsState};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     net::{IpAddr, SocketAddr},
 };
 
+pub use firewall::{Firewall, ForeignChain, Iptables};
 use ipnet::IpNet;
 
 use crate::{
     address::{Family, MacAddress},
-    firewall::{IptablesRule, Published, TableEntry, Transport},
+    firewall::{Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     plan::{NewBridge, NewVeth, Operation, Plan},
@@ -52,65 +55,8 @@ pub struct Observed {
     pub configured_forwarding: BTreeSet<Family>,
     /// What this tool remembers of its own changes.
     pub records: BTreeMap<RecordKey, Record>,
-}
-
-/// A file under `/run/netns`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NetnsEntry {
-    /// Whether a netns is really mounted there.
-    pub state: NetnsState,
-    /// Whether this tool made it (known by its `SO_NETNS_COOKIE`).
-    pub ours: bool,
-    /// Who keeps it alive beside its name.
-    pub holders: Vec<Holder>,
-}
-
-/// What a file under `/run/netns` really is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NetnsState {
-    /// A mounted network namespace.
-    Live,
-    /// An ordinary file: the creation was killed midway, or happened in another mount namespace.
-    HalfMade,
-}
-
-/// Something that keeps a netns alive after its name is gone.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// Its command name (`/proc/PID/comm`).
-    pub program: String,
-    /// How it holds on.
-    pub by: Hold,
-}
-
-/// How a process holds a netns.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Hold {
-    /// It, or one of its threads, runs inside.
-    Inside,
-    /// It has the netns open as a file, by this descriptor number.
-    OpenFile(u32),
-    /// It has a socket open that belongs to the netns, by this descriptor number.
-    Socket(u32),
-    /// It sees another mount of the netns, at this path.
-    Mount(String),
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A program may call itself anything.
-        let program = self.program.escape_debug();
-        match &self.by {
-            Hold::Inside => write!(f, "{program} (pid {}, inside)", self.pid),
-            Hold::OpenFile(number) => write!(f, "{program} (pid {}, open file {number})", self.pid),
-            Hold::Socket(number) => write!(f, "{program} (pid {}, socket {number})", self.pid),
-            Hold::Mount(path) => {
-                write!(f, "the mount '{}' that {program} (pid {}) sees", path.escape_debug(), self.pid)
-            }
-        }
-    }
+    /// Names of netns it made that somebody else deleted.
+    pub stale_marks: BTreeSet<NetnsName>,
 }
 
 /// One network stack.
@@ -158,43 +104,6 @@ pub enum LinkKind {
     Veth,
     /// Anything else: its kind, or `physical` where the kernel names none.
     Other(String),
-}
-
-/// Packet filtering and translation on the host, as far as it was asked for.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Firewall {
-    /// The iptables side, where the program works for at least one family.
-    pub iptables: Option<Iptables>,
-    /// Why the program does not work for these families.
-    pub iptables_missing: BTreeMap<Family, String>,
-    /// Whether the kernel speaks nftables.
-    pub nftables: bool,
-    /// Entries of the own table; none where it does not exist.
-    pub table: Option<BTreeSet<TableEntry>>,
-    /// Base chains of other nftables tables that may drop forwarded packets.
-    pub foreign_chains: Vec<ForeignChain>,
-}
-
-/// The rules that a working `iptables` shows.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Iptables {
-    /// Rules of the tables `nat` and `filter`, both families, in order.
-    pub rules: Vec<IptablesRule>,
-    /// Families whose `FORWARD` chain drops packets: by policy, or by a rule of its own.
-    pub forward_drops: BTreeSet<Family>,
-}
-
-/// Another program's base chain on a hook that forwarded packets pass.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ForeignChain {
-    /// Family and table, such as `inet firewalld`.
-    pub table: String,
-    /// The chain.
-    pub chain: String,
-    /// `filter`, `nat` or `route`.
-    pub kind: String,
-    /// The hook, such as `forward`.
-    pub hook: String,
 }
 
 /// A program listening on the host.
@@ -299,21 +208,6 @@ impl Observed {
     }
 }
 
-impl Firewall {
-    /// Returns the iptables side for one family.
-    ///
-    /// # Errors
-    ///
-    /// Tells why the program does not work for it.
-    pub fn iptables_for(&self, family: Family) -> Result<&Iptables, &str> {
-        match (&self.iptables, self.iptables_missing.get(&family)) {
-            (_, Some(reason)) => Err(reason),
-            (None, None) => Err("it was not looked for"),
-            (Some(iptables), None) => Ok(iptables),
-        }
-    }
-}
-
 impl Scope {
     /// Returns what must be read to see what `plan` changed.
     #[must_use]
@@ -348,7 +242,8 @@ impl Scope {
             Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)
-            | Operation::Forget(_) => self,
+            | Operation::Forget(_)
+            | Operation::ForgetNetns(_) => self,
         }
     }
 

@@ -54,6 +54,7 @@ impl Observed {
                 Ok(())
             }
             Operation::Forget(key) => existing(self.records.remove(key), Errno::NOENT),
+            Operation::ForgetNetns(name) => existing(self.stale_marks.take(name), Errno::NOENT),
         }
     }
 
@@ -105,7 +106,8 @@ impl Observed {
             Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)
-            | Operation::Forget(_) => true,
+            | Operation::Forget(_)
+            | Operation::ForgetNetns(_) => true,
         }
     }
 
@@ -139,6 +141,7 @@ impl Observed {
         if self.netns.contains_key(name) {
             return Err(Errno::EXIST.into());
         }
+        self.stale_marks.remove(name);
         self.netns
             .insert(name.clone(), NetnsEntry { state: NetnsState::Live, ours: true, holders: Vec::new() });
         let loopback = Link::new(LinkKind::Loopback);

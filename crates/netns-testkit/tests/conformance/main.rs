@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod gateway;
 mod operations;
 
 use std::process::ExitCode;
@@ -26,6 +27,11 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told)))
         .collect();
+    let of_gateway = gateway::told().into_iter();
+    trials.extend(
+        of_gateway
+            .map(|(name, told)| bare(name, move |_: &Sandbox| agree_within(&gateway::everything(), &told))),
+    );
     trials.push(hostless("generated_operations", generated_operations));
     let tables = operations::tables().into_iter();
     trials.extend(tables.map(|(name, table)| {
@@ -56,17 +62,20 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
 }
 
-/// Performs the operations on both kernels, which start from the same state.
 fn agree_on(operations: &[Operation]) {
+    agree_within(&everything(), operations);
+}
+
+/// Performs the operations on both kernels, which start from the same state.
+fn agree_within(scope: &Scope, operations: &[Operation]) {
     let mut real = LinuxKernel::default();
-    let scope = everything();
-    let mut model = FakeKernel::with(real.observe(&scope).expect("a fresh host can be observed"));
+    let mut model = FakeKernel::with(real.observe(scope).expect("a fresh host can be observed"));
     for operation in operations {
         let (by_kernel, by_model) = (real.perform(operation), model.perform(operation));
         let (is, should) = (by_kernel.clone().map_err(|no| no.errno()), by_model.map_err(|no| no.errno()));
         assert_eq!(should, is, "the model and the kernel ({by_kernel:?}) on '{operation}'");
-        let modelled = comparable(model.observe(&scope).unwrap());
-        let mut actual = || comparable(real.observe(&scope).unwrap());
+        let modelled = comparable(model.observe(scope).unwrap());
+        let mut actual = || comparable(real.observe(scope).unwrap());
         if matches!(operation, Operation::DeleteNetns(_)) {
             // The links of a netns, and so their peers, go a while after its name.
             eventually("the links are gone with their netns", || actual() == modelled);
