@@ -128,6 +128,26 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::GatewayUnreachable { .. } => {
             "give a link an address in the gateway's network and switch it on first".to_owned()
         }
+        _ => return for_firewall(conflict),
+    })
+}
+
+fn for_firewall(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
+        Conflict::BridgeWithoutFamily { bridge, .. } => {
+            format!("'netns-tool bridge {bridge} --address ADDRESS' gives it one of that family")
+        }
+        Conflict::BridgeIsUplink(bridge) => {
+            format!("name another link: 'netns-tool nat {bridge} UPLINK'; 'ip link' shows the links")
+        }
+        Conflict::NotForIptables(_) => "'--firewall nftables' takes every name".to_owned(),
+        Conflict::NoNat(bridge) => {
+            format!("'netns-tool nat {bridge}' makes it; rules made by hand are yours to delete")
+        }
+        Conflict::NatDiffers { bridge, .. } => format!("'netns-tool nat {bridge} --delete' first"),
+        Conflict::Missing { feature, .. } if feature.ends_with("tables") => {
+            "'apt install iptables' brings the program; '--firewall nftables' does without it".to_owned()
+        }
         Conflict::PortTaken { published, .. } => {
             format!("choose another port, or end that program; 'ss -lnp sport = {}' shows it", published.port)
         }
@@ -147,20 +167,6 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         }
         Conflict::Unreachable(name) => {
             format!("'netns-tool connect {name} BRIDGE' plugs it into a bridge that has an address")
-        }
-        Conflict::BridgeWithoutFamily { bridge, .. } => {
-            format!("'netns-tool bridge {bridge} --address ADDRESS' gives it one of that family")
-        }
-        Conflict::BridgeIsUplink(bridge) => {
-            format!("name another link: 'netns-tool nat {bridge} UPLINK'; 'ip link' shows the links")
-        }
-        Conflict::NotForIptables(_) => "'--firewall nftables' takes every name".to_owned(),
-        Conflict::NoNat(bridge) => {
-            format!("'netns-tool nat {bridge}' makes it; rules made by hand are yours to delete")
-        }
-        Conflict::NatDiffers { bridge, .. } => format!("'netns-tool nat {bridge} --delete' first"),
-        Conflict::Missing { feature, .. } if feature.ends_with("tables") => {
-            "'apt install iptables' brings the program; '--firewall nftables' does without it".to_owned()
         }
         _ => return None,
     })
