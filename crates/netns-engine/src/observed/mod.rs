@@ -1,7 +1,7 @@
 //! What exists: the kernel's state in the same words as what is desired.
 //!
 //! [`Observed`] is plain data. The kernel fills it, a test may write it by hand, and
-//! `project` (in `project.rs`) tells how an [`Operation`](crate::plan::Operation) changes it, by
+//! `project` (in `project.rs`) tells how an [`Operation`](crate::operation::Operation) changes it, by
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 

@@ -10,8 +10,8 @@ use crate::{
     firewall::{RuleChange, TableEntry},
     kernel::Refusal,
     name::{LinkName, NetnsName},
+    operation::{LinkChange, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
-    plan::{LinkChange, NewBridge, NewVeth, NewVethEnd, Operation},
     route::Route,
     sysctl::Sysctl,
 };

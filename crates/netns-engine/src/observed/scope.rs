@@ -6,8 +6,8 @@ use crate::{
     address::Family,
     firewall::{Published, TableEntry},
     name::{LinkName, NetnsName},
+    operation::{NewBridge, NewVeth, Operation},
     place::{LinkAt, Place},
-    plan::{NewBridge, NewVeth, Operation, Plan},
     sysctl::Sysctl,
 };
 
@@ -79,10 +79,10 @@ pub enum TableSelection {
 }
 
 impl Scope {
-    /// Returns what must be read to see what `plan` changed.
+    /// Returns what must be read to see what `operations` changed.
     #[must_use]
-    pub fn covering(plan: &Plan) -> Self {
-        plan.steps.iter().fold(Self::default(), |scope, step| scope.with_effect_of(&step.operation))
+    pub fn covering<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Self {
+        operations.into_iter().fold(Self::default(), Self::with_effect_of)
     }
 
     fn with_effect_of(mut self, operation: &Operation) -> Self {
