@@ -19,6 +19,7 @@ mod process;
 mod refusing;
 mod runner;
 mod sandbox;
+mod sleeper;
 mod witness;
 
 pub use eventually::{eventually, eventually_some};
@@ -27,4 +28,5 @@ pub use process::{Ended, Program, program_exists, sh};
 pub use refusing::{Fault, Moment, Refusing};
 pub use runner::{Missing, Verdict, bare, hostless, main, online};
 pub use sandbox::{Sandbox, Uplink, on_fresh_host};
+pub use sleeper::Sleeper;
 pub use witness::{Difference, Snapshot};

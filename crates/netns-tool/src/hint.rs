@@ -9,6 +9,7 @@ use netns_engine::{
         exec::ExecError,
         playground::{PlaygroundError, UserNamespaceBan},
     },
+    observed::{Hold, Holder},
     plan::Conflict,
     record::RecordKey,
 };
@@ -87,6 +88,10 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::NetnsTaken(name) => {
             format!("use it as it is, choose another name, or 'netns-tool delete {name}' first")
         }
+        Conflict::NetnsHeld { name, holders } if holders.iter().all(|holder| path_of(holder).is_some()) => {
+            let paths: Vec<_> = holders.iter().filter_map(path_of).collect();
+            format!("'umount {}', then 'netns-tool delete {name}'", paths.join(" "))
+        }
         Conflict::NetnsHeld { name, .. } => {
             format!("end them first, or 'netns-tool delete {name} --kill' ends them")
         }
@@ -159,4 +164,12 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// Where a holder sees another mount of the netns, if that is how it holds it.
+fn path_of(holder: &Holder) -> Option<String> {
+    match &holder.by {
+        Hold::Mount(path) => Some(path.escape_debug().to_string()),
+        _ => None,
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::name::NetnsName;
 
 /// A machine without leftovers: no half-made netns, no cables of ours that lead into a netns
-/// without a name, no files or notes of ours about what is gone.
+/// without a name, no NAT, published port or resolv.conf of ours for what is gone.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NoLeftovers {
     /// Every name under `/run/netns` or `/etc/netns`.

@@ -55,6 +55,7 @@ impl Kernel for LinuxKernel {
             Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
+            Operation::ForgetNetns(name) => state::unmark_netns(name),
             Operation::WriteResolver(netns, file) => resolver::write(netns, file),
             Operation::RemoveResolver(netns) => resolver::remove(netns),
             Operation::KillProcesses(name, pids) => processes::kill(name, pids),

@@ -72,13 +72,13 @@ pub fn require(entrance: &Entrance) -> Result<(), Error> {
 /// Returns why the netns could not be entered or read.
 pub fn show(entrance: &Entrance) -> Result<StackView, Refusal> {
     let file = open(entrance)?;
-    let (mut view, surveyed, mut talk) = namespace::within(file.as_fd(), survey)?;
+    let (mut view, surveyed, mut talk) = inside(entrance, &file, survey)?;
     let places = places_known_to(&mut talk)?;
     for (link, other_end) in surveyed {
         let peer = other_end.filter(|_| link.kind == "veth").map(|end| peer(end, &mut talk, &places));
         view.links.push(crate::view::LinkView { peer, ..link });
     }
-    view.sockets = sockets::with_programs(namespace::within(file.as_fd(), sockets::sockets)?)?;
+    view.sockets = sockets::with_programs(inside(entrance, &file, sockets::sockets)?)?;
     let inside = processes::census()?.remove(&NetnsId::of(&file)?).unwrap_or_default();
     view.processes = named_processes(&inside);
     view.resolver = match entrance {
@@ -125,6 +125,18 @@ pub(crate) fn open(entrance: &Entrance) -> Result<File, Refusal> {
 /// Opens a file whatever it is: opening a pipe would wait for its other end.
 fn open_at_once(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// Runs `work` on a thread inside. Everyone may look at the host; entering needs privileges.
+fn inside<T: Send>(
+    entrance: &Entrance,
+    file: &File,
+    work: impl FnOnce() -> Result<T, Refusal> + Send,
+) -> Result<T, Refusal> {
+    match entrance {
+        Entrance::Host => work(),
+        Entrance::Named(_) | Entrance::File(_) => namespace::within(file.as_fd(), work),
+    }
 }
 
 /// Everything that must be read by a thread inside.

@@ -99,16 +99,9 @@ fn unescape(text: &str) -> PathBuf {
     while let Some((first, tail)) = rest.split_first() {
         let octal =
             tail.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+        let byte = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { tail.get(3..).unwrap_or_default() } else { tail };
     }
     PathBuf::from(OsString::from_vec(bytes))
 }

@@ -81,7 +81,7 @@ fn dump<T>(
         match payload.map(|payload| payload.split_at_checked(HEADER_BYTES)) {
             None => found.clear(),
             Some(Some((&[family, ..], attributes))) => {
-                found.extend(parse(family_in_words(family), attributes))
+                found.extend(parse(family_in_words(family), attributes));
             }
             Some(_) => {}
         }

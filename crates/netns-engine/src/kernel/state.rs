@@ -3,7 +3,7 @@
 //! The folder is on a tmpfs, so it goes with the reboot that takes the kernel's objects too.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
@@ -12,7 +12,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::refusal::Refusal;
+use super::{namespace, refusal::Refusal};
 use crate::{
     address::Family,
     name::NetnsName,
@@ -75,6 +75,13 @@ pub(crate) fn unmark_netns(name: &NetnsName) -> Result<(), Refusal> {
 /// Returns the cookie of the netns of ours that was called `name`, if there was one.
 pub(crate) fn netns_mark(name: &NetnsName) -> Option<u64> {
     fs::read_to_string(mark_of(name)).ok()?.parse().ok()
+}
+
+/// Returns the names of netns of ours that are there no more.
+pub(crate) fn stale_marks() -> Result<BTreeSet<NetnsName>, Refusal> {
+    let marks = files_in(&Path::new(DIRECTORY).join("netns"))?;
+    let names = marks.iter().filter_map(|mark| NetnsName::new(mark.file_name()?.to_str()?).ok());
+    Ok(names.filter(|name| namespace::path_of(name).symlink_metadata().is_err()).collect())
 }
 
 /// Writes a file as a whole or not at all, also when killed midway.

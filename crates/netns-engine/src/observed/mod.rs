@@ -5,24 +5,27 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
-mod iptables;
+mod firewall;
+mod holder;
 mod project;
-mod scope;
+mod published;
 mod settings;
 mod undo;
 
+pub use holder::{Hold, Holder, NetnsEntry, NetnsState};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     net::{IpAddr, SocketAddr},
 };
 
+pub use firewall::{Firewall, ForeignChain, Iptables};
 use ipnet::IpNet;
 pub use scope::{Asked, Scope, Selection, TableSelection};
 
 use crate::{
     address::{Family, MacAddress},
-    firewall::{IptablesRule, TableEntry, Transport},
+    firewall::{Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     record::{Record, RecordKey},
@@ -52,65 +55,8 @@ pub struct Observed {
     pub configured_forwarding: BTreeSet<Family>,
     /// What this tool remembers of its own changes.
     pub records: BTreeMap<RecordKey, Record>,
-}
-
-/// A file under `/run/netns`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NetnsEntry {
-    /// Whether a netns is really mounted there.
-    pub state: NetnsState,
-    /// Whether this tool made it (known by its `SO_NETNS_COOKIE`).
-    pub ours: bool,
-    /// Who keeps it alive beside its name.
-    pub holders: Vec<Holder>,
-}
-
-/// What a file under `/run/netns` really is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NetnsState {
-    /// A mounted network namespace.
-    Live,
-    /// An ordinary file: the creation was killed midway, or happened in another mount namespace.
-    HalfMade,
-}
-
-/// Something that keeps a netns alive after its name is gone.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// Its command name (`/proc/PID/comm`).
-    pub program: String,
-    /// How it holds on.
-    pub by: Hold,
-}
-
-/// How a process holds a netns.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Hold {
-    /// It, or one of its threads, runs inside.
-    Inside,
-    /// It has the netns open as a file, by this descriptor number.
-    OpenFile(u32),
-    /// It has a socket open that belongs to the netns, by this descriptor number.
-    Socket(u32),
-    /// It sees another mount of the netns, at this path.
-    Mount(String),
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A program may call itself anything.
-        let program = self.program.escape_debug();
-        match &self.by {
-            Hold::Inside => write!(f, "{program} (pid {}, inside)", self.pid),
-            Hold::OpenFile(number) => write!(f, "{program} (pid {}, open file {number})", self.pid),
-            Hold::Socket(number) => write!(f, "{program} (pid {}, socket {number})", self.pid),
-            Hold::Mount(path) => {
-                write!(f, "the mount '{}' that {program} (pid {}) sees", path.escape_debug(), self.pid)
-            }
-        }
-    }
+    /// Names of netns it made that somebody else deleted.
+    pub stale_marks: BTreeSet<NetnsName>,
 }
 
 /// One network stack.
@@ -160,43 +106,6 @@ pub enum LinkKind {
     Other(String),
 }
 
-/// Packet filtering and translation on the host, as far as it was asked for.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Firewall {
-    /// The iptables side, where the program works for at least one family.
-    pub iptables: Option<Iptables>,
-    /// Why the program does not work for these families.
-    pub iptables_missing: BTreeMap<Family, String>,
-    /// Whether the kernel speaks nftables.
-    pub nftables: bool,
-    /// Entries of the own table; none where it does not exist.
-    pub table: Option<BTreeSet<TableEntry>>,
-    /// Base chains of other nftables tables that may drop forwarded packets.
-    pub foreign_chains: Vec<ForeignChain>,
-}
-
-/// The rules that a working `iptables` shows.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Iptables {
-    /// Rules of the tables `nat` and `filter`, both families, in order.
-    pub rules: Vec<IptablesRule>,
-    /// Families whose `FORWARD` chain drops packets: by policy, or by a rule of its own.
-    pub forward_drops: BTreeSet<Family>,
-}
-
-/// Another program's base chain on a hook that forwarded packets pass.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ForeignChain {
-    /// Family and table, such as `inet firewalld`.
-    pub table: String,
-    /// The chain.
-    pub chain: String,
-    /// `filter`, `nat` or `route`.
-    pub kind: String,
-    /// The hook, such as `forward`.
-    pub hook: String,
-}
-
 /// A program listening on the host.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Listener {
@@ -206,6 +115,73 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Process and program, if they may be known.
     pub program: Option<(u32, String)>,
+}
+
+/// What to read: the cost of observing follows the scope, not the host.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Scope {
+    /// Whether these names exist under `/run/netns`.
+    pub netns: BTreeSet<NetnsName>,
+    /// Who holds these netns beside their names (walks `/proc`).
+    pub holders: BTreeSet<NetnsName>,
+    /// Stacks to read, and which of their links.
+    pub stacks: BTreeMap<Place, Selection>,
+    /// Settings to read.
+    pub sysctls: BTreeSet<(Place, Sysctl)>,
+    /// The host's forwarding switch of these families, with all that it drags along: settings of
+    /// every link, and what is configured for the next boot.
+    pub link_forwarding: BTreeSet<Family>,
+    /// `RouteLocalnet` of the host's links that are read.
+    pub route_localnet: Asked,
+    /// Bridges whose users' addresses are needed.
+    pub bridge_users: BTreeSet<LinkName>,
+    /// The iptables rules (starts `iptables-save`).
+    pub iptables: Asked,
+    /// The own nftables table, and which entries of it.
+    pub table: TableSelection,
+    /// Ports whose forward in the own table is needed, wherever it leads; with the table's guards.
+    pub published: BTreeSet<Published>,
+    /// Netns whose published ports are to be taken back: reads all that this touches.
+    pub ports_of: BTreeSet<NetnsName>,
+    /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
+    pub listeners: BTreeSet<u16>,
+    /// `/etc/netns/NAME/resolv.conf` of these.
+    pub resolvers: BTreeSet<NetnsName>,
+    /// The host's own name servers.
+    pub upstream: Asked,
+    /// What this tool remembers.
+    pub records: Asked,
+}
+
+/// Whether something is to be read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Asked {
+    /// Leave it.
+    #[default]
+    No,
+    /// Read it.
+    Yes,
+}
+
+/// Which links of a stack to read. Routes of the main table are always read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selection {
+    /// Every link.
+    All,
+    /// These, and the links of default routes.
+    Links(BTreeSet<LinkName>),
+}
+
+/// Which entries of the own table to read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum TableSelection {
+    /// Do not even ask whether the table exists.
+    #[default]
+    Nothing,
+    /// Whether the table exists, and which of these entries are in it.
+    Entries(BTreeSet<TableEntry>),
+    /// Everything in it.
+    All,
 }
 
 impl Observed {
@@ -232,18 +208,96 @@ impl Observed {
     }
 }
 
-impl Firewall {
-    /// Returns the iptables side for one family.
-    ///
-    /// # Errors
-    ///
-    /// Tells why the program does not work for it.
-    pub fn iptables_for(&self, family: Family) -> Result<&Iptables, &str> {
-        match (&self.iptables, self.iptables_missing.get(&family)) {
-            (_, Some(reason)) => Err(reason),
-            (None, None) => Err("it was not looked for"),
-            (Some(iptables), None) => Ok(iptables),
+impl Scope {
+    /// Returns what must be read to see what `plan` changed.
+    #[must_use]
+    pub fn covering(plan: &Plan) -> Self {
+        plan.steps.iter().fold(Self::default(), |scope, step| scope.with_effect_of(&step.operation))
+    }
+
+    fn with_effect_of(mut self, operation: &Operation) -> Self {
+        match operation {
+            Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
+                self.netns.insert(name.clone());
+                self
+            }
+            Operation::AddBridge(NewBridge { at, .. })
+            | Operation::DeleteLink(at)
+            | Operation::SetLink(at, _)
+            | Operation::AddAddress(at, _)
+            | Operation::DeleteAddress(at, _) => self.with_link(at),
+            Operation::AddVeth(NewVeth { main, peer }) => self.with_link(&main.at).with_link(&peer.at),
+            Operation::AddRoute(place, _) | Operation::DeleteRoute(place, _) => {
+                self.stacks.entry(place.clone()).or_insert_with(|| Selection::Links(BTreeSet::new()));
+                self
+            }
+            Operation::SetSysctl(place, sysctl, _) => self.with_sysctl(place, sysctl.clone()),
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                self.resolvers.insert(netns.clone());
+                self
+            }
+            Operation::Iptables(_) => Self { iptables: Asked::Yes, ..self },
+            Operation::AddTable | Operation::DeleteTable => self.with_entries(&[]),
+            Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => self.with_entries(entries),
+            Operation::KillProcesses(..)
+            | Operation::ForgetFlows(_)
+            | Operation::Remember(_)
+            | Operation::Forget(_)
+            | Operation::ForgetNetns(_) => self,
         }
+    }
+
+    fn with_entries(mut self, entries: &[TableEntry]) -> Self {
+        match &mut self.table {
+            TableSelection::Nothing => {
+                self.table = TableSelection::Entries(entries.iter().cloned().collect());
+            }
+            TableSelection::Entries(wanted) => wanted.extend(entries.iter().cloned()),
+            TableSelection::All => {}
+        }
+        self
+    }
+
+    /// Also reads whether `name` exists, and its whole stack.
+    #[must_use]
+    pub fn with_netns(mut self, name: &NetnsName) -> Self {
+        self.netns.insert(name.clone());
+        self.stacks.insert(Place::Netns(name.clone()), Selection::All);
+        self
+    }
+
+    /// Also reads one link of the host, with the host's routes.
+    #[must_use]
+    pub fn with_host_link(self, name: &LinkName) -> Self {
+        self.with_link(&LinkAt::on_host(name.clone()))
+    }
+
+    /// Also reads one link, with the routes of its place.
+    #[must_use]
+    pub fn with_link(mut self, at: &LinkAt) -> Self {
+        if let Some(netns) = at.place.netns() {
+            self.netns.insert(netns.clone());
+        }
+        let selection =
+            self.stacks.entry(at.place.clone()).or_insert_with(|| Selection::Links(BTreeSet::new()));
+        if let Selection::Links(links) = selection {
+            links.insert(at.name.clone());
+        }
+        self
+    }
+
+    /// Also reads one setting.
+    #[must_use]
+    pub fn with_sysctl(mut self, place: &Place, sysctl: Sysctl) -> Self {
+        self.sysctls.insert((place.clone(), sysctl));
+        self
+    }
+
+    /// Also reads what the tool remembers.
+    #[must_use]
+    pub fn with_records(mut self) -> Self {
+        self.records = Asked::Yes;
+        self
     }
 }
 

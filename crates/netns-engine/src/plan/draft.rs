@@ -31,6 +31,12 @@ impl Draft {
         self.steps.push(Step { operation, undo, why: why.into() });
     }
 
+    /// Adds all steps of a plan that was made from the state so far.
+    pub(crate) fn then_all(&mut self, plan: Plan) {
+        self.steps.extend(plan.steps);
+        self.state = plan.expected;
+    }
+
     /// Ends the draft.
     pub(crate) fn finish(self) -> Plan {
         Plan { steps: self.steps, expected: self.state }

@@ -1,28 +1,55 @@
 //! Which leftovers go, and in which order.
 
-use super::{Conflict, Desired, Draft, Operation, Plan};
+use super::{Conflict, Desired, Draft, Operation, Plan, forwarding};
 use crate::{
-    desired::NoLeftovers,
+    desired::{NatRemoved, NoLeftovers, PortUnpublished},
     observed::{Asked, LinkKind, NetnsState, Observed, Scope, Selection},
     place::{LinkAt, Place},
+    record::Record,
 };
 
 impl Desired for NoLeftovers {
     fn scope(&self) -> Scope {
         // All named netns are read: only so is it known which cables lead into one without a name.
-        let named = self.names.iter().fold(Scope::default(), |scope, name| scope.with_netns(name));
-        let mut scope = Scope { resolvers: self.names.clone(), records: Asked::Yes, ..named };
+        let named = self.names.iter().fold(Scope::default(), Scope::with_netns);
+        let mut scope = forwarding::observed_in(named);
+        scope.resolvers.clone_from(&self.names);
+        scope.route_localnet = Asked::Yes;
         scope.stacks.insert(Place::Host, Selection::All);
         scope
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
         let mut draft = Draft::from(observed);
+        // First, because such a link may be about to go by itself, and nothing is to be undone then.
         delete_loose_cables(&mut draft, observed);
+        take_back_orphans(&mut draft, observed)?;
         delete_half_made(&mut draft, observed);
         delete_resolvers(&mut draft, observed);
+        for name in &observed.stale_marks {
+            draft.then(Operation::ForgetNetns(name.clone()), "Somebody else deleted this netns of ours.");
+        }
         Ok(draft.finish())
     }
+}
+
+/// Takes back what was done for a netns or a bridge that is gone.
+fn take_back_orphans(draft: &mut Draft, observed: &Observed) -> Result<(), Conflict> {
+    let live = |name| observed.netns.get(name).is_some_and(|entry| entry.state == NetnsState::Live);
+    for record in observed.records.values() {
+        let plan = match record {
+            Record::Published(record) if !live(&record.netns) => {
+                let published = record.forward.published.clone();
+                PortUnpublished { published, target: None }.plan(draft.state())?
+            }
+            Record::Nat(record) if observed.link(&LinkAt::on_host(record.bridge.clone())).is_none() => {
+                NatRemoved { bridge: record.bridge.clone(), uplink: None }.plan(draft.state())?
+            }
+            _ => continue,
+        };
+        draft.then_all(plan);
+    }
+    Ok(())
 }
 
 fn delete_loose_cables(draft: &mut Draft, observed: &Observed) {

@@ -67,6 +67,8 @@ pub enum Operation {
     Remember(Record),
     /// Drops what was remembered.
     Forget(RecordKey),
+    /// Drops the mark that a netns was ours, after somebody else deleted it.
+    ForgetNetns(NetnsName),
 }
 
 /// A bridge to be made, in the host's stack or in a netns.
@@ -145,7 +147,7 @@ impl Operation {
     /// Returns whether this only concerns the tool's own notes, which no shell command keeps.
     #[must_use]
     pub fn is_bookkeeping(&self) -> bool {
-        matches!(self, Self::Remember(_) | Self::Forget(_))
+        matches!(self, Self::Remember(_) | Self::Forget(_) | Self::ForgetNetns(_))
     }
 
     /// Returns the network stacks it acts on.
@@ -172,7 +174,7 @@ impl Operation {
     #[must_use]
     pub fn leaves_a_trace(&self) -> bool {
         match self {
-            Self::ForgetFlows(_) => false,
+            Self::ForgetFlows(_) | Self::ForgetNetns(_) => false,
             Self::SetSysctl(_, sysctl, _) => sysctl.link().is_none(),
             _ => true,
         }
@@ -232,6 +234,7 @@ impl fmt::Display for Operation {
                 write!(f, "forget tracked flows from {} to {}", forward.published, forward.target)
             }
             Self::Remember(record) => write!(f, "note {} in /run/netns-tool", record.key()),
+            Self::ForgetNetns(name) => write!(f, "drop the mark of netns '{name}' from /run/netns-tool"),
             Self::Forget(key) => write!(f, "drop the note on {key} from /run/netns-tool"),
         }
     }

@@ -34,11 +34,29 @@ pub(crate) struct Exec {
 impl Exec {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let (program, arguments) = self.command.split_first().ok_or(NoCommand)?;
+        if context.global.only_shows() {
+            context.output.command(&in_words(&self.netns, &self.command));
+            return Ok(ExitCode::SUCCESS);
+        }
         for not_shown in exec::enter(&self.netns)? {
             context.output.warn(&not_shown);
         }
         Err(exec::replace(program, arguments, self.user.as_ref()).into())
     }
+}
+
+/// What would do nearly the same by hand; `nsenter` leaves /sys and /etc as they are.
+fn in_words(entrance: &Entrance, command: &[OsString]) -> Vec<OsString> {
+    let enter: Vec<OsString> = match entrance {
+        Entrance::Host => Vec::new(),
+        Entrance::Named(name) => ["ip", "netns", "exec", name.as_str()].map(OsString::from).to_vec(),
+        Entrance::File(path) => {
+            let mut option = OsString::from("--net=");
+            option.push(path);
+            vec!["nsenter".into(), option]
+        }
+    };
+    enter.into_iter().chain(command.iter().cloned()).collect()
 }
 
 /// An empty command line, which the parser refuses first.

@@ -4,14 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use netns_engine::{desired::NoLeftovers, error::Error, kernel::look};
+use netns_engine::{apply::ApplyError, change::Report, desired::NoLeftovers, error::Error, kernel::look};
 
 use super::{Context, change};
 
+/// How often leftovers are looked for anew, because some went by themselves meanwhile.
+const TRIES: usize = 5;
+
 /// Remove what was left half-made or without use: see it first with --dry-run.
 ///
-/// Half-made names under /run/netns, cables of this tool into a netns without a name, its resolv.conf
-/// files for a netns that is gone, and what a killed netns-tool had begun.
+/// Half-made names under /run/netns, cables of this tool into a netns without a name, its NAT,
+/// published ports and resolv.conf files for what is gone, and what a killed netns-tool had begun.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  netns-tool gc --dry-run\n  netns-tool gc")]
 pub(crate) struct Gc {}
@@ -20,12 +23,29 @@ impl Gc {
     #[expect(clippy::unused_self, reason = "every command runs in the same way")]
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let desired = NoLeftovers { names: look::names_in_use().map_err(Error::Unreadable)? };
-        change(&desired, context, |report| {
-            if report.done.is_empty() && report.recovered.is_empty() {
-                return vec!["Nothing was left over".to_owned()];
+        for _ in 1..TRIES {
+            match change(&desired, context, say) {
+                Err(error) if went_by_itself(&error) => {}
+                result => return result,
             }
-            let done = report.done.steps.iter();
-            done.map(|step| format!("Done: {}", step.operation)).collect()
-        })
+        }
+        change(&desired, context, say)
+    }
+}
+
+fn say(report: &Report) -> Vec<String> {
+    if report.done.is_empty() && report.recovered.is_empty() {
+        return vec!["Nothing was left over".to_owned()];
+    }
+    report.done.steps.iter().map(|step| format!("Done: {}", step.operation)).collect()
+}
+
+/// The links of a deleted netns go by themselves, a moment later: perhaps just before we came to it.
+fn went_by_itself(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(Error::Apply(ApplyError::Refused { operation, cause, .. })) => {
+            operation.is_moot_after(cause.errno())
+        }
+        _ => false,
     }
 }

@@ -1,5 +1,7 @@
 //! Text for people.
 
+use std::ffi::OsString;
+
 use anstyle::{AnsiColor, Style};
 use anyhow::Error;
 use clap::error::{ContextKind, ContextValue};
@@ -100,6 +102,16 @@ pub(super) fn failure(error: &Error, hint: Option<&str>) -> Vec<String> {
         lines.extend(undone(apply.undone()));
     }
     lines
+}
+
+/// A command line, quoted for `sh` where needed.
+pub(super) fn command(words: &[OsString]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    let quoted = words.iter().map(|word| match word.to_string_lossy() {
+        word if !word.is_empty() && word.chars().all(plain) => word.into_owned(),
+        word => format!("'{}'", word.replace('\'', r"'\''")),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// What goes on, but not as it should.

@@ -2,6 +2,8 @@
 //!
 //! The shapes live here, apart from the engine's types, so that those may change while these stay.
 
+use std::ffi::OsString;
+
 use anyhow::Error;
 use netns_engine::{
     change::Report,
@@ -71,6 +73,12 @@ pub(super) fn routes(stack: &Stack) -> String {
         })
     });
     render(&Value::Array(routes.collect()))
+}
+
+/// A command line.
+pub(super) fn command(words: &[OsString]) -> String {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    render(&json!({ "command": words }))
 }
 
 /// Anything that is to be seen: the engine's views are made for being shown.

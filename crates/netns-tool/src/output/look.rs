@@ -92,12 +92,13 @@ fn forwarding(forwarding: Forwarding) -> String {
 
 fn links(links: &[LinkView]) -> Vec<String> {
     let rows: Vec<_> = links.iter().map(link).collect();
-    let with_counters = table(&rows, "  ").into_iter().zip(links).flat_map(|(line, link)| {
+    let with_details = table(&rows, "  ").into_iter().zip(links).flat_map(|(line, link)| {
+        let addresses = (!link.addresses.is_empty()).then(|| format!("      {}", join(&link.addresses)));
         let traffic = (link.received != Counters::default() || link.sent != Counters::default())
             .then(|| format!("      in {}; out {}", counters(link.received), counters(link.sent)));
-        std::iter::once(line).chain(traffic)
+        std::iter::once(line).chain(addresses).chain(traffic)
     });
-    with_counters.collect()
+    with_details.collect()
 }
 
 fn link(link: &LinkView) -> Vec<String> {
@@ -117,7 +118,6 @@ fn link(link: &LinkView) -> Vec<String> {
     vec![
         format!("{}: {}", link.index, safe(&link.name)),
         state.to_owned(),
-        if link.addresses.is_empty() { "no address".to_owned() } else { join(&link.addresses) },
         format!("mtu {}", link.mtu_bytes),
         link.mac.clone().unwrap_or_default(),
         kind,
@@ -135,13 +135,10 @@ fn other_end(peer: &PeerView) -> String {
 }
 
 fn counters(counters: Counters) -> String {
-    let mut words = format!("{} packets, {} bytes", counters.packets, counters.bytes);
-    for (number, what) in [(counters.dropped, "dropped"), (counters.errors, "broken")] {
-        if number > 0 {
-            words.push_str(&format!(", {number} {what}"));
-        }
-    }
-    words
+    let counted = [(counters.dropped, "dropped"), (counters.errors, "broken")];
+    let losses = counted.iter().filter(|(number, _)| *number > 0);
+    let words = [format!("{} packets", counters.packets), format!("{} bytes", counters.bytes)].into_iter();
+    words.chain(losses.map(|(number, what)| format!("{number} {what}"))).collect::<Vec<_>>().join(", ")
 }
 
 /// In the words of `ip route`.

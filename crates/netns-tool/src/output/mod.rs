@@ -5,7 +5,7 @@ mod json;
 mod look;
 pub(crate) mod tour;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use anyhow::Error;
 use clap::error::ErrorKind;
@@ -119,6 +119,14 @@ impl Output {
         print_lines(match self.format {
             Format::Json => vec![json::view(view)],
             Format::Human => look::show(entrance, view),
+        });
+    }
+
+    /// Prints a command line that would do the same.
+    pub(crate) fn command(&self, words: &[OsString]) {
+        print_lines(match self.format {
+            Format::Json => vec![json::command(words)],
+            Format::Human => vec![human::command(words)],
         });
     }
 

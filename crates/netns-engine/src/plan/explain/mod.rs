@@ -76,7 +76,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::AddEntries(entries) => firewall::add_entries(entries),
         Operation::DeleteEntries(entries) => firewall::delete_entries(entries),
         Operation::ForgetFlows(forward) => vec![firewall::forget_flows(forward)],
-        Operation::Remember(_) | Operation::Forget(_) => Vec::new(),
+        Operation::Remember(_) | Operation::Forget(_) | Operation::ForgetNetns(_) => Vec::new(),
     }
 }
 
