@@ -21,13 +21,13 @@ use std::{
 
 pub use firewall::{Firewall, ForeignChain, Iptables};
 use ipnet::IpNet;
-pub use scope::{Asked, Scope, Selection, TableSelection};
 
 use crate::{
     address::{Family, MacAddress},
     firewall::{Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
+    plan::{NewBridge, NewVeth, Operation, Plan},
     record::{Record, RecordKey},
     resolver::ResolvConf,
     route::Route,
