@@ -288,7 +288,7 @@ impl Observed {
         let stack = self.stacks.get_mut(place).ok_or(Errno::NODEV)?;
         let out = match (&route.link, route.gateway) {
             (Some(link), _) => link.clone(),
-            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(unreachable(gateway))?,
+            (None, Some(gateway)) => link_towards(stack, gateway).ok_or_else(|| unreachable(gateway))?,
             (None, None) => return Err(Errno::NODEV.into()),
         };
         let link = stack.links.get(&out).ok_or(Errno::NODEV)?;
