@@ -258,3 +258,22 @@ pub enum TableEntry {
     /// A published port.
     Forward(PortForward),
 }
+
+impl fmt::Display for TableEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Translate { subnet, uplink, translation: Translation::Masquerade } => {
+                write!(f, "masquerade {subnet} behind {uplink}")
+            }
+            Self::Translate { subnet, uplink, translation: Translation::Snat(source) } => {
+                write!(f, "send {subnet} out of {uplink} as {source}")
+            }
+            Self::Egress { bridge, uplink } => write!(f, "let {bridge} out through {uplink}"),
+            Self::Guard { bridge } => write!(f, "guard {bridge}"),
+            Self::Confine { bridge } => write!(f, "confine {bridge}"),
+            Self::Forward(forward) => {
+                write!(f, "forward {} to {} by {}", forward.published, forward.target, forward.bridge)
+            }
+        }
+    }
+}

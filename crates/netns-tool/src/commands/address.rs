@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use netns_engine::{
-    address::IpNet,
+    address::{IpNet, interface_address},
     desired::{AddressOn, AddressRemoved},
     kernel::{Kernel, LinuxKernel},
     name::{LinkName, NetnsName},
@@ -44,6 +44,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct AddressOf {
     /// The address with its prefix length, such as 10.0.0.1/24.
+    #[arg(value_parser = interface_address)]
     address: IpNet,
     /// The link; the word 'dev' before it is welcome, as with ip(8).
     #[arg(num_args = 1..=2, required = true, value_name = "[dev] LINK")]

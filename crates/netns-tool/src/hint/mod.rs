@@ -28,6 +28,10 @@ pub(crate) fn of(error: &Error) -> Option<String> {
         | error::Error::Apply(ApplyError::Refused { cause, .. } | ApplyError::Unreadable { cause, .. }) => {
             for_refusal(cause)
         }
+        error::Error::Unrecovered(_) => Some(
+            "'sudo rm /run/netns-tool/journal' gives up on it; 'netns-tool gc' then removes what has no use"
+                .to_owned(),
+        ),
         error::Error::Apply(_) => {
             Some("another program may be changing the same objects; try again".to_owned())
         }
