@@ -136,6 +136,20 @@ impl RuleChange {
     }
 }
 
+impl fmt::Display for RuleChange {
+    /// As the arguments of the program.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IptablesRule { table, chain, arguments, .. } = self.rule();
+        let table = table.as_str();
+        match self {
+            Self::Insert(_) => write!(f, "-t {table} -I {chain} {arguments}"),
+            Self::Reinsert(number, _) => write!(f, "-t {table} -I {chain} {number} {arguments}"),
+            Self::Append(_) => write!(f, "-t {table} -A {chain} {arguments}"),
+            Self::Delete(_) => write!(f, "-t {table} -D {chain} {arguments}"),
+        }
+    }
+}
+
 /// TCP or UDP.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -251,4 +265,23 @@ pub enum TableEntry {
     },
     /// A published port.
     Forward(PortForward),
+}
+
+impl fmt::Display for TableEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Translate { subnet, uplink, translation: Translation::Masquerade } => {
+                write!(f, "masquerade {subnet} behind {uplink}")
+            }
+            Self::Translate { subnet, uplink, translation: Translation::Snat(source) } => {
+                write!(f, "send {subnet} out of {uplink} as {source}")
+            }
+            Self::Egress { bridge, uplink } => write!(f, "let {bridge} out through {uplink}"),
+            Self::Guard { bridge } => write!(f, "guard {bridge}"),
+            Self::Confine { bridge } => write!(f, "confine {bridge}"),
+            Self::Forward(forward) => {
+                write!(f, "forward {} to {} by {}", forward.published, forward.target, forward.bridge)
+            }
+        }
+    }
 }

@@ -36,7 +36,8 @@ impl Global {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless the environment forbids it.
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
     Auto,
     /// Also into files and pipes.
     Always,

@@ -44,6 +44,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct AddressOf {
     /// The address with its prefix length, such as 10.0.0.1/24.
+    #[arg(value_parser = with_prefix_length)]
     address: IpNet,
     /// The link; the word 'dev' before it is welcome, as with ip(8).
     #[arg(num_args = 1..=2, required = true, value_name = "[dev] LINK")]
@@ -81,6 +82,14 @@ impl Address {
             Verb::List => list(&place, context),
         }
     }
+}
+
+/// Reads `10.0.0.1/24`: an address of a link says how large its network is.
+pub(super) fn with_prefix_length(text: &str) -> Result<IpNet, String> {
+    text.parse().map_err(|_| {
+        let text = text.escape_debug();
+        format!("'{text}' is not an address with a prefix length, such as 10.0.0.1/24 or fd00::1/64")
+    })
 }
 
 fn capitalised(at: &LinkAt) -> String {

@@ -11,7 +11,7 @@ use netns_engine::{
     place::LinkAt,
 };
 
-use super::{Context, change};
+use super::{Context, address::with_prefix_length, change};
 
 /// Lay a cable between two netns, both ends up.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Link {
     #[arg(value_name = "NS2:IF")]
     second: End,
     /// An address for each end, in order.
-    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = with_prefix_length)]
     addresses: Option<Vec<IpNet>>,
 }
 

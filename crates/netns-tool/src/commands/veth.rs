@@ -10,7 +10,7 @@ use netns_engine::{
     name::{LinkName, NetnsName},
 };
 
-use super::{Context, change};
+use super::{Context, address::with_prefix_length, change};
 
 /// Lay a cable (veth pair) from the host into a netns.
 ///
@@ -28,10 +28,10 @@ pub(crate) struct Veth {
     /// The other end's name there.
     inner_link: LinkName,
     /// Address of the host's end, such as 10.0.0.1/24; may be given again.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = with_prefix_length)]
     host_address: Vec<IpNet>,
     /// Address of the inner end, such as 10.0.0.2/24; may be given again.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = with_prefix_length)]
     address: Vec<IpNet>,
     /// MAC address of the inner end.
     #[arg(long)]

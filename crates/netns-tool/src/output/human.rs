@@ -123,7 +123,14 @@ pub(super) fn warning(error: &dyn std::error::Error) -> Vec<String> {
 
 /// A value of the command line that no option or argument can have.
 pub(super) fn wrong_value(why: &str, error: &clap::Error) -> Vec<String> {
-    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {why}")];
+    let shown = match error.get(ContextKind::InvalidValue) {
+        // Some parsers complain without saying about what.
+        Some(ContextValue::String(value)) if !why.contains('\'') => {
+            format!("'{}': {why}", value.escape_debug())
+        }
+        _ => why.to_owned(),
+    };
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {shown}")];
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
         lines.push(labelled("for", argument));
     }
