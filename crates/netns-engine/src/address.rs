@@ -49,6 +49,46 @@ impl fmt::Display for Family {
     }
 }
 
+/// Reads an interface address: an IP address with its prefix length, such as `10.0.0.1/24`.
+///
+/// # Errors
+///
+/// Tells what is missing. A bare address is refused, where `ip(8)` would take it for a network of
+/// one: what follows from that is not what anybody wants to find out later.
+///
+/// ```
+/// use netns_engine::address::interface_address;
+///
+/// assert!(interface_address("10.0.0.1/24").is_ok());
+/// let bare = interface_address("10.0.0.1").unwrap_err();
+/// assert_eq!(bare.to_string(), "address '10.0.0.1' lacks its prefix length, such as 10.0.0.1/24");
+/// ```
+pub fn interface_address(text: &str) -> Result<IpNet, InterfaceAddressError> {
+    match (text.parse(), text.parse::<IpAddr>()) {
+        (Ok(net), _) => Ok(net),
+        (Err(_), Ok(address)) => Err(InterfaceAddressError::NoPrefix { address }),
+        (Err(_), Err(_)) => Err(InterfaceAddressError::Malformed { text: text.to_owned() }),
+    }
+}
+
+/// Why a text is no interface address.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InterfaceAddressError {
+    /// An address, but no network around it.
+    #[error("address '{address}' lacks its prefix length, such as {address}/{}", if address.is_ipv4() { 24 } else { 64 })]
+    NoPrefix {
+        /// The address.
+        address: IpAddr,
+    },
+    /// No address at all.
+    #[error("'{}' is not an address with a prefix length, such as 10.0.0.1/24 or fd00::1/64", text.escape_debug())]
+    Malformed {
+        /// The rejected text.
+        text: String,
+    },
+}
+
 /// An Ethernet address: six octets, written `02:42:ac:11:00:02`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -139,13 +179,13 @@ impl From<MacAddress> for String {
 #[non_exhaustive]
 pub enum MacAddressError {
     /// Not six two-digit hexadecimal numbers with colons between them.
-    #[error("MAC address {text:?} is not six hexadecimal octets such as 02:00:00:00:00:01")]
+    #[error("MAC address '{}' is not six hexadecimal octets such as 02:00:00:00:00:01", text.escape_debug())]
     Malformed {
         /// The rejected text.
         text: String,
     },
     /// A multicast or all-zero address, which no link can have.
-    #[error("MAC address {text:?} is multicast or zero; the first octet must be even, such as 02:…")]
+    #[error("MAC address '{}' is multicast or zero; the first octet must be even, such as 02", text.escape_debug())]
     NotUnicast {
         /// The rejected text.
         text: String,

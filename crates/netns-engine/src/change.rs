@@ -38,7 +38,7 @@ pub fn plan(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Plan, Err
 pub fn make(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Report, Error> {
     let _lock = state::lock().map_err(Error::NoState)?;
     let _held = hold_signals_back().map_err(Error::NoState)?;
-    let recovered = journal::recover(kernel).map_err(Error::NoState)?;
+    let recovered = journal::recover(kernel).map_err(Error::Unrecovered)?;
     let done = plan(desired, kernel)?;
     if !done.is_empty() {
         let mut journal = Journal::open(&done.steps).map_err(Error::NoState)?;

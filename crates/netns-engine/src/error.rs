@@ -15,6 +15,9 @@ pub enum Error {
     /// The lock or the journal under `/run/netns-tool` could not be had; nothing was changed.
     #[error("cannot write to /run/netns-tool")]
     NoState(#[source] Refusal),
+    /// What a killed run left half-done could not be taken back; nothing else was changed.
+    #[error("cannot take back what a killed run left half-done, as told by /run/netns-tool/journal")]
+    Unrecovered(#[source] Refusal),
     /// A step was refused, and what was done before it was undone.
     #[error(transparent)]
     Apply(#[from] ApplyError),

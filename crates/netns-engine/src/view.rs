@@ -192,6 +192,10 @@ pub struct FirewallView {
     pub tables: Vec<TableView>,
     /// Tables of the old iptables (`/proc/net/ip_tables_names`), which nftables does not show.
     pub legacy_tables: Vec<String>,
+    /// Rules of the iptables family in `nat` and `filter`, as the arguments that would add them.
+    pub iptables_rules: Vec<String>,
+    /// What the own table does, an entry a line.
+    pub own_entries: Vec<String>,
 }
 
 /// A table of nftables.

@@ -76,6 +76,7 @@ fn of_change(error: &error::Error) -> Code {
     match error {
         error::Error::Conflict(conflict) => of_conflict(conflict),
         error::Error::Unreadable(cause) | error::Error::NoState(cause) => of_refusal(cause),
+        error::Error::Unrecovered(_) => Code::LeftBehind,
         error::Error::Apply(error) => of_apply(error),
         _ => Code::Refused,
     }

@@ -4,6 +4,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 /// Options every command takes.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub(crate) struct Global {
     /// Print one JSON document instead of text.

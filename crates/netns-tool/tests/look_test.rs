@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         show_names_the_other_end_of_a_cable,
         show_names_who_listens,
         show_counts_rules_by_chain,
+        show_has_the_rules_of_iptables_and_of_the_own_table,
         show_lists_neighbours_that_were_asked_for,
         anyone_may_look_at_the_host,
         show_takes_the_path_of_a_namespace,
@@ -140,6 +141,20 @@ fn show_names_who_listens(host: &Sandbox) {
         let socket = socket.unwrap_or_else(|| panic!("no {transport} {address} in {}", view["sockets"]));
         assert_eq!(socket["programs"][0]["pid"], std::process::id());
     }
+}
+
+fn show_has_the_rules_of_iptables_and_of_the_own_table(host: &Sandbox) {
+    host.netns_tool("bridge br0 --address 10.0.0.1/24").succeeds();
+    host.netns_tool("create red").succeeds();
+    host.netns_tool("connect red br0").succeeds();
+    host.netns_tool("publish 8080:red:80").succeeds();
+    sh("iptables -A FORWARD -s 192.0.2.7/32 -j DROP; ip6tables -A FORWARD -i br0 -j ACCEPT");
+    let shown = host.netns_tool("show").succeeds();
+    let shown = shown.says("iptables -t filter -A FORWARD -s 192.0.2.7/32 -j DROP");
+    let shown = shown.says("ip6tables -t filter -A FORWARD -i br0 -j ACCEPT");
+    shown.says("forward 127.0.0.1:8080/tcp to 10.0.0.2:80");
+    sh("ip netns exec red iptables -A INPUT -p icmp -j DROP");
+    host.netns_tool("show red").succeeds().says("iptables -t filter -A INPUT -p icmp -j DROP");
 }
 
 fn show_counts_rules_by_chain(host: &Sandbox) {

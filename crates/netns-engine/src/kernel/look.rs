@@ -12,8 +12,10 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
+    iptables,
     mounts::Mounts,
     namespace,
+    nftables::Nftables,
     processes::{self, NetnsId},
     refusal::Refusal,
     resolver,
@@ -23,11 +25,15 @@ use super::{
 use crate::{
     error::Error,
     name::NetnsName,
-    observed::{Asked, Holder, NetnsState},
+    observed::{Asked, Holder, NetnsState, TableSelection},
+    own_table,
     place::Entrance,
     plan::Conflict,
     sysctl::Sysctl,
-    view::{Forwarding, NetnsSummary, PeerPlace, PeerView, Process, StackView, SummaryState},
+    view::{
+        FirewallView, Forwarding, NetnsSummary, PeerPlace, PeerView, Process, StackView, SummaryState,
+        TableView,
+    },
 };
 
 /// Lists the netns under `/run/netns`, and those without a name there if `nameless` are asked for.
@@ -148,11 +154,32 @@ fn survey() -> Result<(StackView, Vec<SurveyedLink>, Rtnetlink), Refusal> {
     let view = StackView {
         routes: talk.survey_routes(&names)?,
         neighbours: talk.survey_neighbours(&names)?,
-        firewall: ruleset::overview()?,
+        firewall: firewall()?,
         forwarding: Forwarding { ipv4: switch(&Sysctl::IpForward)?, ipv6: switch(&Sysctl::Ipv6Forwarding)? },
         ..StackView::default()
     };
     Ok((view, links, talk))
+}
+
+/// The tables there are, and what those say that can be said in words: iptables and our own.
+fn firewall() -> Result<FirewallView, Refusal> {
+    let mut view = ruleset::overview()?;
+    let of_iptables =
+        |table: &TableView| table.family != "inet" && ["nat", "filter"].contains(&table.name.as_str());
+    if !view.legacy_tables.is_empty() || view.tables.iter().any(of_iptables) {
+        // Without the program, or the right to run it, the chains alone have to do.
+        let rules = iptables::observe().0.unwrap_or_default().rules;
+        view.iptables_rules = rules.iter().map(|rule| format!("{} {rule}", rule.program())).collect();
+    }
+    if view
+        .tables
+        .iter()
+        .any(|table| (table.family.as_str(), table.name.as_str()) == ("inet", own_table::NAME))
+    {
+        let entries = Nftables::open()?.entries(&TableSelection::All, &BTreeSet::new())?;
+        view.own_entries = entries.iter().flatten().map(ToString::to_string).collect();
+    }
+    Ok(view)
 }
 
 /// A place, and a conversation about it.

@@ -39,7 +39,7 @@ pub(crate) fn overview() -> Result<FirewallView, Refusal> {
         let names = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
         legacy_tables.extend(names.lines().map(|name| format!("{family} {name}")));
     }
-    Ok(FirewallView { tables: tables()?, legacy_tables })
+    Ok(FirewallView { tables: tables()?, legacy_tables, ..FirewallView::default() })
 }
 
 fn tables() -> Result<Vec<TableView>, Refusal> {

@@ -89,14 +89,13 @@ fn in_words(wish: &dyn Desired, observed: &Observed, plan: &Plan) -> Vec<String>
 /// The indented lines below each heading; `#` starts a comment.
 fn sections(text: &str) -> [Vec<String>; 3] {
     let mut sections: [Vec<String>; 3] = Default::default();
-    let mut current = None;
+    let mut current: Option<usize> = None;
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-        match (line.strip_prefix("  "), current) {
-            (Some(content), Some(index)) => {
-                let section: &mut Vec<String> = &mut sections[index];
-                section.push(content.to_owned());
-            }
-            _ => current = Some(SECTIONS.iter().position(|known| *known == line).expect(line)),
+        if let (Some(content), Some(index)) = (line.strip_prefix("  "), current) {
+            sections[index].push(content.to_owned());
+        } else {
+            current = SECTIONS.iter().position(|known| *known == line);
+            assert!(current.is_some(), "'{line}' is no heading");
         }
     }
     assert_eq!(sections[1].len(), 1, "one wish a case");

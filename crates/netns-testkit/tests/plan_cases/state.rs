@@ -137,7 +137,7 @@ fn add_link(observed: &mut Observed, at: &LinkAt, kind: &str, words: &[&str]) {
             }
         }
     }
-    observed.stacks.get_mut(&at.place).expect("the netns comes first").links.insert(at.name.clone(), link);
+    observed.stacks.get_mut(&at.place).unwrap().links.insert(at.name.clone(), link);
 }
 
 fn add_route(observed: &mut Observed, words: &[&str]) {

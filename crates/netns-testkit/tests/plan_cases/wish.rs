@@ -34,11 +34,11 @@ pub(crate) fn read(line: &str, observed: &Observed) -> Box<dyn Desired> {
         }),
         ["veth", host, netns, inner, rest @ ..] => Box::new(veth([host, netns, inner], rest)),
         ["link", first, second, rest @ ..] => Box::new(cable(first, second, rest)),
-        ["address", "add", address, "dev", link] => {
-            Box::new(AddressOn { link: link_at(link), address: parsed(address) })
+        ["address", "add", address, "dev", at] => {
+            Box::new(AddressOn { link: link_at(at), address: parsed(address) })
         }
-        ["address", "delete", address, "dev", link] => {
-            Box::new(AddressRemoved { link: link_at(link), address: parsed(address) })
+        ["address", "delete", address, "dev", at] => {
+            Box::new(AddressRemoved { link: link_at(at), address: parsed(address) })
         }
         ["route", "add", rest @ ..] => {
             let (place, route) = route(rest);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use netns_engine::{
-    address::IpNet,
+    address::{IpNet, interface_address},
     desired::{AddressOn, AddressRemoved},
     kernel::{Kernel, LinuxKernel},
     name::{LinkName, NetnsName},
@@ -44,7 +44,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct AddressOf {
     /// The address with its prefix length, such as 10.0.0.1/24.
-    #[arg(value_parser = with_prefix_length)]
+    #[arg(value_parser = interface_address)]
     address: IpNet,
     /// The link; the word 'dev' before it is welcome, as with ip(8).
     #[arg(num_args = 1..=2, required = true, value_name = "[dev] LINK")]
@@ -82,14 +82,6 @@ impl Address {
             Verb::List => list(&place, context),
         }
     }
-}
-
-/// Reads `10.0.0.1/24`: an address of a link says how large its network is.
-pub(super) fn with_prefix_length(text: &str) -> Result<IpNet, String> {
-    text.parse().map_err(|_| {
-        let text = text.escape_debug();
-        format!("'{text}' is not an address with a prefix length, such as 10.0.0.1/24 or fd00::1/64")
-    })
 }
 
 fn capitalised(at: &LinkAt) -> String {

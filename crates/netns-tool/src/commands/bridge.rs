@@ -4,9 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use netns_engine::{address::IpNet, desired, name::LinkName};
+use netns_engine::{
+    address::{IpNet, interface_address},
+    desired,
+    name::LinkName,
+};
 
-use super::{Context, address::with_prefix_length, change};
+use super::{Context, change};
 
 /// Make a bridge (virtual switch) on the host, switched on, or delete one.
 #[derive(Debug, Args)]
@@ -17,7 +21,7 @@ pub(crate) struct Bridge {
     /// Name of the bridge.
     name: LinkName,
     /// The host's address on it, which makes it the gateway of that network; may be given again.
-    #[arg(long, value_name = "ADDRESS", value_parser = with_prefix_length)]
+    #[arg(long, value_name = "ADDRESS", value_parser = interface_address)]
     address: Vec<IpNet>,
     /// Delete the bridge.
     #[arg(long, conflicts_with = "address")]

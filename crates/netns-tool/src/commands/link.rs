@@ -5,13 +5,13 @@ use std::{process::ExitCode, str::FromStr};
 use anyhow::Result;
 use clap::Args;
 use netns_engine::{
-    address::IpNet,
+    address::{IpNet, interface_address},
     desired::Cable,
     name::{LinkName, NameError, NetnsName},
     place::LinkAt,
 };
 
-use super::{Context, address::with_prefix_length, change};
+use super::{Context, change};
 
 /// Lay a cable between two netns, both ends up.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Link {
     #[arg(value_name = "NS2:IF")]
     second: End,
     /// An address for each end, in order.
-    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = with_prefix_length)]
+    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = interface_address)]
     addresses: Option<Vec<IpNet>>,
 }
 

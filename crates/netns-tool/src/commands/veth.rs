@@ -5,12 +5,12 @@ use std::{net::IpAddr, process::ExitCode};
 use anyhow::Result;
 use clap::Args;
 use netns_engine::{
-    address::{IpNet, MacAddress},
+    address::{IpNet, MacAddress, interface_address},
     desired::{self, LinkState},
     name::{LinkName, NetnsName},
 };
 
-use super::{Context, address::with_prefix_length, change};
+use super::{Context, change};
 
 /// Lay a cable (veth pair) from the host into a netns.
 ///
@@ -28,10 +28,10 @@ pub(crate) struct Veth {
     /// The other end's name there.
     inner_link: LinkName,
     /// Address of the host's end, such as 10.0.0.1/24; may be given again.
-    #[arg(long, value_name = "ADDRESS", value_parser = with_prefix_length)]
+    #[arg(long, value_name = "ADDRESS", value_parser = interface_address)]
     host_address: Vec<IpNet>,
     /// Address of the inner end, such as 10.0.0.2/24; may be given again.
-    #[arg(long, value_name = "ADDRESS", value_parser = with_prefix_length)]
+    #[arg(long, value_name = "ADDRESS", value_parser = interface_address)]
     address: Vec<IpNet>,
     /// MAC address of the inner end.
     #[arg(long)]

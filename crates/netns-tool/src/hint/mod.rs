@@ -28,6 +28,10 @@ pub(crate) fn of(error: &Error) -> Option<String> {
         | error::Error::Apply(ApplyError::Refused { cause, .. } | ApplyError::Unreadable { cause, .. }) => {
             for_refusal(cause)
         }
+        error::Error::Unrecovered(_) => Some(
+            "'sudo rm /run/netns-tool/journal' gives up on it; 'netns-tool gc' then removes what has no use"
+                .to_owned(),
+        ),
         error::Error::Apply(_) => {
             Some("another program may be changing the same objects; try again".to_owned())
         }
@@ -61,11 +65,11 @@ fn for_exec(error: &ExecError) -> Option<String> {
 
 fn for_refusal(refusal: &Refusal) -> Option<String> {
     match refusal.kind() {
-        RefusalKind::NotPermitted => Some(
-            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo netns-tool …', or 'netns-tool playground', \
-             where everyone may do everything"
-                .to_owned(),
-        ),
+        RefusalKind::NotPermitted => Some(format!(
+            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo {}', or 'netns-tool playground', where \
+             everyone may do everything",
+            what_was_typed()
+        )),
         RefusalKind::NotSupported => Some(
             "the kernel lacks this feature: 'modprobe bridge veth nf_tables' loads what it has as modules \
              (CONFIG_BRIDGE, CONFIG_VETH, CONFIG_NF_TABLES)"
@@ -74,4 +78,13 @@ fn for_refusal(refusal: &Refusal) -> Option<String> {
         RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
         _ => None,
     }
+}
+
+/// The command line as it would be typed again.
+fn what_was_typed() -> String {
+    let words = std::env::args().skip(1).map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.escape_debug()) }
+    });
+    std::iter::once("netns-tool".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

@@ -123,14 +123,7 @@ pub(super) fn warning(error: &dyn std::error::Error) -> Vec<String> {
 
 /// A value of the command line that no option or argument can have.
 pub(super) fn wrong_value(why: &str, error: &clap::Error) -> Vec<String> {
-    let shown = match error.get(ContextKind::InvalidValue) {
-        // Some parsers complain without saying about what.
-        Some(ContextValue::String(value)) if !why.contains('\'') => {
-            format!("'{}': {why}", value.escape_debug())
-        }
-        _ => why.to_owned(),
-    };
-    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {shown}")];
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {}", naming_the_value(why, error))];
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
         lines.push(labelled("for", argument));
     }
@@ -139,6 +132,16 @@ pub(super) fn wrong_value(why: &str, error: &clap::Error) -> Vec<String> {
         "'netns-tool help' lists the commands, 'netns-tool COMMAND --help' their arguments",
     ));
     lines
+}
+
+/// Puts the rejected value before a reason that does not tell it, such as a library's.
+fn naming_the_value(why: &str, error: &clap::Error) -> String {
+    match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) if !why.contains('\'') => {
+            format!("'{}': {why}", value.escape_debug())
+        }
+        _ => why.to_owned(),
+    }
 }
 
 fn labelled(label: &str, text: &str) -> String {

@@ -187,6 +187,8 @@ fn firewall(view: &StackView) -> Vec<String> {
     }
     let legacy = view.firewall.legacy_tables.iter();
     lines.extend(legacy.map(|name| format!("  iptables-legacy table {}", safe(name))));
+    lines.extend(view.firewall.iptables_rules.iter().map(|rule| format!("  {}", safe(rule))));
+    lines.extend(view.firewall.own_entries.iter().map(|entry| format!("  inet netns_tool: {entry}")));
     lines
 }
 
