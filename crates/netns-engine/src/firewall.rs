@@ -136,6 +136,20 @@ impl RuleChange {
     }
 }
 
+impl fmt::Display for RuleChange {
+    /// As the arguments of the program.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IptablesRule { table, chain, arguments, .. } = self.rule();
+        let table = table.as_str();
+        match self {
+            Self::Insert(_) => write!(f, "-t {table} -I {chain} {arguments}"),
+            Self::Reinsert(number, _) => write!(f, "-t {table} -I {chain} {number} {arguments}"),
+            Self::Append(_) => write!(f, "-t {table} -A {chain} {arguments}"),
+            Self::Delete(_) => write!(f, "-t {table} -D {chain} {arguments}"),
+        }
+    }
+}
+
 /// TCP or UDP.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

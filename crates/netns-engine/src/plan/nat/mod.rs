@@ -194,11 +194,10 @@ impl Nat {
         if uplink == self.bridge {
             return Err(Conflict::BridgeIsUplink(uplink));
         }
-        let at = LinkAt::on_host(uplink);
-        if observed.link(&at).is_none() {
-            return Err(Conflict::NoLink(at));
+        if observed.link(&LinkAt::on_host(uplink.clone())).is_none() {
+            return Err(Conflict::UplinkMissing(uplink));
         }
-        Ok(at.name)
+        Ok(uplink)
     }
 
     /// The bridge's true networks, each once.
