@@ -200,7 +200,17 @@ pub(crate) fn kill(name: &NetnsName, pids: &[u32]) -> Result<(), Refusal> {
             return Err(Refusal::new(Errno::BUSY).with_message(words));
         }
     }
-    Ok(())
+    refuse_newcomers(name)
+}
+
+/// A process may have started another one, just before its end.
+fn refuse_newcomers(name: &NetnsName) -> Result<(), Refusal> {
+    match holders(name)?.iter().find(|holder| !matches!(holder.by, Hold::Mount(_))) {
+        None => Ok(()),
+        Some(newcomer) => {
+            Err(Refusal::new(Errno::BUSY).with_message(format!("now it is held by {newcomer}")))
+        }
+    }
 }
 
 /// Waits until nobody holds the netns `name` any more, and returns who still does at `deadline`.
