@@ -70,7 +70,7 @@ fn playground_is_closed_to_both_sides(host: &Sandbox) {
 fn playground_passes_exit_codes_and_signals_on(host: &Sandbox) {
     drop(playground(host, "exit 7").fails_with(7));
     drop(playground(host, "kill -TERM $$").fails_with(128 + 15));
-    drop(host.netns_tool("playground -- /no/such/program").complains("no such file").fails_with(127));
+    drop(host.netns_tool("playground -- /no/such/program").complains("not found").fails_with(127));
 }
 
 fn playground_takes_left_over_processes_along(host: &Sandbox) {

@@ -23,16 +23,16 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("address_add", &["bridge br0"], "address add 10.0.0.1/24 dev br0"),
     ("address_add_ipv6", &["bridge br0"], "address add fd00::1/64 dev br0"),
     ("address_del", &["bridge br0 --address 10.0.0.1/24"], "address del 10.0.0.1/24 dev br0"),
-    ("nat", &["bridge br0 --address 10.0.0.1/24"], "nat br0"),
-    ("nat_ipv6", &["bridge br0 --address 10.0.0.1/24 --address fd00::1/64"], "nat br0"),
-    ("nat_by_nftables", &["bridge br0 --address 10.0.0.1/24"], "nat br0 --firewall nftables"),
-    ("nat_delete", &["bridge br0 --address 10.0.0.1/24", "nat br0"], "nat br0 --delete"),
-    ("snat", &["bridge br0 --address 10.0.0.1/24"], "snat br0 --to-source 198.51.100.2"),
     ("route_add", &[], "route add 10.50.0.0/16 via 198.51.100.1"),
     ("route_del", &["route add 10.50.0.0/16 via 198.51.100.1"], "route del 10.50.0.0/16 via 198.51.100.1"),
     ("nat", CONNECTED, "nat br0 eth0"),
     ("nat_iptables", CONNECTED, "nat br0 --firewall iptables"),
     ("nat_nftables", CONNECTED, "nat br0 --firewall nftables"),
+    (
+        "nat_both_families",
+        &["bridge br0 --address 10.0.0.1/24 --address fd00::1/64"],
+        "nat br0 --firewall iptables",
+    ),
     ("nat_ipv6", &["bridge br0 --address fd00::1/64"], "nat br0 --firewall iptables"),
     ("nat_ipv6_nftables", &["bridge br0 --address fd00::1/64"], "nat br0 --firewall nftables"),
     ("nat_delete", WITH_NAT, "nat br0 --delete"),
@@ -45,7 +45,12 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("publish", CONNECTED, "publish 8080:red:80"),
     ("publish_to_all", CONNECTED, "publish 0.0.0.0:8080:red:80"),
     ("publish_udp", CONNECTED, "publish 198.51.100.2:5353:red:53/udp"),
+    ("publish_ipv6", CONNECTED_BY_IPV6, "publish [2001:db8:100::2]:8080:red:80"),
+    ("publish_one_more", WITH_PORT, "publish 0.0.0.0:8081:red:80"),
+    ("delete_with_ports", WITH_PORTS, "delete red"),
     ("unpublish", WITH_PORT, "unpublish 8080"),
+    ("unpublish_one_of_two", WITH_PORTS, "unpublish 8080"),
+    ("unpublish_for_all", WITH_PORTS, "unpublish 0.0.0.0:8081"),
 ];
 
 const CONNECTED: &[&str] = &["create red", "bridge br0 --address 192.168.100.1/24", "connect red br0"];
@@ -53,6 +58,14 @@ const WITH_NAT: &[&str] = &["bridge br0 --address 192.168.100.1/24", "nat br0 --
 const WITH_NATIVE_NAT: &[&str] = &["bridge br0 --address 192.168.100.1/24", "nat br0 --firewall nftables"];
 const WITH_PORT: &[&str] =
     &["create red", "bridge br0 --address 192.168.100.1/24", "connect red br0", "publish 8080:red:80"];
+const WITH_PORTS: &[&str] = &[
+    "create red",
+    "bridge br0 --address 192.168.100.1/24",
+    "connect red br0",
+    "publish 8080:red:80",
+    "publish 0.0.0.0:8081:red:80",
+];
+const CONNECTED_BY_IPV6: &[&str] = &["create red", "bridge br0 --address fd00::1/64", "connect red br0"];
 
 fn main() -> ExitCode {
     let trials = CHANGES.iter().map(|&(name, before, command)| {

@@ -2,12 +2,18 @@
 //!
 //! The judges are `iptables`, `nft`, `ip`, the files under `/proc/sys`, `ping` and `curl`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::{fs, process::ExitCode};
 
 use netns_testkit::{Program, Sandbox, Snapshot, eventually, sh, trials};
 
 #[path = "nat_test/router.rs"]
 mod router;
+#[path = "nat_test/testnet.rs"]
+mod testnet;
+
+use testnet::{INTERNET, INTERNET_V6, add_ipv6, assert_reaches, build_testnet, in_testnet, pings};
 
 fn main() -> ExitCode {
     netns_testkit::main(trials!(online:
@@ -20,65 +26,17 @@ fn main() -> ExitCode {
         rules_made_by_hand_stay,
         forwarding_stays_on_for_whoever_else_needs_it,
         deletion_works_after_the_bridge_is_gone,
+        settings_of_an_uplink_without_a_default_route_come_back,
+        gc_takes_the_nat_of_a_bridge_that_is_gone,
         ipv6_passes_and_the_host_keeps_the_route_it_learned,
         nftables_serves_where_there_is_no_iptables,
         nftables_passes_where_iptables_drops,
+        a_drop_of_somebody_elses_is_named_with_its_remedy,
         nothing_uninvited_passes_the_guard,
         snat_takes_the_address_it_is_told,
         what_cannot_be_leaves_the_host_as_it_was,
         a_refusal_at_the_last_step_leaves_the_host_as_it_was,
     ))
-}
-
-const INTERNET: &str = "203.0.113.8";
-const INTERNET_V6: &str = "2001:db8:ffff::8";
-
-/// The lesson's own commands: a netns behind a bridge, with everything but NAT.
-fn build_testnet() {
-    forget_boot_settings();
-    sh("
-        ip netns add testnet
-        ip link add br0 type bridge
-        ip link set br0 addrgenmode none
-        ip addr add 10.0.0.1/24 dev br0
-        ip link set br0 up
-        ip link add veth0 type veth peer name veth1
-        ip link set veth1 netns testnet
-        ip link set veth0 master br0
-        ip link set veth0 up
-        ip netns exec testnet ip addr add 10.0.0.2/24 dev veth1
-        ip netns exec testnet ip link set veth1 up
-        ip netns exec testnet ip link set lo up
-        ip netns exec testnet ip route add default via 10.0.0.1
-    ");
-}
-
-/// The real host may be configured to forward, which the tool would see and respect.
-fn forget_boot_settings() {
-    sh("for folder in /etc/sysctl.d /run/sysctl.d /usr/local/lib/sysctl.d /usr/lib/sysctl.d /lib/sysctl.d; do
-            [ ! -d $folder ] || mount -t tmpfs tmpfs $folder
-        done
-        [ ! -f /etc/sysctl.conf ] || mount --bind /dev/null /etc/sysctl.conf");
-}
-
-fn add_ipv6() {
-    sh("
-        ip -6 addr add fd00:7::1/64 dev br0 nodad
-        ip -n testnet -6 addr add fd00:7::2/64 dev veth1 nodad
-        ip -n testnet -6 route add default via fd00:7::1
-    ");
-}
-
-fn in_testnet(command: &str) -> bool {
-    Program::new("ip").words("netns exec testnet").words(command).run().code() == Some(0)
-}
-
-fn pings(address: &str) -> bool {
-    in_testnet(&format!("ping -n -c 1 -W 1 {address}"))
-}
-
-fn assert_reaches(address: &str) {
-    eventually(&format!("an answer from {address}"), || pings(address));
 }
 
 fn rules() -> String {
@@ -230,6 +188,31 @@ fn deletion_works_after_the_bridge_is_gone(host: &Sandbox) {
     assert_eq!((rules().as_str(), setting("ipv4/ip_forward").as_str()), ("", "0"));
 }
 
+fn settings_of_an_uplink_without_a_default_route_come_back(host: &Sandbox) {
+    build_testnet();
+    add_ipv6();
+    sh("ip link add dsl type veth peer name dsl0; ip link set dsl up; ip link set dsl0 up");
+    let before = settings();
+    host.netns_tool("nat br0 dsl").succeeds();
+    assert_eq!(setting("ipv6/conf/dsl/accept_ra"), "2");
+    host.netns_tool("nat br0 --delete").succeeds();
+    assert_eq!(settings(), before);
+}
+
+fn gc_takes_the_nat_of_a_bridge_that_is_gone(host: &Sandbox) {
+    build_testnet();
+    sh("ip link add br1 type bridge; ip addr add 10.1.0.1/24 dev br1; ip link set br1 up");
+    host.netns_tool("nat br0").succeeds();
+    host.netns_tool("nat br1 --firewall nftables").succeeds();
+    sh("ip link delete br0");
+    host.netns_tool("gc").succeeds();
+    assert_eq!((rules().as_str(), setting("ipv4/ip_forward").as_str()), ("", "1"));
+    sh("nft list table inet netns_tool >/dev/null; ip link delete br1");
+    host.netns_tool("gc").succeeds();
+    assert_eq!(setting("ipv4/ip_forward"), "0");
+    sh("! nft list table inet netns_tool 2>/dev/null");
+}
+
 fn ipv6_passes_and_the_host_keeps_the_route_it_learned(host: &Sandbox) {
     build_testnet();
     add_ipv6();
@@ -285,6 +268,19 @@ fn nftables_passes_where_iptables_drops(host: &Sandbox) {
     assert_reaches(INTERNET);
     host.netns_tool("nat br0 --delete").succeeds();
     before.assert_same(&Snapshot::take(), "something was left behind");
+}
+
+fn a_drop_of_somebody_elses_is_named_with_its_remedy(host: &Sandbox) {
+    build_testnet();
+    sh(
+        "nft add table inet wall; nft add chain inet wall gate '{ type filter hook forward priority 0; policy drop; }'",
+    );
+    let said = host.netns_tool("nat br0").succeeds();
+    let said =
+        said.says("Note: nftables chain 'inet wall gate' judges forwarded packets too; if it drops them:");
+    assert!(!pings(INTERNET), "an accept in one table does not help against a drop in another");
+    sh(said.stdout().lines().last().expect("the remedy is the last line"));
+    assert_reaches(INTERNET);
 }
 
 fn nothing_uninvited_passes_the_guard(host: &Sandbox) {

@@ -2,6 +2,8 @@
 //!
 //! The judges are real TCP connections and UDP packets, `nft`, `iptables-save`, `ip`, `conntrack`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         a_second_run_changes_nothing,
         taking_a_port_back_leaves_the_host_as_it_was,
         ports_that_share_what_they_need_may_go_in_any_order,
+        a_netns_takes_its_ports_along,
         a_flushed_firewall_is_mended_by_publishing_again,
         a_program_that_listens_is_named,
         what_cannot_be_leaves_the_host_as_it_was,
@@ -272,6 +275,19 @@ fn make_chains_of_iptables() {
     sh("for program in iptables ip6tables; do
             $program -I FORWARD -j ACCEPT; $program -D FORWARD -j ACCEPT
         done");
+}
+
+fn a_netns_takes_its_ports_along(host: &Sandbox) {
+    host.netns_tool("bridge br0 --address 10.0.0.1/24").succeeds();
+    make_chains_of_iptables();
+    let before = Snapshot::take();
+    host.netns_tool("create red").succeeds();
+    host.netns_tool("connect red br0").succeeds();
+    for port in ["8080:red:80", "0.0.0.0:8081:red:80"] {
+        host.netns_tool(&format!("publish {port}")).succeeds();
+    }
+    host.netns_tool("delete red").succeeds();
+    before.assert_same(&Snapshot::take(), "a netns that came and went");
 }
 
 fn a_flushed_firewall_is_mended_by_publishing_again(host: &Sandbox) {

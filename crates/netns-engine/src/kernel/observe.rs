@@ -15,11 +15,14 @@ use crate::{
     name::{LinkName, NetnsName},
     observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack, TableSelection},
     place::{LinkAt, Place},
+    record::{Record, RecordKey},
     sysctl::Sysctl,
 };
 
 /// Fills an [`Observed`] with what `scope` asks for.
 pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observed, Refusal> {
+    let records = if scope.ports_of.is_empty() { BTreeMap::new() } else { state::records()? };
+    let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
     for name in &scope.netns {
         if let Some(entry) = netns_entry(kernel, name)? {
@@ -30,6 +33,10 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
         if let Some(entry) = observed.netns.get_mut(name) {
             entry.holders = processes::holders(name)?;
         }
+    }
+    if scope.records == Asked::Yes {
+        observed.records = state::records()?;
+        observed.stale_marks = state::stale_marks()?;
     }
     observe_stacks(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
@@ -44,10 +51,6 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     observe_own_table(kernel, scope, &mut observed)?;
     observed.listeners = listeners::on_ports(&scope.listeners)?;
     observe_resolvers(scope, &mut observed)?;
-    if scope.records == Asked::Yes {
-        observed.records = state::records()?;
-        observed.stale_marks = state::stale_marks()?;
-    }
     Ok(observed)
 }
 
@@ -256,8 +259,11 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
         wanted.entry(place).or_default().push(setting.clone());
     }
     if !scope.link_forwarding.is_empty() {
-        let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding)?;
-        wanted.entry(&Place::Host).or_default().extend(dragged_along);
+        let host = observed.stacks.entry(Place::Host).or_default();
+        let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding, &host.links)?;
+        let of_host = wanted.entry(&Place::Host).or_default();
+        of_host.extend(dragged_along);
+        of_host.extend(remembered(&observed.records));
         observed.configured_forwarding = sysctl_files::configured_forwarding();
     }
     for (place, settings) in wanted {
@@ -289,17 +295,29 @@ fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
     Ok(values)
 }
 
-/// The forwarding switches with every setting that they overwrite, or that decides what they do;
-/// also those of `default`, which the links to come start with.
-fn dragged_along_by_forwarding(families: &BTreeSet<Family>) -> Result<Vec<Sysctl>, Refusal> {
+/// The settings that switching forwarding off has to restore.
+fn remembered(records: &BTreeMap<RecordKey, Record>) -> impl Iterator<Item = Sysctl> {
+    let settings = records.values().filter_map(|record| match record {
+        Record::Forwarding(forwarding) => Some(&forwarding.settings),
+        Record::Nat(_) | Record::Published(_) => None,
+    });
+    settings.flatten().map(|(setting, _)| setting.clone())
+}
+
+/// The forwarding switches with every setting that they overwrite, those of `default` included,
+/// which the links to come start with; and what decides whether links that were read lose routes.
+fn dragged_along_by_forwarding(
+    families: &BTreeSet<Family>,
+    read: &BTreeMap<LinkName, Link>,
+) -> Result<Vec<Sysctl>, Refusal> {
     let mut settings = Vec::new();
     for family in families {
         settings.push(Sysctl::forwarding(*family));
-        let links = links_with_settings(*family)?;
-        settings.extend(links.iter().cloned().map(|link| Sysctl::LinkForwarding(*family, link)));
+        let links = links_with_settings(*family)?.into_iter();
+        settings.extend(links.map(|link| Sysctl::LinkForwarding(*family, link)));
         match family {
             Family::Ipv4 => settings.push(Sysctl::AcceptRedirects),
-            Family::Ipv6 => settings.extend(links.into_iter().map(Sysctl::AcceptRa)),
+            Family::Ipv6 => settings.extend(read.keys().cloned().map(Sysctl::AcceptRa)),
         }
     }
     Ok(settings)

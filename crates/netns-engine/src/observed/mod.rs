@@ -5,9 +5,10 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
+mod firewall;
 mod holder;
-mod iptables;
 mod project;
+mod published;
 mod settings;
 mod undo;
 
@@ -18,11 +19,12 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+pub use firewall::{Firewall, ForeignChain, Iptables};
 use ipnet::IpNet;
 
 use crate::{
     address::{Family, MacAddress},
-    firewall::{IptablesRule, Published, TableEntry, Transport},
+    firewall::{Published, TableEntry, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     plan::{NewBridge, NewVeth, Operation, Plan},
@@ -104,43 +106,6 @@ pub enum LinkKind {
     Other(String),
 }
 
-/// Packet filtering and translation on the host, as far as it was asked for.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Firewall {
-    /// The iptables side, where the program works for at least one family.
-    pub iptables: Option<Iptables>,
-    /// Why the program does not work for these families.
-    pub iptables_missing: BTreeMap<Family, String>,
-    /// Whether the kernel speaks nftables.
-    pub nftables: bool,
-    /// Entries of the own table; none where it does not exist.
-    pub table: Option<BTreeSet<TableEntry>>,
-    /// Base chains of other nftables tables that may drop forwarded packets.
-    pub foreign_chains: Vec<ForeignChain>,
-}
-
-/// The rules that a working `iptables` shows.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Iptables {
-    /// Rules of the tables `nat` and `filter`, both families, in order.
-    pub rules: Vec<IptablesRule>,
-    /// Families whose `FORWARD` chain drops packets: by policy, or by a rule of its own.
-    pub forward_drops: BTreeSet<Family>,
-}
-
-/// Another program's base chain on a hook that forwarded packets pass.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ForeignChain {
-    /// Family and table, such as `inet firewalld`.
-    pub table: String,
-    /// The chain.
-    pub chain: String,
-    /// `filter`, `nat` or `route`.
-    pub kind: String,
-    /// The hook, such as `forward`.
-    pub hook: String,
-}
-
 /// A program listening on the host.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Listener {
@@ -176,6 +141,8 @@ pub struct Scope {
     pub table: TableSelection,
     /// Ports whose forward in the own table is needed, wherever it leads; with the table's guards.
     pub published: BTreeSet<Published>,
+    /// Netns whose published ports are to be taken back: reads all that this touches.
+    pub ports_of: BTreeSet<NetnsName>,
     /// Ports whose listening programs on the host are needed (searches `/proc` if there are any).
     pub listeners: BTreeSet<u16>,
     /// `/etc/netns/NAME/resolv.conf` of these.
@@ -238,21 +205,6 @@ impl Observed {
 
     fn stack_mut(&mut self, place: &Place) -> &mut Stack {
         self.stacks.entry(place.clone()).or_default()
-    }
-}
-
-impl Firewall {
-    /// Returns the iptables side for one family.
-    ///
-    /// # Errors
-    ///
-    /// Tells why the program does not work for it.
-    pub fn iptables_for(&self, family: Family) -> Result<&Iptables, &str> {
-        match (&self.iptables, self.iptables_missing.get(&family)) {
-            (_, Some(reason)) => Err(reason),
-            (None, None) => Err("it was not looked for"),
-            (Some(iptables), None) => Ok(iptables),
-        }
     }
 }
 

@@ -46,10 +46,8 @@ impl Observed {
             Operation::Iptables(changes) => self.change_rules(changes),
             Operation::AddTable => self.add_table(),
             Operation::DeleteTable => existing(self.firewall.table.take(), Errno::NOENT),
-            Operation::AddEntries(entries) => self.change_entries(entries, BTreeSet::insert, Errno::EXIST),
-            Operation::DeleteEntries(entries) => {
-                self.change_entries(entries, |table, entry| table.remove(&entry), Errno::NOENT)
-            }
+            Operation::AddEntries(entries) => self.change_entries(entries, add_entry),
+            Operation::DeleteEntries(entries) => self.change_entries(entries, delete_entry),
             Operation::ForgetFlows(_) => Ok(()),
             Operation::Remember(record) => {
                 self.records.insert(record.key(), record.clone());
@@ -339,19 +337,30 @@ impl Observed {
     fn change_entries(
         &mut self,
         entries: &[TableEntry],
-        change: impl Fn(&mut BTreeSet<TableEntry>, TableEntry) -> bool,
-        refused: Errno,
+        change: impl Fn(&mut BTreeSet<TableEntry>, &TableEntry) -> Result<(), Errno>,
     ) -> Result<(), Refusal> {
         let table = self.firewall.table.as_mut().ok_or(Errno::NOENT)?;
         let mut changed = table.clone();
-        for entry in entries {
-            if !change(&mut changed, entry.clone()) {
-                return Err(refused.into());
-            }
-        }
+        entries.iter().try_for_each(|entry| change(&mut changed, entry))?;
         *table = changed;
         Ok(())
     }
+}
+
+/// A map holds one value for each key.
+fn add_entry(table: &mut BTreeSet<TableEntry>, entry: &TableEntry) -> Result<(), Errno> {
+    if table.iter().any(|known| known.has_key_of(entry)) {
+        return Err(Errno::EXIST);
+    }
+    table.insert(entry.clone());
+    Ok(())
+}
+
+/// The kernel deletes by the key alone.
+fn delete_entry(table: &mut BTreeSet<TableEntry>, entry: &TableEntry) -> Result<(), Errno> {
+    let known = table.iter().find(|known| known.has_key_of(entry)).cloned().ok_or(Errno::NOENT)?;
+    table.remove(&known);
+    Ok(())
 }
 
 /// A route is deleted by destination, metric, and whatever else was named.

@@ -24,13 +24,11 @@ impl Observed {
             return Err(Errno::NOENT.into());
         }
         stack.sysctls.insert(sysctl.clone(), value);
-        // Writing the value that is there already does nothing, not even to the links.
-        if before != Some(value) {
-            match sysctl {
-                Sysctl::IpForward => stack.switch_ipv4(value),
-                Sysctl::Ipv6Forwarding => stack.switch_ipv6(value),
-                _ => {}
-            }
+        match sysctl {
+            // Writing the value that is there already leaves the links alone; with IPv6 it does not.
+            Sysctl::IpForward if before != Some(value) => stack.switch_ipv4(value),
+            Sysctl::Ipv6Forwarding => stack.switch_ipv6(value),
+            _ => {}
         }
         Ok(())
     }

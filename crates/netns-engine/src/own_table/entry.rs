@@ -92,6 +92,16 @@ impl Element {
     }
 }
 
+impl TableEntry {
+    /// Returns whether both are looked up by the same keys, whatever is found there.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        let keys = |entry: &Self| -> Vec<_> {
+            Element::of(entry).into_iter().map(|element| (element.set, element.key)).collect()
+        };
+        keys(self) == keys(other)
+    }
+}
+
 fn links(set: Set, names: &[&LinkName]) -> Element {
     let key = names.iter().map(|name| Cell::Link((*name).clone())).collect();
     Element { set, key, value: Vec::new(), comment: None }

@@ -147,6 +147,21 @@ fn foreign_user(state: &Observed, family: Family) -> Option<String> {
     Some(format!("nftables chain '{} {}'", chain.table, chain.chain))
 }
 
+/// Returns chains of others that also judge forwarded packets: an accept of ours does not help
+/// against a drop of theirs. What iptables shows is taken care of by rules of ours.
+#[must_use]
+pub fn other_judges(state: &Observed) -> Vec<&ForeignChain> {
+    let shown_by_iptables = |chain: &&ForeignChain| match chain.table.as_str() {
+        "ip filter" => state.firewall.iptables_for(Family::Ipv4).is_ok(),
+        "ip6 filter" => state.firewall.iptables_for(Family::Ipv6).is_ok(),
+        _ => false,
+    };
+    let chains = state.firewall.foreign_chains.iter();
+    chains
+        .filter(|chain| chain.hook == "forward" && chain.kind == "filter" && !shown_by_iptables(chain))
+        .collect()
+}
+
 fn serves(chain: &ForeignChain, family: Family) -> bool {
     let of_table = chain.table.split(' ').next();
     match family {

@@ -1,6 +1,8 @@
 //! Decides how a netns comes and goes.
 
-use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan};
+use super::{
+    Conflict, Desired, Draft, LinkChange, Operation, Plan, port_forward::removal::take_back_ports_of,
+};
 use crate::{
     desired::{Netns, NetnsRemoved, OnHolders},
     name::{LinkName, NetnsName},
@@ -39,6 +41,7 @@ impl Desired for NetnsRemoved {
         scope.stacks.insert(Place::Host, crate::observed::Selection::Links([].into()));
         scope.holders.insert(self.name.clone());
         scope.resolvers.insert(self.name.clone());
+        scope.ports_of.insert(self.name.clone());
         scope
     }
 
@@ -46,6 +49,7 @@ impl Desired for NetnsRemoved {
         let entry = observed.netns.get(&self.name).ok_or_else(|| Conflict::NoNetns(self.name.clone()))?;
         let mut draft = Draft::from(observed);
         self.release(entry, &mut draft)?;
+        take_back_ports_of(&mut draft, &self.name)?;
         for link in cables_of(observed, &self.name) {
             draft.then(
                 Operation::DeleteLink(link),

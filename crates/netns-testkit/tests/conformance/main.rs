@@ -3,18 +3,19 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod gateway;
 mod operations;
 
 use std::process::ExitCode;
 
 use netns_engine::{
     kernel::{Kernel, LinuxKernel},
-    observed::{Observed, Scope, Selection},
+    observed::{Observed, Scope, Selection, TableSelection},
     place::Place,
-    plan::Operation,
+    plan::{Operation, explain},
     sysctl::Sysctl,
 };
-use netns_testkit::{FakeKernel, Sandbox, Uplink, bare, eventually, hostless, on_fresh_host};
+use netns_testkit::{FakeKernel, Sandbox, Snapshot, Uplink, bare, eventually, hostless, on_fresh_host, sh};
 use operations::{LINKS, NETNS, link_name, netns_name};
 use proptest::{
     collection::vec,
@@ -26,7 +27,18 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told)))
         .collect();
+    let of_gateway = gateway::told().into_iter();
+    trials.extend(
+        of_gateway
+            .map(|(name, told)| bare(name, move |_: &Sandbox| agree_within(&gateway::everything(), &told))),
+    );
     trials.push(hostless("generated_operations", generated_operations));
+    let tables = operations::tables().into_iter();
+    trials.extend(tables.map(|(name, table)| {
+        bare(&format!("nft_reads_what_the_driver_says::{name}"), move |_: &Sandbox| {
+            nft_reads_what_the_driver_says(&table);
+        })
+    }));
     netns_testkit::main(trials)
 }
 
@@ -50,17 +62,20 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
 }
 
-/// Performs the operations on both kernels, which start from the same state.
 fn agree_on(operations: &[Operation]) {
+    agree_within(&everything(), operations);
+}
+
+/// Performs the operations on both kernels, which start from the same state.
+fn agree_within(scope: &Scope, operations: &[Operation]) {
     let mut real = LinuxKernel::default();
-    let scope = everything();
-    let mut model = FakeKernel::with(real.observe(&scope).expect("a fresh host can be observed"));
+    let mut model = FakeKernel::with(real.observe(scope).expect("a fresh host can be observed"));
     for operation in operations {
         let (by_kernel, by_model) = (real.perform(operation), model.perform(operation));
         let (is, should) = (by_kernel.clone().map_err(|no| no.errno()), by_model.map_err(|no| no.errno()));
         assert_eq!(should, is, "the model and the kernel ({by_kernel:?}) on '{operation}'");
-        let modelled = comparable(model.observe(&scope).unwrap());
-        let mut actual = || comparable(real.observe(&scope).unwrap());
+        let modelled = comparable(model.observe(scope).unwrap());
+        let mut actual = || comparable(real.observe(scope).unwrap());
         if matches!(operation, Operation::DeleteNetns(_)) {
             // The links of a netns, and so their peers, go a while after its name.
             eventually("the links are gone with their netns", || actual() == modelled);
@@ -73,6 +88,7 @@ fn agree_on(operations: &[Operation]) {
 fn everything() -> Scope {
     let mut scope = NETNS.iter().fold(Scope::default(), |scope, name| scope.with_netns(&netns_name(name)));
     scope.stacks.insert(Place::Host, Selection::All);
+    scope.table = TableSelection::All;
     for place in operations::places() {
         scope = scope.with_sysctl(&place, Sysctl::IpForward);
         for link in LINKS {
@@ -91,4 +107,23 @@ fn comparable(mut state: Observed) -> Observed {
         stack.sysctls.retain(|_, value| *value != 0);
     }
     state
+}
+
+/// The text that `--explain` prints and the messages of the driver make the same table, as `nft`
+/// lists it.
+fn nft_reads_what_the_driver_says(operations: &[Operation]) {
+    let after = |change: &(dyn Fn() + Sync)| {
+        let state = on_fresh_host(Uplink::None, |_| {
+            change();
+            Snapshot::take()
+        });
+        state.unwrap_or_else(|error| panic!("{error}"))
+    };
+    let by_driver = after(&|| {
+        let mut kernel = LinuxKernel::default();
+        operations.iter().for_each(|operation| kernel.perform(operation).unwrap());
+    });
+    let script: Vec<_> = operations.iter().flat_map(explain::commands).collect();
+    let by_text = after(&|| drop(sh(&script.join("\n"))));
+    by_driver.assert_same(&by_text, &format!("- by messages, + by text\n{}", script.join("\n")));
 }

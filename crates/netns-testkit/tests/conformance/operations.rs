@@ -3,13 +3,14 @@
 use ipnet::IpNet;
 use netns_engine::{
     address::{Family, MacAddress},
+    firewall::{PortForward, Published, TableEntry, Translation, Transport},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     route::Route,
     sysctl::Sysctl,
 };
-use proptest::{prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*, sample::select};
 
 pub const NETNS: [&str; 2] = ["red", "blue"];
 pub const LINKS: [&str; 3] = ["br0", "va", "vb"];
@@ -48,6 +49,10 @@ pub fn any() -> impl Strategy<Value = Operation> {
         4 => (select(places()), route()).prop_map(|(place, route)| Operation::AddRoute(place, route)),
         2 => (select(places()), route()).prop_map(|(place, route)| Operation::DeleteRoute(place, route)),
         1 => (link(), 0..2_i32).prop_map(|(link, value)| Operation::SetSysctl(link.place, Sysctl::RouteLocalnet(link.name), value)),
+        2 => Just(Operation::AddTable),
+        1 => Just(Operation::DeleteTable),
+        4 => vec(select(entries()), 1..3).prop_map(Operation::AddEntries),
+        2 => vec(select(entries()), 1..3).prop_map(Operation::DeleteEntries),
         1 => (select(places()), 0..2_i32).prop_map(|(place, value)| Operation::SetSysctl(place, Sysctl::IpForward, value)),
     ]
 }
@@ -58,6 +63,32 @@ fn change() -> impl Strategy<Value = LinkChange> {
         1 => Just(LinkChange::Down),
         2 => Just(LinkChange::Master(link_name("br0"))),
         1 => Just(LinkChange::NoMaster),
+        1 => Just(LinkChange::HairpinOn),
+        1 => Just(LinkChange::HairpinOff),
+    ]
+}
+
+/// Entries of every kind, some of them in each other's way.
+fn entries() -> Vec<TableEntry> {
+    let (bridge, uplink) = (link_name("br0"), link_name("va"));
+    let subnet: IpNet = "10.0.0.0/24".parse().unwrap();
+    let translate = |translation| TableEntry::Translate { subnet, uplink: uplink.clone(), translation };
+    let snat = |source: &str| translate(Translation::Snat(source.parse().unwrap()));
+    let forward = |address: &str, target: &str| {
+        let published = Published { address: address.parse().unwrap(), port: 80, transport: Transport::Tcp };
+        let target = target.parse().unwrap();
+        TableEntry::Forward(PortForward { published, target, bridge: bridge.clone() })
+    };
+    vec![
+        TableEntry::Guard { bridge: bridge.clone() },
+        TableEntry::Confine { bridge: bridge.clone() },
+        TableEntry::Egress { bridge: bridge.clone(), uplink: uplink.clone() },
+        translate(Translation::Masquerade),
+        snat("10.1.0.1"),
+        snat("10.1.0.2"),
+        forward("127.0.0.1", "10.0.0.2:80"),
+        forward("127.0.0.1", "10.0.0.3:80"),
+        forward("::", "[fd00::2]:80"),
     ]
 }
 
@@ -83,7 +114,10 @@ pub fn veth(main: &Place, peer: &Place) -> Operation {
 
 /// Sequences told by hand, by what they show.
 pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
-    use Operation::{AddAddress, AddRoute, CreateNetns, DeleteLink, DeleteNetns, SetLink};
+    use Operation::{
+        AddAddress, AddEntries, AddRoute, AddTable, CreateNetns, DeleteEntries, DeleteLink, DeleteNetns,
+        DeleteTable, SetLink,
+    };
     let red = || Place::Netns(netns_name("red"));
     let (va, vb) = (|| LinkAt::on_host(link_name("va")), || red().link(&link_name("vb")));
     let create = || CreateNetns(netns_name("red"));
@@ -91,10 +125,22 @@ pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
     let with_address = |at: LinkAt| AddAddress(at, "10.0.0.1/24".parse().unwrap());
     let default = || Route::default_via("10.0.0.9".parse().unwrap());
     let up = |at: LinkAt| SetLink(at, LinkChange::Up);
+    let add_entry = |place: usize| AddEntries(vec![entries()[place].clone()]);
+    let delete_entry = |place: usize| DeleteEntries(vec![entries()[place].clone()]);
     vec![
         ("a_name_is_taken_once", vec![create(), create()]),
         ("what_is_not_there_cannot_go", vec![DeleteNetns(netns_name("red")), DeleteLink(va())]),
         ("a_veth_needs_its_netns", vec![cable()]),
+        ("a_table_is_made_once", vec![AddTable, AddTable, DeleteTable, DeleteTable]),
+        ("entries_need_the_table", vec![AddEntries(entries()), DeleteEntries(entries())]),
+        ("an_entry_is_added_once", vec![AddTable, add_entry(0), add_entry(0)]),
+        ("an_entry_is_deleted_once", vec![AddTable, add_entry(0), delete_entry(0), delete_entry(0)]),
+        ("a_port_leads_to_one_target", vec![AddTable, add_entry(6), add_entry(7), add_entry(6)]),
+        ("a_network_gets_one_source", vec![AddTable, add_entry(4), add_entry(5), delete_entry(5)]),
+        (
+            "a_transaction_is_all_or_nothing",
+            vec![AddTable, AddEntries(entries()[..2].to_vec()), AddEntries(entries()[1..4].to_vec())],
+        ),
         ("a_veth_is_refused_where_a_name_is_taken", vec![create(), cable(), cable()]),
         ("one_end_takes_the_other_along", vec![create(), cable(), DeleteLink(vb())]),
         (
@@ -141,5 +187,31 @@ pub fn told() -> Vec<(&'static str, Vec<Operation>)> {
             "everything_is_forwarded_or_nothing",
             vec![create(), Operation::SetSysctl(red(), Sysctl::forwarding(Family::Ipv4), 1)],
         ),
+    ]
+}
+
+/// Tables with entries of every kind, by what is done with them.
+pub fn tables() -> Vec<(&'static str, Vec<Operation>)> {
+    use Operation::{AddEntries, AddTable, DeleteEntries, DeleteTable};
+    let mut compatible = entries();
+    compatible.remove(7);
+    compatible.remove(5);
+    compatible.push(TableEntry::Translate {
+        subnet: "fd00::/64".parse().unwrap(),
+        uplink: link_name("va"),
+        translation: Translation::Snat("2001:db8::1".parse().unwrap()),
+    });
+    compatible.push(TableEntry::Translate {
+        subnet: "10.1.0.7/32".parse().unwrap(),
+        uplink: link_name("exactly15bytes_"),
+        translation: Translation::Masquerade,
+    });
+    let full = || vec![AddTable, AddEntries(compatible.clone())];
+    vec![
+        ("empty", vec![AddTable]),
+        ("full", full()),
+        ("emptied", [full(), vec![DeleteEntries(compatible.clone())]].concat()),
+        ("half_emptied", [full(), vec![DeleteEntries(compatible[3..6].to_vec())]].concat()),
+        ("gone", [full(), vec![DeleteTable]].concat()),
     ]
 }

@@ -82,9 +82,24 @@ pub fn all() -> Vec<Change> {
             desired: Box::new(published("0.0.0.0:5353:red:53/udp")),
         },
         Change {
+            name: "delete_with_a_port",
+            before: after_connected(published("0.0.0.0:8080:red:80")),
+            desired: Box::new(deletion("red")),
+        },
+        Change {
             name: "unpublish",
             before: after_connected(published("8080:red:80")),
             desired: Box::new("8080".parse::<PortUnpublished>().unwrap()),
+        },
+        Change {
+            name: "publish_by_ipv6",
+            before: connected(),
+            desired: Box::new(published("[::]:8080:red:80")),
+        },
+        Change {
+            name: "unpublish_the_last_of_all",
+            before: after_connected(published("0.0.0.0:5353:red:53/udp")),
+            desired: Box::new("0.0.0.0:5353/udp".parse::<PortUnpublished>().unwrap()),
         },
     ]
 }

@@ -85,11 +85,14 @@ fn planned(desired: &dyn Desired, kernel: &mut impl Kernel) -> Plan {
 }
 
 /// Each step, before and after its effect.
+/// In the plan's order: what a deletion's undo only imitates stays so for the faults behind it.
 fn faults(plan: &Plan) -> Vec<Fault> {
     assert!(!plan.is_empty(), "there is something to do");
     let before = (0..plan.steps.len()).map(Fault::before);
     let answers = plan.steps.iter().enumerate().filter(|(_, step)| can_lose_its_answer(&step.operation));
-    before.chain(answers.map(|(index, _)| Fault::after(index))).collect()
+    let mut faults: Vec<_> = before.chain(answers.map(|(index, _)| Fault::after(index))).collect();
+    faults.sort_by_key(|fault| fault.step);
+    faults
 }
 
 /// The name of a netns is taken away by system calls, which return; everything else by messages.

@@ -10,7 +10,7 @@ use netns_engine::{
     desired,
     firewall::{Driver, IptablesTable, RuleChange, TableEntry, Translation},
     name::LinkName,
-    observed::Observed,
+    observed::{ForeignChain, Observed},
     plan::{Operation, forwarding},
     record::{NatRecord, Record, RecordKey},
     sysctl::Sysctl,
@@ -81,7 +81,7 @@ impl Nat {
             let desired = desired::NatRemoved { bridge: self.bridge, uplink: self.uplink };
             return change(&desired, context, |report| removed(&desired.bridge, report));
         }
-        add(self.wanted(), context)
+        add(&self.wanted(), context)
     }
 
     fn wanted(self) -> desired::Nat {
@@ -102,7 +102,7 @@ impl Snat {
             translation: Translation::Snat(self.to_source),
             driver: self.firewall.driver(),
         };
-        add(desired, context)
+        add(&desired, context)
     }
 }
 
@@ -116,10 +116,15 @@ impl Firewall {
     }
 }
 
-fn add(desired: desired::Nat, context: Context<'_>) -> Result<ExitCode> {
-    change(&desired, context, |report| {
+fn add(desired: &desired::Nat, context: Context<'_>) -> Result<ExitCode> {
+    change(desired, context, |report| {
         match report.done.expected.records.get(&RecordKey::Nat(desired.bridge.clone())) {
-            Some(Record::Nat(record)) => configured(record, report),
+            Some(Record::Nat(record)) => {
+                let mut lines = configured(record, report);
+                let judges = forwarding::other_judges(&report.done.expected);
+                lines.extend(judges.into_iter().flat_map(|chain| warning(chain, &desired.bridge)));
+                lines
+            }
             _ => Vec::new(),
         }
     })
@@ -150,6 +155,21 @@ fn configured(nat: &NatRecord, report: &Report) -> Vec<String> {
         "      is accessible or configure nameservers manually".to_owned(),
     ]);
     lines
+}
+
+/// What to type if somebody else's chain drops the traffic; it may well let it pass.
+fn warning(chain: &ForeignChain, bridge: &LinkName) -> [String; 2] {
+    let ForeignChain { table, chain, .. } = chain;
+    let remedy = if table.ends_with(" firewalld") {
+        format!("firewall-cmd --zone=trusted --add-interface={bridge}")
+    } else {
+        let rule = |direction| format!("insert rule {table} {chain} {direction} \"{bridge}\" accept");
+        format!("nft '{}; {}'", rule("iifname"), rule("oifname"))
+    };
+    [
+        format!("Note: nftables chain '{table} {chain}' judges forwarded packets too; if it drops them:"),
+        format!("      {remedy}"),
+    ]
 }
 
 fn rule_line(subnet: IpNet, nat: &NatRecord) -> String {

@@ -108,7 +108,8 @@ fn comment(userdata: &[u8]) -> Option<LinkName> {
     }
 }
 
-/// Reads a base chain that forwarded packets pass, unless it is one of ours.
+/// Reads a base chain that forwarded packets pass, unless it is one of ours. Before the routing
+/// decision, only translation counts.
 pub(super) fn foreign_chain(payload: &[u8]) -> Option<ForeignChain> {
     let family = match payload.first()? {
         1 => "inet",
@@ -117,7 +118,9 @@ pub(super) fn foreign_chain(payload: &[u8]) -> Option<ForeignChain> {
         _ => return None,
     };
     let attributes = body(payload);
+    let kind = text_in(attribute(attributes, 7)?);
     let hook = match number_in(attribute(attribute(attributes, 4)?, 1)?)? {
+        0 if kind == "nat" => "prerouting",
         2 => "forward",
         4 => "postrouting",
         _ => return None,
@@ -129,7 +132,7 @@ pub(super) fn foreign_chain(payload: &[u8]) -> Option<ForeignChain> {
     Some(ForeignChain {
         table: format!("{family} {table}"),
         chain: text_in(attribute(attributes, 3)?),
-        kind: text_in(attribute(attributes, 7)?),
+        kind,
         hook: hook.to_owned(),
     })
 }

@@ -1,7 +1,6 @@
 //! Packet filtering and translation in the words of `iptables(8)`, `nft(8)` and `conntrack(8)`.
 
 use crate::{
-    address::Family,
     firewall::{PortForward, RuleChange, TableEntry},
     own_table::text,
 };

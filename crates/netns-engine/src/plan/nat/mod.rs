@@ -5,7 +5,7 @@
 
 pub(super) mod iptables;
 mod nftables;
-mod removal;
+pub(super) mod removal;
 #[cfg(test)]
 mod tests;
 

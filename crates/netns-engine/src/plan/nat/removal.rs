@@ -18,21 +18,8 @@ impl Desired for NatRemoved {
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
         let record = record_of(observed, &self.bridge).ok_or_else(|| Conflict::NoNat(self.bridge.clone()))?;
         self.refuse_other_uplink(record)?;
-        for rule in &record.rules {
-            iptables::require(observed, rule.family)?;
-        }
-        let ours =
-            Wanted { rules: record.rules.clone(), entries: own_table::unneeded_entries(observed, record) };
         let mut draft = Draft::from(observed);
-        let later = without(observed, record, &ours);
-        for family in [Family::Ipv4, Family::Ipv6] {
-            forwarding::switch_off(&mut draft, family, &later);
-        }
-        take_away(&mut draft, &ours);
-        draft.then(
-            Operation::Forget(RecordKey::Nat(self.bridge.clone())),
-            "Nothing of ours is left for this bridge.",
-        );
+        remove(&mut draft, record)?;
         Ok(draft.finish())
     }
 }
@@ -47,6 +34,25 @@ impl NatRemoved {
             _ => Ok(()),
         }
     }
+}
+
+/// Takes away what a record remembers, and forwarding with it unless somebody else needs that.
+pub(in crate::plan) fn remove(draft: &mut Draft, record: &NatRecord) -> Result<(), Conflict> {
+    for rule in &record.rules {
+        iptables::require(draft.state(), rule.family)?;
+    }
+    let entries = own_table::unneeded_entries(draft.state(), record);
+    let ours = Wanted { rules: record.rules.clone(), entries };
+    let later = without(draft.state(), record, &ours);
+    for family in [Family::Ipv4, Family::Ipv6] {
+        forwarding::switch_off(draft, family, &later);
+    }
+    take_away(draft, &ours);
+    draft.then(
+        Operation::Forget(RecordKey::Nat(record.bridge.clone())),
+        "Nothing of ours is left for this bridge.",
+    );
+    Ok(())
 }
 
 /// The state after ours is gone, which tells who is left that needs forwarding.

@@ -4,7 +4,7 @@
 //! reachable than in the end.
 
 mod needs;
-mod removal;
+pub(super) mod removal;
 mod rules;
 mod target;
 #[cfg(test)]
@@ -22,14 +22,14 @@ use crate::{
     desired::PortPublished,
     firewall::{PortForward, Published, RuleChange, TableEntry},
     name::LinkName,
-    observed::{Asked, Listener, Observed, Scope, Selection},
+    observed::{Listener, Observed, Scope},
     place::{LinkAt, Place},
     record::{PublishedRecord, Record},
 };
 
 impl Desired for PortPublished {
     fn scope(&self) -> Scope {
-        let mut scope = observed_for(&self.published).with_netns(&self.target.netns);
+        let mut scope = Scope::default().with_published(&self.published).with_netns(&self.target.netns);
         scope.listeners.insert(self.published.port);
         scope
     }
@@ -57,19 +57,6 @@ impl Desired for PortPublished {
         }
         Ok(draft.finish())
     }
-}
-
-/// What must be read to publish a port, or to take it back.
-fn observed_for(published: &Published) -> Scope {
-    let mut scope = Scope::default().with_records();
-    scope.stacks.insert(Place::Host, Selection::All);
-    scope.route_localnet = Asked::Yes;
-    scope.published.insert(published.clone());
-    if !published.is_for_this_host_only() {
-        scope.iptables = Asked::Yes;
-        scope.link_forwarding.insert(Family::of(published.address));
-    }
-    scope
 }
 
 impl PortPublished {

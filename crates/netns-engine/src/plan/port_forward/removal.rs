@@ -1,12 +1,11 @@
 //! Takes a published port back, and with the last user what several of them share.
 
-use super::{
-    Needs, forward_in_table, has_hairpin, has_rule, observed_for, own_table, published_records, record_of,
-};
+use super::{Needs, forward_in_table, has_hairpin, has_rule, own_table, published_records, record_of};
 use crate::{
     address::Family,
     desired::PortUnpublished,
     firewall::{PortForward, RuleChange, TableEntry},
+    name::NetnsName,
     observed::{Observed, Scope},
     place::{LinkAt, Place},
     plan::{Conflict, Desired, Draft, LinkChange, Operation, Plan, forwarding},
@@ -15,7 +14,7 @@ use crate::{
 
 impl Desired for PortUnpublished {
     fn scope(&self) -> Scope {
-        observed_for(&self.published)
+        Scope::default().with_published(&self.published)
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
@@ -53,6 +52,21 @@ impl Desired for PortUnpublished {
         }
         Ok(draft.finish())
     }
+}
+
+/// Takes back every port that leads into `netns`.
+///
+/// Its address may be another's soon, who would find himself published.
+pub(in crate::plan) fn take_back_ports_of(draft: &mut Draft, netns: &NetnsName) -> Result<(), Conflict> {
+    let ports: Vec<_> = published_records(draft.state())
+        .filter(|record| record.netns == *netns)
+        .map(|record| record.forward.published.clone())
+        .collect();
+    for published in ports {
+        let plan = PortUnpublished { published, target: None }.plan(draft.state())?;
+        draft.then_all(plan);
+    }
+    Ok(())
 }
 
 impl PortUnpublished {

@@ -1,12 +1,68 @@
-//! The iptables rules in the model: an order within each chain, and none between chains.
+//! Packet filtering and translation: what is observed, and how iptables rules change in the model.
+//!
+//! Rules have an order within each chain, and none between chains.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::io::Errno;
 
-use super::Iptables;
 use crate::{
-    firewall::{IptablesRule, RuleChange},
+    address::Family,
+    firewall::{IptablesRule, RuleChange, TableEntry},
     kernel::Refusal,
 };
+
+/// Packet filtering and translation on the host, as far as it was asked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Firewall {
+    /// The iptables side, where the program works for at least one family.
+    pub iptables: Option<Iptables>,
+    /// Why the program does not work for these families.
+    pub iptables_missing: BTreeMap<Family, String>,
+    /// Whether the kernel speaks nftables.
+    pub nftables: bool,
+    /// Entries of the own table; none where it does not exist.
+    pub table: Option<BTreeSet<TableEntry>>,
+    /// Base chains of other nftables tables that may drop forwarded packets.
+    pub foreign_chains: Vec<ForeignChain>,
+}
+
+/// The rules that a working `iptables` shows.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Iptables {
+    /// Rules of the tables `nat` and `filter`, both families, in order.
+    pub rules: Vec<IptablesRule>,
+    /// Families whose `FORWARD` chain drops packets: by policy, or by a rule of its own.
+    pub forward_drops: BTreeSet<Family>,
+}
+
+/// Another program's base chain on a hook that forwarded packets pass.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ForeignChain {
+    /// Family and table, such as `inet firewalld`.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// `filter`, `nat` or `route`.
+    pub kind: String,
+    /// The hook, such as `forward`.
+    pub hook: String,
+}
+
+impl Firewall {
+    /// Returns the iptables side for one family.
+    ///
+    /// # Errors
+    ///
+    /// Tells why the program does not work for it.
+    pub fn iptables_for(&self, family: Family) -> Result<&Iptables, &str> {
+        match (&self.iptables, self.iptables_missing.get(&family)) {
+            (_, Some(reason)) => Err(reason),
+            (None, None) => Err("it was not looked for"),
+            (Some(iptables), None) => Ok(iptables),
+        }
+    }
+}
 
 impl Iptables {
     /// Brings the chains into a fixed order, and leaves the rules of each as they are.
@@ -67,7 +123,7 @@ impl Iptables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{address::Family, firewall::IptablesTable, observed::Observed, plan::Operation};
+    use crate::{firewall::IptablesTable, observed::Observed, plan::Operation};
 
     fn rule(chain: &str, arguments: &str) -> IptablesRule {
         IptablesRule {
