@@ -94,7 +94,8 @@ fn read_back(plan: &Plan, kernel: &mut impl Kernel) -> Result<(), ApplyError> {
     if plan.is_empty() {
         return Ok(());
     }
-    let actual = match kernel.observe(&Scope::covering(plan)) {
+    let scope = Scope::covering(plan.steps.iter().map(|step| &step.operation));
+    let actual = match kernel.observe(&scope) {
         Ok(actual) => actual,
         Err(cause) => return Err(ApplyError::Unreadable { cause, undone: roll_back(&plan.steps, kernel) }),
     };

@@ -50,7 +50,6 @@ impl Sandbox {
     /// # Panics
     ///
     /// Panics if the program was not built; its package's own tests always have it.
-    #[expect(clippy::unused_self, reason = "who has a sandbox is on a throw-away host, not the real one")]
     pub fn tool(&self) -> Program {
         Program::new(path_of_tool())
     }
@@ -62,7 +61,6 @@ impl Sandbox {
     ///
     /// Panics if there is no such netns, or `work` does.
     #[track_caller]
-    #[expect(clippy::unused_self, reason = "who has a sandbox is on a throw-away host, not the real one")]
     pub fn inside<T: Send>(&self, netns: &str, work: impl FnOnce() -> T + Send) -> T {
         let file = File::open(format!("/run/netns/{netns}")).expect("the netns is there");
         thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Every exit code, in one place. `docs/exit-codes.md` says the same for people.
+//! Every exit code, in one place. `docs/src/exit-codes.md` says the same for people.
 
 use std::process::ExitCode;
 

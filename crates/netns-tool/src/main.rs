@@ -6,13 +6,14 @@ mod cli;
 mod commands;
 mod exit_code;
 mod hint;
+mod options;
 mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::{cli::Cli, output::Output};
+use crate::{cli::Cli, commands::Context, output::Output};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
         Err(error) => return output::usage(&error),
     };
     let output = Output::new(&cli.global);
-    match commands::run(cli.command, &cli.global, &output) {
+    let context = Context { global: &cli.global, output: &output, grammar: Cli::command };
+    match cli.command.run(context) {
         Ok(code) => code,
         Err(error) => {
             output.failure(&error);

@@ -35,7 +35,10 @@ fn replay(host: &Sandbox, file: &Path) {
     let before = Snapshot::take();
     let ended = shell(host, last).run();
     before.assert_same(&Snapshot::take(), "nothing was changed");
-    let mut said: String = typed.iter().map(|line| format!("$ {line}\n")).collect();
+    let mut said = String::new();
+    for line in typed {
+        writeln!(said, "$ {line}").unwrap();
+    }
     said.push_str(ended.stdout());
     said.push_str(ended.stderr());
     if ended.code() != Some(0) {

@@ -1,5 +1,7 @@
 //! The throw-away host as a product: the guided tour, and the playground.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::process::ExitCode;
 
 use netns_testkit::{Sandbox, Snapshot, sh, trials};

@@ -1,5 +1,8 @@
 //! The invariants of ARCHITECTURE.md that no compiler checks.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::tests_outside_test_module, reason = "all of this file is tests")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -8,6 +8,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use rustix::io::Errno;
+
 use super::{
     Refusal,
     netlink::{Protocol, Request, Socket as Netlink, attributes_of},
@@ -31,7 +33,7 @@ const FAMILIES: [u8; 2] = [2, 10];
 struct Listening {
     transport: Transport,
     address: SocketAddr,
-    inode: u32,
+    inode: u64,
     /// Whether a socket on `[::]` takes IPv4 connections, too.
     takes_ipv4: bool,
 }
@@ -44,6 +46,16 @@ pub(super) fn on_ports(ports: &BTreeSet<u16>) -> Result<BTreeSet<Listener>, Refu
     if ports.is_empty() {
         return Ok(BTreeSet::new());
     }
+    let found = match asked(ports) {
+        // A kernel without INET_DIAG.
+        Err(refusal) if refusal.errno() == Errno::NOENT => listed(ports)?,
+        answer => answer?,
+    };
+    let programs = if found.is_empty() { BTreeMap::new() } else { programs(&found)? };
+    Ok(found.into_iter().flat_map(|socket| listeners(&socket, &programs)).collect())
+}
+
+fn asked(ports: &BTreeSet<u16>) -> Result<Vec<Listening>, Refusal> {
     let mut netlink = Netlink::open(Protocol::SockDiag)?;
     let mut found = Vec::new();
     for port in ports {
@@ -53,8 +65,21 @@ pub(super) fn on_ports(ports: &BTreeSet<u16>) -> Result<BTreeSet<Listener>, Refu
             }
         }
     }
-    let programs = if found.is_empty() { BTreeMap::new() } else { programs(&found)? };
-    Ok(found.into_iter().flat_map(|socket| listeners(&socket, &programs)).collect())
+    Ok(found)
+}
+
+/// The same by the tables in `/proc/net`, which do not tell whether `[::]` takes IPv4 as well; it
+/// does unless told otherwise.
+fn listed(ports: &BTreeSet<u16>) -> Result<Vec<Listening>, Refusal> {
+    let mut sockets = sockets::sockets()?;
+    sockets.retain(|(_, socket)| socket.remote.is_none() && ports.contains(&socket.local.port()));
+    let listening = |(inode, socket): (u64, Socket)| Listening {
+        transport: socket.transport,
+        address: socket.local,
+        inode,
+        takes_ipv4: socket.local.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    Ok(sockets.into_iter().map(listening).collect())
 }
 
 fn listening(
@@ -98,7 +123,7 @@ fn read(payload: &[u8], transport: Transport) -> Option<Listening> {
         2 => IpAddr::V4(Ipv4Addr::from(*address.first_chunk::<4>()?)),
         _ => IpAddr::V6(Ipv6Addr::from(address)),
     };
-    let inode = u32::from_ne_bytes(payload.get(68..ANSWER_BYTES)?.try_into().ok()?);
+    let inode = u64::from(u32::from_ne_bytes(payload.get(68..ANSWER_BYTES)?.try_into().ok()?));
     let mut attributes = attributes_of(payload.get(ANSWER_BYTES..).unwrap_or_default());
     let ipv6_only = attributes.any(|(kind, value)| kind == IPV6_ONLY && value.first() == Some(&1));
     let takes_ipv4 = ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !ipv6_only;
@@ -114,7 +139,7 @@ fn programs(found: &[Listening]) -> Result<BTreeMap<SocketKey, Process>, Refusal
             state: String::new(),
             programs: Vec::new(),
         };
-        (u64::from(listening.inode), socket)
+        (listening.inode, socket)
     };
     let known = sockets::with_programs(found.iter().map(socket).collect())?;
     Ok(known

@@ -26,12 +26,8 @@ const RECEIVE_BYTES: usize = 64 * 1024;
 pub(crate) mod flag {
     /// Answer with an ack.
     pub(crate) const ACK: u16 = 0x4;
-    /// Echo the created object back.
-    pub(crate) const ECHO: u16 = 0x8;
     /// Return every object (`NLM_F_ROOT | NLM_F_MATCH`).
     pub(crate) const DUMP: u16 = 0x300;
-    /// Replace an existing object.
-    pub(crate) const REPLACE: u16 = 0x100;
     /// Refuse if the object exists.
     pub(crate) const EXCL: u16 = 0x200;
     /// Create the object if it does not exist.
@@ -155,6 +151,7 @@ impl Socket {
         frame(&mut datagram, last_sequence, last.flags | flag::ACK, last);
         self.sequence = last_sequence.wrapping_add(1);
         frame(&mut datagram, self.sequence, 0, &batch_edge(NFNL_MSG_BATCH_END, subsystem));
+        self.make_room(datagram.len())?;
         self.send(&datagram)?;
         let mut finished = false;
         let mut outcome = Ok(());
@@ -247,6 +244,17 @@ impl Socket {
             })?;
         }
         Ok(outcome)
+    }
+
+    /// Makes the send buffer hold a datagram of this length: a transaction cannot be split. Only real
+    /// root gets past `net.core.wmem_max`; for others the kernel then says EMSGSIZE.
+    fn make_room(&self, bytes: usize) -> Result<(), Refusal> {
+        /// What fits by default on every system (`net.core.wmem_default`).
+        const ALWAYS_FITS: usize = 128 * 1024;
+        if bytes > ALWAYS_FITS && super::syscall::force_send_buffer(&self.fd, bytes).is_err() {
+            sockopt::set_socket_send_buffer_size(&self.fd, bytes)?;
+        }
+        Ok(())
     }
 
     /// Sends a datagram of whole, framed messages.

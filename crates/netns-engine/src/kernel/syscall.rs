@@ -13,6 +13,12 @@ pub(crate) fn set_netlink_option(socket: impl AsFd, option: libc::c_int) -> Resu
     set_option(socket, (libc::SOL_NETLINK, option), 1)
 }
 
+/// Sets a socket's send buffer, past `net.core.wmem_max` (`SO_SNDBUFFORCE`, `socket(7)`).
+pub(crate) fn force_send_buffer(socket: impl AsFd, bytes: usize) -> Result<(), Refusal> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set_option(socket, (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE), bytes)
+}
+
 fn set_option(
     socket: impl AsFd,
     (level, name): (libc::c_int, libc::c_int),

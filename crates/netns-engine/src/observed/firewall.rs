@@ -123,7 +123,7 @@ impl Iptables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{firewall::IptablesTable, observed::Observed, plan::Operation};
+    use crate::{firewall::IptablesTable, observed::Observed, operation::Operation};
 
     fn rule(chain: &str, arguments: &str) -> IptablesRule {
         IptablesRule {

@@ -10,8 +10,8 @@ use crate::{
     firewall::{RuleChange, TableEntry},
     kernel::Refusal,
     name::{LinkName, NetnsName},
+    operation::{LinkChange, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
-    plan::{LinkChange, NewBridge, NewVeth, NewVethEnd, Operation},
     route::Route,
     sysctl::Sysctl,
 };
@@ -288,7 +288,7 @@ impl Observed {
         let stack = self.stacks.get_mut(place).ok_or(Errno::NODEV)?;
         let out = match (&route.link, route.gateway) {
             (Some(link), _) => link.clone(),
-            (None, Some(gateway)) => link_towards(stack, gateway).ok_or(unreachable(gateway))?,
+            (None, Some(gateway)) => link_towards(stack, gateway).ok_or_else(|| unreachable(gateway))?,
             (None, None) => return Err(Errno::NODEV.into()),
         };
         let link = stack.links.get(&out).ok_or(Errno::NODEV)?;

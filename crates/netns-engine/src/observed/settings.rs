@@ -9,8 +9,8 @@ use crate::{
     address::Family,
     kernel::Refusal,
     name::LinkName,
+    operation::Operation,
     place::Place,
-    plan::Operation,
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
 };

@@ -4,8 +4,8 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, Observed};
 use crate::{
+    operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     route::Route,
 };
 

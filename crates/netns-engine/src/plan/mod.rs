@@ -15,16 +15,15 @@ pub mod forwarding;
 mod leftovers;
 mod nat;
 mod netns;
-mod operation;
 mod own_table;
 mod port_forward;
 mod resolver;
 mod route;
 mod veth;
 
+pub use crate::operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation};
 pub use conflict::Conflict;
 pub(crate) use draft::Draft;
-pub use operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation};
 use serde::{Deserialize, Serialize};
 
 use crate::observed::{Observed, Scope};

@@ -63,16 +63,18 @@ pub(super) fn links(mut listed: Value) -> Vec<(String, Vec<String>)> {
 /// One route a line, without those that come with every IPv6 link.
 pub(super) fn routes(mut listed: Value) -> Vec<String> {
     drop_keys(&mut listed, &|key| FLEETING_OF_ROUTES.contains(&key));
-    let mut routes: Vec<_> = elements(listed)
-        .iter()
-        .filter(|route| {
-            let destination = text_at(route, "dst");
-            !is_link_local(&destination) && destination != "ff00::/8" && destination != "multicast"
-        })
-        .map(Value::to_string)
-        .collect();
+    let mut routes: Vec<_> =
+        elements(listed).iter().filter(|route| !comes_with_ipv6(route)).map(Value::to_string).collect();
     routes.sort();
     routes
+}
+
+/// Routes for link-local and multicast addresses, and those in the local table, which the kernel
+/// adds a moment after the address they belong to (`addrconf_dad_work`).
+fn comes_with_ipv6(route: &Value) -> bool {
+    let destination = text_at(route, "dst");
+    let is_local = text_at(route, "table") == "local" && destination.contains(':');
+    is_local || is_link_local(&destination) || destination == "multicast"
 }
 
 /// One object a line.

@@ -121,7 +121,9 @@ fn nft_reads_what_the_driver_says(operations: &[Operation]) {
     };
     let by_driver = after(&|| {
         let mut kernel = LinuxKernel::default();
-        operations.iter().for_each(|operation| kernel.perform(operation).unwrap());
+        for operation in operations {
+            kernel.perform(operation).unwrap();
+        }
     });
     let script: Vec<_> = operations.iter().flat_map(explain::commands).collect();
     let by_text = after(&|| drop(sh(&script.join("\n"))));

@@ -17,95 +17,67 @@ use netns_engine::{
 };
 
 /// A wish, and what is done before it.
-pub struct Change {
-    pub name: &'static str,
-    pub before: Vec<Wish>,
-    pub desired: Wish,
+pub(crate) struct Change {
+    pub(crate) name: &'static str,
+    pub(crate) before: Vec<Wish>,
+    pub(crate) desired: Wish,
 }
 
 type Wish = Box<dyn Desired + Send>;
 
-pub fn all() -> Vec<Change> {
+pub(crate) fn all() -> Vec<Change> {
+    links().into_iter().chain(traffic()).collect()
+}
+
+fn links() -> Vec<Change> {
+    let new_address = AddressOn { link: inner(), address: net("10.7.0.1/24") };
+    let old_address = AddressRemoved { link: inner(), address: net("10.0.0.2/24") };
+    let old_route = RouteRemoved { place: red(), route: Route::default_via(address("10.0.0.1")) };
     vec![
-        Change { name: "create", before: vec![], desired: Box::new(netns("red")) },
-        Change { name: "delete", before: connected(), desired: Box::new(deletion("red")) },
-        Change { name: "bridge", before: vec![], desired: Box::new(bridge()) },
-        Change { name: "veth", before: vec![Box::new(netns("red"))], desired: Box::new(bare_veth()) },
-        Change { name: "veth_with_everything", before: on_a_bridge(), desired: Box::new(full_veth()) },
-        Change { name: "connect", before: on_a_bridge(), desired: Box::new(attachment("red")) },
-        Change { name: "link", before: two_netns(), desired: Box::new(cable()) },
-        Change { name: "nat", before: on_a_bridge(), desired: Box::new(nat(Driver::Iptables)) },
-        Change { name: "nat_by_nftables", before: on_a_bridge(), desired: Box::new(nat(Driver::Nftables)) },
-        Change { name: "nat_delete", before: online(Driver::Iptables), desired: Box::new(no_nat()) },
-        Change {
-            name: "nat_delete_by_nftables",
-            before: online(Driver::Nftables),
-            desired: Box::new(no_nat()),
-        },
-        Change {
-            name: "address_add",
-            before: connected(),
-            desired: Box::new(AddressOn { link: inner(), address: net("10.7.0.1/24") }),
-        },
-        Change {
-            name: "address_del",
-            before: connected(),
-            desired: Box::new(AddressRemoved { link: inner(), address: net("10.0.0.2/24") }),
-        },
-        Change {
-            name: "route_add",
-            before: connected(),
-            desired: Box::new(RouteIn { place: red(), route: lab_route() }),
-        },
-        Change {
-            name: "route_del",
-            before: connected(),
-            desired: Box::new(RouteRemoved { place: red(), route: Route::default_via(address("10.0.0.1")) }),
-        },
-        Change { name: "dns", before: one_netns(), desired: Box::new(name_server()) },
-        Change { name: "nat_with_iptables", before: connected(), desired: Box::new(nat(Driver::Iptables)) },
-        Change { name: "nat_with_nftables", before: connected(), desired: Box::new(nat(Driver::Nftables)) },
-        Change {
-            name: "nat_deleted_with_iptables",
-            before: after_connected(nat(Driver::Iptables)),
-            desired: Box::new(no_nat()),
-        },
-        Change {
-            name: "nat_deleted_with_nftables",
-            before: after_connected(nat(Driver::Nftables)),
-            desired: Box::new(no_nat()),
-        },
-        Change { name: "publish", before: connected(), desired: Box::new(published("8080:red:80")) },
-        Change {
-            name: "publish_to_all",
-            before: connected(),
-            desired: Box::new(published("0.0.0.0:5353:red:53/udp")),
-        },
-        Change {
-            name: "delete_with_a_port",
-            before: after_connected(published("0.0.0.0:8080:red:80")),
-            desired: Box::new(deletion("red")),
-        },
-        Change {
-            name: "unpublish",
-            before: after_connected(published("8080:red:80")),
-            desired: Box::new("8080".parse::<PortUnpublished>().unwrap()),
-        },
-        Change {
-            name: "publish_by_ipv6",
-            before: connected(),
-            desired: Box::new(published("[::]:8080:red:80")),
-        },
-        Change {
-            name: "unpublish_the_last_of_all",
-            before: after_connected(published("0.0.0.0:5353:red:53/udp")),
-            desired: Box::new("0.0.0.0:5353/udp".parse::<PortUnpublished>().unwrap()),
-        },
+        Change::new("create", vec![], netns("red")),
+        Change::new("delete", connected(), deletion("red")),
+        Change::new("bridge", vec![], bridge()),
+        Change::new("veth", one_netns(), bare_veth()),
+        Change::new("veth_with_everything", on_a_bridge(), full_veth()),
+        Change::new("connect", on_a_bridge(), attachment("red")),
+        Change::new("link", two_netns(), cable()),
+        Change::new("address_add", connected(), new_address),
+        Change::new("address_del", connected(), old_address),
+        Change::new("route_add", connected(), RouteIn { place: red(), route: lab_route() }),
+        Change::new("route_del", connected(), old_route),
+        Change::new("dns", one_netns(), name_server()),
     ]
 }
 
+fn traffic() -> Vec<Change> {
+    let unpublished: PortUnpublished = "8080".parse().unwrap();
+    let last_of_all: PortUnpublished = "0.0.0.0:5353/udp".parse().unwrap();
+    vec![
+        Change::new("nat", on_a_bridge(), nat(Driver::Iptables)),
+        Change::new("nat_by_nftables", on_a_bridge(), nat(Driver::Nftables)),
+        Change::new("nat_delete", online(Driver::Iptables), no_nat()),
+        Change::new("nat_delete_by_nftables", online(Driver::Nftables), no_nat()),
+        Change::new("publish", connected(), published("8080:red:80")),
+        Change::new("publish_to_all", connected(), published("0.0.0.0:5353:red:53/udp")),
+        Change::new("publish_by_ipv6", connected(), published("[::]:8080:red:80")),
+        Change::new("delete_with_a_port", after_connected(published("0.0.0.0:8080:red:80")), deletion("red")),
+        Change::new(
+            "unpublish_the_last_of_all",
+            after_connected(published("0.0.0.0:5353:red:53/udp")),
+            last_of_all,
+        ),
+        Change::new("unpublish", after_connected(published("8080:red:80")), unpublished),
+    ]
+}
+
+impl Change {
+    fn new(name: &'static str, before: Vec<Wish>, desired: impl Desired + Send + 'static) -> Self {
+        Self { name, before, desired: Box::new(desired) }
+    }
+}
+
 /// A host as the sandbox makes it, in memory.
-pub fn host_in_memory() -> Observed {
+pub(crate) fn host_in_memory() -> Observed {
     let uplink = link_name("eth0");
     let eth0 = Link { up: true, addresses: [net("198.51.100.2/24")].into(), ..Link::new(LinkKind::Veth) };
     let lo = Link { up: true, ..Link::new(LinkKind::Loopback) };

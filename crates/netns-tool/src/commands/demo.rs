@@ -28,7 +28,7 @@ use netns_engine::{
 };
 
 use super::Context;
-use crate::output::tour::{Asked, Drawing, Tour};
+use crate::output::tour::{Asked, Drawing, Ending, Left, Tour};
 
 /// How long an answer is waited for: the pretend internet is on this very machine.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -50,9 +50,12 @@ impl Demo {
         let _internet = Internet::start()?;
         let mut guide =
             Guide { tour: context.output.tour(), kernel: LinuxKernel::default(), cast: Cast::new()? };
-        let as_expected = guide.tour()?;
-        guide.tour.end(as_expected);
-        Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let ending = guide.tour()?;
+        guide.tour.end(ending);
+        Ok(match ending {
+            Ending::AsTold => ExitCode::SUCCESS,
+            Ending::Otherwise => ExitCode::FAILURE,
+        })
     }
 }
 
@@ -96,8 +99,7 @@ struct Guide<'a> {
 }
 
 impl Guide<'_> {
-    /// Returns whether everything went as the tour says it does.
-    fn tour(&mut self) -> Result<bool> {
+    fn tour(&mut self) -> Result<Ending> {
         let untouched = self.everything()?;
         self.tour.begin();
         self.build()?;
@@ -114,11 +116,12 @@ impl Guide<'_> {
         let drawing = self.drawing()?;
         self.tour.draw(&drawing);
         self.take_away()?;
-        let clean = self.everything()? == untouched;
-        self.tour.gone(clean);
-        Ok(silent.iter().all(|answer| !answer.is_answered())
+        let left = if self.everything()? == untouched { Left::Nothing } else { Left::Something };
+        self.tour.gone(left);
+        let as_told = silent.iter().all(|answer| !answer.is_answered())
             && answered.iter().all(Answer::is_answered)
-            && clean)
+            && left == Left::Nothing;
+        Ok(if as_told { Ending::AsTold } else { Ending::Otherwise })
     }
 
     fn build(&mut self) -> Result<()> {

@@ -20,49 +20,76 @@ pub(crate) mod veth;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Subcommand;
 use netns_engine::{
     change::{self, Report},
     kernel::LinuxKernel,
     plan::Desired,
 };
 
-use crate::{
-    cli::{Command, Global},
-    output::Output,
-};
+use crate::{options::Global, output::Output};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Create(netns::Create),
+    Delete(netns::Delete),
+    Bridge(bridge::Bridge),
+    Connect(connect::Connect),
+    Veth(veth::Veth),
+    Link(link::Link),
+    Address(address::Address),
+    Route(route::Route),
+    Nat(nat::Nat),
+    Snat(nat::Snat),
+    Publish(publish::Publish),
+    Unpublish(publish::Unpublish),
+    Dns(dns::Dns),
+    List(list::List),
+    Show(list::Show),
+    Exec(exec::Exec),
+    Gc(gc::Gc),
+    Demo(demo::Demo),
+    Playground(playground::Playground),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
 
 /// What a command may use: the options every command takes, and the way to the user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) global: &'a Global,
     pub(crate) output: &'a Output,
+    /// The whole command line, for those who describe it.
+    pub(crate) grammar: fn() -> clap::Command,
 }
 
-/// Runs the command that was asked for.
-pub(crate) fn run(command: Command, global: &Global, output: &Output) -> Result<ExitCode> {
-    let context = Context { global, output };
-    match command {
-        Command::Create(create) => create.run(context),
-        Command::Delete(delete) => delete.run(context),
-        Command::Veth(veth) => veth.run(context),
-        Command::Bridge(bridge) => bridge.run(context),
-        Command::Connect(connect) => connect.run(context),
-        Command::Link(link) => link.run(context),
-        Command::Nat(nat) => nat.run(context),
-        Command::Snat(snat) => snat.run(context),
-        Command::Address(address) => address.run(context),
-        Command::Demo(demo) => demo.run(context),
-        Command::Playground(playground) => playground.run(context),
-        Command::Route(route) => route.run(context),
-        Command::Dns(dns) => dns.run(context),
-        Command::List(list) => list.run(context),
-        Command::Show(show) => show.run(context),
-        Command::Exec(exec) => exec.run(context),
-        Command::Gc(gc) => gc.run(context),
-        Command::Publish(publish) => publish.run(context),
-        Command::Unpublish(unpublish) => unpublish.run(context),
-        Command::Completions(completions) => completions.run(context),
-        Command::Man(man) => man.run(context),
+impl Command {
+    /// Does what was asked for.
+    pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
+        match self {
+            Self::Create(create) => create.run(context),
+            Self::Delete(delete) => delete.run(context),
+            Self::Bridge(bridge) => bridge.run(context),
+            Self::Connect(connect) => connect.run(context),
+            Self::Veth(veth) => veth.run(context),
+            Self::Link(link) => link.run(context),
+            Self::Address(address) => address.run(context),
+            Self::Route(route) => route.run(context),
+            Self::Nat(nat) => nat.run(context),
+            Self::Snat(snat) => snat.run(context),
+            Self::Publish(publish) => publish.run(context),
+            Self::Unpublish(unpublish) => unpublish.run(context),
+            Self::Dns(dns) => dns.run(context),
+            Self::List(list) => list.run(context),
+            Self::Show(show) => show.run(context),
+            Self::Exec(exec) => exec.run(context),
+            Self::Gc(gc) => gc.run(context),
+            Self::Demo(demo) => demo.run(context),
+            Self::Playground(playground) => playground.run(context),
+            Self::Completions(completions) => completions.run(context),
+            Self::Man(man) => man.run(context),
+        }
     }
 }
 
@@ -75,7 +102,7 @@ pub(crate) fn change(
     say: impl FnOnce(&Report) -> Vec<String>,
 ) -> Result<ExitCode> {
     let mut kernel = LinuxKernel::default();
-    let Context { global, output } = context;
+    let Context { global, output, .. } = context;
     if global.dry_run {
         output.dry_run(&change::plan(desired, &mut kernel)?);
     } else if global.explain {

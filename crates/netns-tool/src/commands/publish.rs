@@ -23,7 +23,8 @@ use super::{Context, change};
   netns-tool publish 0.0.0.0:8080:ns1:80
   netns-tool publish '[2001:db8::1]:53:ns1:53/udp'")]
 pub(crate) struct Publish {
-    /// [ADDR:]PORT:NETNS:PORT[/udp], the host's side first.
+    /// The forward.
+    #[arg(help = "[ADDR:]PORT:NETNS:PORT[/udp], the host's side first")]
     #[arg(value_name = "FORWARD")]
     forward: PortPublished,
 }
@@ -34,7 +35,8 @@ pub(crate) struct Publish {
   netns-tool unpublish 8080
   netns-tool unpublish 0.0.0.0:8080:ns1:80")]
 pub(crate) struct Unpublish {
-    /// [ADDR:]PORT[:NETNS:PORT][/udp], as it was published.
+    /// The forward.
+    #[arg(help = "[ADDR:]PORT[:NETNS:PORT][/udp], as it was published")]
     #[arg(value_name = "FORWARD")]
     forward: PortUnpublished,
 }

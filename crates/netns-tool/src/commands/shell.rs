@@ -3,11 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
 use super::Context;
-use crate::cli::Cli;
 
 /// Print the completion script for a shell.
 #[derive(Debug, Args)]
@@ -20,7 +19,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "netns-tool", &mut script);
+        clap_complete::generate(self.shell, &mut (context.grammar)(), "netns-tool", &mut script);
         context.output.raw(&script)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -39,11 +38,11 @@ impl Man {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         if let Some(directory) = self.directory {
             let shown = directory.display().to_string();
-            clap_mangen::generate_to(Cli::command(), directory)
+            clap_mangen::generate_to((context.grammar)(), directory)
                 .with_context(|| format!("cannot write manual pages into '{shown}'"))?;
         } else {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            clap_mangen::Man::new((context.grammar)()).render(&mut page)?;
             context.output.raw(&page)?;
         }
         Ok(ExitCode::SUCCESS)

@@ -18,9 +18,9 @@ use netns_engine::{
 };
 
 use crate::{
-    cli::{Color, Global},
     exit_code::{self, Code},
     hint,
+    options::{Color, Global},
 };
 
 /// How to talk to whoever called.

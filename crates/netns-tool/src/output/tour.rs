@@ -34,6 +34,20 @@ pub(crate) struct Asked {
     pub(crate) answer: Answer,
 }
 
+/// What the tour left on the host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Left {
+    Nothing,
+    Something,
+}
+
+/// Whether the tour was true to what it told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    AsTold,
+    Otherwise,
+}
+
 /// What was built, in words for a picture.
 #[derive(Debug)]
 pub(crate) struct Drawing {
@@ -105,26 +119,27 @@ impl Tour<'_> {
         self.say(picture(drawing));
     }
 
-    /// Tells whether everything is as it was.
-    pub(crate) fn gone(&mut self, clean: bool) {
-        let line = if clean {
-            format!("   {GOOD}Links, routes, rules and settings are as they were before.{GOOD:#}")
-        } else {
-            format!("   {SILENT}Something was left behind.{SILENT:#}")
-        };
-        self.say([line]);
-        self.facts.push(json!({ "as_before": clean }));
+    /// Tells that everything is as it was, or not.
+    pub(crate) fn gone(&mut self, left: Left) {
+        self.say([match left {
+            Left::Nothing => {
+                format!("   {GOOD}Links, routes, rules and settings are as they were before.{GOOD:#}")
+            }
+            Left::Something => format!("   {SILENT}Something was left behind.{SILENT:#}"),
+        }]);
+        self.facts.push(json!({ "as_before": left == Left::Nothing }));
     }
 
-    /// Ends the tour.
-    pub(crate) fn end(self, as_expected: bool) {
+    /// Ends the tour, and tells whether all of it went as it says.
+    pub(crate) fn end(self, ending: Ending) {
         self.say([
             String::new(),
-            "Now you: 'netns-tool playground' opens such a host to try things on; --explain before any command".to_owned(),
+            "Now you: 'netns-tool playground' opens such a host to try things on; --explain before any command"
+                .to_owned(),
             "prints its script; on your own machine, start with 'sudo netns-tool create ns1'.".to_owned(),
         ]);
         if self.output.format == Format::Json {
-            let document = json!({ "as_expected": as_expected, "tour": self.facts });
+            let document = json!({ "as_expected": ending == Ending::AsTold, "tour": self.facts });
             print_lines([document.to_string()]);
         }
     }

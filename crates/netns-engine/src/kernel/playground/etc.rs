@@ -9,10 +9,10 @@ use std::{
 
 use rustix::{
     fs::{StatVfsMountFlags, statvfs},
-    mount::{MountFlags, mount_bind_recursive, mount_remount},
+    mount::{MountFlags, mount, mount_bind_recursive, mount_remount},
 };
 
-use super::{SERVER_V4, host::mount_tmpfs};
+use super::SERVER_V4;
 
 /// Where the real `/etc` stays visible.
 const REAL_ETC: &str = "/run/real-etc";
@@ -23,6 +23,11 @@ const OWN: [&str; 2] = ["netns", "resolv.conf"];
 pub(super) struct Link {
     place: PathBuf,
     target: PathBuf,
+}
+
+/// Mounts an empty folder in memory.
+pub(super) fn mount_tmpfs(folder: &str) -> rustix::io::Result<()> {
+    mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755")
 }
 
 /// Finds the symbolic links in `/run` that lead elsewhere. NixOS has `/run/current-system` there, with

@@ -31,7 +31,7 @@ pub fn enter_fresh_host() -> Result<(), PlaygroundError> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .trying_to("keep mounts to ourselves")?;
     let outward_links = etc::symlinks_out_of_run();
-    mount_tmpfs("/run").trying_to("mount an empty /run")?;
+    etc::mount_tmpfs("/run").trying_to("mount an empty /run")?;
     for folder in ["/run/lock", "/run/netns", "/run/netns-tool"] {
         fs::create_dir(folder).trying_to("make a folder in /run")?;
     }
@@ -41,10 +41,6 @@ pub fn enter_fresh_host() -> Result<(), PlaygroundError> {
     wiring::bring_loopback_up().trying_to("bring lo up")?;
     // A new netns may start with the forwarding that its maker's netns has (net.core.devconf_inherit_init_net).
     fs::write("/proc/sys/net/ipv4/ip_forward", "0").trying_to("switch forwarding off")
-}
-
-pub(super) fn mount_tmpfs(folder: &str) -> rustix::io::Result<()> {
-    mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755")
 }
 
 /// `/sys/class/net` shows the links of the netns its mount was made in. Containers do not allow

@@ -1,83 +1,18 @@
-//! What to type next, for each error that has a remedy.
+//! What to type next where the desired state contradicts what is there.
 
-use anyhow::Error;
 use netns_engine::{
-    apply::ApplyError,
-    error,
-    kernel::{
-        Refusal, RefusalKind,
-        exec::ExecError,
-        playground::{PlaygroundError, UserNamespaceBan},
-    },
     observed::{Hold, Holder},
     plan::Conflict,
     record::RecordKey,
 };
 
-/// Returns the hint for a failed command, if there is one.
-pub(crate) fn of(error: &Error) -> Option<String> {
-    if let Some(error) = error.downcast_ref::<ExecError>() {
-        return for_exec(error);
-    }
-    if let Some(PlaygroundError::NoUserNamespace { ban, .. }) = error.downcast_ref() {
-        return Some(for_ban(*ban));
-    }
-    match error.downcast_ref::<error::Error>()? {
-        error::Error::Conflict(conflict) => for_conflict(conflict),
-        error::Error::Unreadable(cause)
-        | error::Error::NoState(cause)
-        | error::Error::Apply(ApplyError::Refused { cause, .. } | ApplyError::Unreadable { cause, .. }) => {
-            for_refusal(cause)
-        }
-        error::Error::Apply(_) => {
-            Some("another program may be changing the same objects; try again".to_owned())
-        }
-        _ => None,
-    }
+/// Returns the hint for `conflict`, if there is one.
+pub(super) fn of(conflict: &Conflict) -> Option<String> {
+    let by_subject = [about_netns, about_links, about_addresses, about_ports, about_nat];
+    by_subject.into_iter().find_map(|hint| hint(conflict))
 }
 
-fn for_ban(ban: UserNamespaceBan) -> String {
-    match ban {
-        UserNamespaceBan::NoneAllowed => {
-            "'sudo sysctl user.max_user_namespaces=10000' allows them, or run this with sudo"
-        }
-        UserNamespaceBan::OnlyForRoot => {
-            "'sudo sysctl kernel.unprivileged_userns_clone=1' allows them, or run this with sudo"
-        }
-        UserNamespaceBan::AppArmor => {
-            "'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' allows them, or run this with sudo"
-        }
-        _ => "run this with sudo, and not inside a container that forbids namespaces",
-    }
-    .to_owned()
-}
-
-fn for_exec(error: &ExecError) -> Option<String> {
-    match error {
-        ExecError::Conflict(conflict) => for_conflict(conflict),
-        ExecError::NotEntered { cause, .. } | ExecError::NotBecome { cause, .. } => for_refusal(cause),
-        _ => None,
-    }
-}
-
-fn for_refusal(refusal: &Refusal) -> Option<String> {
-    match refusal.kind() {
-        RefusalKind::NotPermitted => Some(
-            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo netns-tool …', or 'netns-tool playground', \
-             where everyone may do everything"
-                .to_owned(),
-        ),
-        RefusalKind::NotSupported => Some(
-            "the kernel lacks this feature: 'modprobe bridge veth nf_tables' loads what it has as modules \
-             (CONFIG_BRIDGE, CONFIG_VETH, CONFIG_NF_TABLES)"
-                .to_owned(),
-        ),
-        RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
-        _ => None,
-    }
-}
-
-fn for_conflict(conflict: &Conflict) -> Option<String> {
+fn about_netns(conflict: &Conflict) -> Option<String> {
     Some(match conflict {
         Conflict::NoNetns(name) => {
             format!("'netns-tool create {name}' makes it; 'netns-tool list' shows what there is")
@@ -95,6 +30,15 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::NetnsHeld { name, .. } => {
             format!("end them first, or 'netns-tool delete {name} --kill' ends them")
         }
+        Conflict::NoNameServer | Conflict::LoopbackNameServer(_) => {
+            "name servers that others can reach, such as 'netns-tool dns NETNS 9.9.9.9'".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn about_links(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
         Conflict::NoLink(at) => match at.place.netns() {
             Some(netns) => format!("'netns-tool show {netns}' shows its links"),
             None => format!(
@@ -114,10 +58,12 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::BridgeWithoutAddress(bridge) => {
             format!("'netns-tool bridge {bridge} --address 192.168.100.1/24' gives it one")
         }
-        Conflict::NoNameServer | Conflict::LoopbackNameServer(_) => {
-            "name servers that others can reach, such as 'netns-tool dns NETNS 9.9.9.9'".to_owned()
-        }
-        Conflict::NoUplink => "name it: 'netns-tool nat BRIDGE UPLINK'; 'ip link' shows the links".to_owned(),
+        _ => return None,
+    })
+}
+
+fn about_addresses(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
         Conflict::AddressInUse { .. } => {
             "choose another one; 'connect' without --address picks a free one".to_owned()
         }
@@ -128,6 +74,12 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::GatewayUnreachable { .. } => {
             "give a link an address in the gateway's network and switch it on first".to_owned()
         }
+        _ => return None,
+    })
+}
+
+fn about_ports(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
         Conflict::PortTaken { published, .. } => {
             format!("choose another port, or end that program; 'ss -lnp sport = {}' shows it", published.port)
         }
@@ -148,6 +100,13 @@ fn for_conflict(conflict: &Conflict) -> Option<String> {
         Conflict::Unreachable(name) => {
             format!("'netns-tool connect {name} BRIDGE' plugs it into a bridge that has an address")
         }
+        _ => return None,
+    })
+}
+
+fn about_nat(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
+        Conflict::NoUplink => "name it: 'netns-tool nat BRIDGE UPLINK'; 'ip link' shows the links".to_owned(),
         Conflict::BridgeWithoutFamily { bridge, .. } => {
             format!("'netns-tool bridge {bridge} --address ADDRESS' gives it one of that family")
         }
