@@ -61,11 +61,11 @@ fn for_exec(error: &ExecError) -> Option<String> {
 
 fn for_refusal(refusal: &Refusal) -> Option<String> {
     match refusal.kind() {
-        RefusalKind::NotPermitted => Some(
-            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo netns-tool …', or 'netns-tool playground', \
-             where everyone may do everything"
-                .to_owned(),
-        ),
+        RefusalKind::NotPermitted => Some(format!(
+            "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): try 'sudo {}', or 'netns-tool playground', where \
+             everyone may do everything",
+            what_was_typed()
+        )),
         RefusalKind::NotSupported => Some(
             "the kernel lacks this feature: 'modprobe bridge veth nf_tables' loads what it has as modules \
              (CONFIG_BRIDGE, CONFIG_VETH, CONFIG_NF_TABLES)"
@@ -74,4 +74,13 @@ fn for_refusal(refusal: &Refusal) -> Option<String> {
         RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
         _ => None,
     }
+}
+
+/// The command line as it would be typed again.
+fn what_was_typed() -> String {
+    let words = std::env::args().skip(1).map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.escape_debug()) }
+    });
+    std::iter::once("netns-tool".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
