@@ -1,6 +1,6 @@
 //! A kernel in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netns_engine::{
     address::Family,
@@ -56,10 +56,12 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
         }
     }
     seen.stacks.retain(|place, _| needs_stack(scope, place));
+    let lost: BTreeSet<_> = scope.doomed.iter().flat_map(|doomed| state.settings_lost_with(doomed)).collect();
     let peers: BTreeSet<_> =
         seen.stacks.iter().flat_map(|(place, stack)| peers_of(scope, place, stack)).collect();
     for (place, stack) in &mut seen.stacks {
         narrow_stack(scope, place, stack, &peers);
+        narrow_settings(scope, place, &mut stack.sysctls, &lost);
     }
     seen.configured_forwarding.retain(|family| scope.link_forwarding.contains(family));
     seen.firewall = narrow_firewall(scope, seen.firewall);
@@ -108,12 +110,20 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSe
             stack.routes.clear();
         }
     }
-    stack.sysctls.retain(|sysctl, _| {
+}
+
+fn narrow_settings(
+    scope: &Scope,
+    place: &Place,
+    settings: &mut BTreeMap<Sysctl, i32>,
+    lost: &BTreeSet<(Place, Sysctl)>,
+) {
+    settings.retain(|sysctl, _| {
         let is_forwarding =
             moved_by_forwarding_of(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
         ((is_forwarding || is_local) && *place == Place::Host)
-            || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
+            || [&scope.sysctls, lost].iter().any(|asked| asked.contains(&(place.clone(), sysctl.clone())))
     });
 }
 
