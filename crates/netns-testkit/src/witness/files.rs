@@ -79,8 +79,10 @@ fn holds_identity(root: &str, file: &Path) -> bool {
     root == "/run/netns" || is_mark(file)
 }
 
+/// No netns has a name with a dot in front: such a file was still being written.
 fn is_mark(file: &Path) -> bool {
-    file.parent() == Some(Path::new(MARKS))
+    let is_named = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".");
+    file.parent() == Some(Path::new(MARKS)) && file.file_name().is_some_and(is_named)
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
