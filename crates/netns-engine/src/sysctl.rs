@@ -22,6 +22,9 @@ pub enum Sysctl {
     Autoconf(LinkName),
     /// `net.ipv6.conf.LINK.disable_ipv6`: 0 or 1.
     DisableIpv6(LinkName),
+    /// `net.ipv6.conf.LINK.addr_gen_mode`: how a link-local address is made when the link comes up;
+    /// 1 makes none (`IN6_ADDR_GEN_MODE_NONE` of `linux/if_link.h`).
+    AddrGenMode(LinkName),
     /// `net.ipv4.conf.all.accept_redirects`: 0 or 1. Every switch of [`Sysctl::IpForward`] sets it
     /// to the opposite (`inet_forward_change` in `net/ipv4/devinet.c`).
     AcceptRedirects,
@@ -39,6 +42,26 @@ impl Sysctl {
         }
     }
 
+    /// Returns all settings of a stack as a whole; each of them after those that change it.
+    #[must_use]
+    pub fn of_stack() -> [Self; 3] {
+        [Self::IpForward, Self::Ipv6Forwarding, Self::AcceptRedirects]
+    }
+
+    /// Returns all settings of a link.
+    #[must_use]
+    pub fn of_link(link: &LinkName) -> [Self; 7] {
+        [
+            Self::LinkForwarding(Family::Ipv4, link.clone()),
+            Self::LinkForwarding(Family::Ipv6, link.clone()),
+            Self::AcceptRa(link.clone()),
+            Self::Autoconf(link.clone()),
+            Self::DisableIpv6(link.clone()),
+            Self::AddrGenMode(link.clone()),
+            Self::RouteLocalnet(link.clone()),
+        ]
+    }
+
     /// Returns the link the setting belongs to, unless it is global.
     #[must_use]
     pub fn link(&self) -> Option<&LinkName> {
@@ -48,6 +71,7 @@ impl Sysctl {
             | Self::AcceptRa(link)
             | Self::Autoconf(link)
             | Self::DisableIpv6(link)
+            | Self::AddrGenMode(link)
             | Self::RouteLocalnet(link) => Some(link),
         }
     }
@@ -68,6 +92,7 @@ impl Sysctl {
             Self::AcceptRa(link) => of_link(Family::Ipv6, link, "accept_ra"),
             Self::Autoconf(link) => of_link(Family::Ipv6, link, "autoconf"),
             Self::DisableIpv6(link) => of_link(Family::Ipv6, link, "disable_ipv6"),
+            Self::AddrGenMode(link) => of_link(Family::Ipv6, link, "addr_gen_mode"),
             Self::RouteLocalnet(link) => of_link(Family::Ipv4, link, "route_localnet"),
         }
     }

@@ -1,6 +1,6 @@
 //! A kernel in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netns_engine::{
     address::Family,
@@ -57,11 +57,12 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
         }
     }
     seen.stacks.retain(|place, _| needs_stack(scope, &to_switch, place));
+    let lost: BTreeSet<_> = scope.doomed.iter().flat_map(|doomed| state.settings_lost_with(doomed)).collect();
     let peers: BTreeSet<_> =
         seen.stacks.iter().flat_map(|(place, stack)| peers_of(scope, place, stack)).collect();
     for (place, stack) in &mut seen.stacks {
         narrow_links(scope, place, stack, &peers);
-        narrow_sysctls(scope, place, stack, |family, setting| {
+        narrow_sysctls(scope, place, &mut stack.sysctls, &lost, |family, setting| {
             to_switch.contains(&family) || (on.contains(&family) && *setting == Sysctl::forwarding(family))
         });
     }
@@ -116,15 +117,16 @@ fn narrow_links(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSe
 fn narrow_sysctls(
     scope: &Scope,
     place: &Place,
-    stack: &mut Stack,
+    settings: &mut BTreeMap<Sysctl, i32>,
+    lost: &BTreeSet<(Place, Sysctl)>,
     is_about_forwarding: impl Fn(Family, &Sysctl) -> bool,
 ) {
-    stack.sysctls.retain(|sysctl, _| {
+    settings.retain(|sysctl, _| {
         let is_forwarding =
             moved_by_forwarding_of(sysctl).is_some_and(|family| is_about_forwarding(family, sysctl));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
         ((is_forwarding || is_local) && *place == Place::Host)
-            || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
+            || [&scope.sysctls, lost].iter().any(|asked| asked.contains(&(place.clone(), sysctl.clone())))
     });
 }
 

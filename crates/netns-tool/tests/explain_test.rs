@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use netns_testkit::{Sandbox, Snapshot, Uplink, hostless, on_fresh_host, sh};
 
-/// Commands by name, with what is done before them.
+/// Commands by name, with what is done before them; behind `$ `, by other programs.
 const CHANGES: &[(&str, &[&str], &str)] = &[
     ("create", &[], "create red"),
     ("delete", &["create red", "veth veth-host red veth-ns"], "delete red"),
@@ -51,6 +51,7 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("unpublish", WITH_PORT, "unpublish 8080"),
     ("unpublish_one_of_two", WITH_PORTS, "unpublish 8080"),
     ("unpublish_for_all", WITH_PORTS, "unpublish 0.0.0.0:8081"),
+    ("gc", LEFT_OVER, "gc"),
 ];
 
 const CONNECTED: &[&str] = &["create red", "bridge br0 --address 192.168.100.1/24", "connect red br0"];
@@ -64,6 +65,17 @@ const WITH_PORTS: &[&str] = &[
     "connect red br0",
     "publish 8080:red:80",
     "publish 0.0.0.0:8081:red:80",
+];
+const LEFT_OVER: &[&str] = &[
+    "create red",
+    "bridge br0 --address 192.168.100.1/24",
+    "connect red br0",
+    "dns red 192.0.2.53",
+    "publish 8080:red:80",
+    "publish 0.0.0.0:8081:red:80",
+    "$ ip -n red link delete eth0",
+    "$ ip netns delete red",
+    "$ touch /run/netns/half",
 ];
 const CONNECTED_BY_IPV6: &[&str] = &["create red", "bridge br0 --address fd00::1/64", "connect red br0"];
 
@@ -100,6 +112,9 @@ fn after(before: &[&str], change: impl FnOnce(&Sandbox) + Send) -> Snapshot {
 
 fn prepare(host: &Sandbox, commands: &[&str]) {
     for command in commands {
-        host.netns_tool(command).succeeds();
+        match command.strip_prefix("$ ") {
+            Some(words) => drop(sh(words)),
+            None => drop(host.netns_tool(command).succeeds()),
+        }
     }
 }

@@ -100,7 +100,9 @@ impl LinuxKernel {
         // An open conversation would keep the netns alive.
         self.conversations.remove(&Place::Netns(name.clone()));
         namespace::delete(name)?;
-        state::unmark_netns(name)
+        // The name is gone, so this is done: a mark that stays is of no netns, and `gc` drops it.
+        drop(state::unmark_netns(name));
+        Ok(())
     }
 
     fn add_veth(&mut self, veth: &NewVeth) -> Result<(), Refusal> {

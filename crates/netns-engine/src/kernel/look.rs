@@ -16,6 +16,7 @@ use super::{
     mounts::Mounts,
     namespace,
     nftables::Nftables,
+    pids,
     processes::{self, NetnsId},
     refusal::Refusal,
     resolver,
@@ -286,7 +287,7 @@ fn empty(state: SummaryState) -> NetnsSummary {
 fn named_processes(pids: &[u32]) -> Vec<Process> {
     let own = std::process::id();
     let others = pids.iter().filter(|pid| **pid != own);
-    others.map(|pid| Process { pid: *pid, program: processes::program(*pid) }).collect()
+    others.map(|pid| Process { pid: *pid, program: pids::program(*pid) }).collect()
 }
 
 /// Netns that processes live in, or that are mounted, without a name under `/run/netns`.

@@ -15,6 +15,7 @@ mod netfilter;
 mod netlink;
 mod nftables;
 mod observe;
+mod pids;
 pub mod playground;
 pub mod probe;
 mod processes;

@@ -271,26 +271,27 @@ fn ids_of<'a>(
 }
 
 fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
-    let mut wanted: BTreeMap<&Place, Vec<Sysctl>> = BTreeMap::new();
-    for (place, setting) in &scope.sysctls {
-        wanted.entry(place).or_default().push(setting.clone());
+    let mut wanted: BTreeMap<Place, Vec<Sysctl>> = BTreeMap::new();
+    let lost = scope.doomed.iter().flat_map(|doomed| observed.settings_lost_with(doomed));
+    for (place, setting) in scope.sysctls.iter().cloned().chain(lost) {
+        wanted.entry(place).or_default().push(setting);
     }
     let to_switch = forwarding_to_switch(scope, observed)?;
     if !to_switch.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();
         let dragged_along = dragged_along_by_forwarding(&to_switch, &host.links)?;
-        let of_host = wanted.entry(&Place::Host).or_default();
+        let of_host = wanted.entry(Place::Host).or_default();
         of_host.extend(dragged_along);
         of_host.extend(remembered(&observed.records));
         observed.configured_forwarding = sysctl_files::configured_forwarding();
     }
     for (place, settings) in wanted {
-        let values = match place {
+        let values = match &place {
             Place::Host => read_all(&settings)?,
-            Place::Netns(_) if !is_live(place)? => continue,
+            Place::Netns(_) if !is_live(&place)? => continue,
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
         };
-        observed.stacks.entry(place.clone()).or_default().sysctls.extend(values);
+        observed.stacks.entry(place).or_default().sysctls.extend(values);
     }
     Ok(())
 }

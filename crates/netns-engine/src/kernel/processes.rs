@@ -21,6 +21,7 @@ use rustix::{
 use super::{
     mounts::{Mounts, Seat},
     namespace,
+    pids::{pids, program},
     refusal::Refusal,
     sockets,
 };
@@ -149,17 +150,6 @@ fn stray_mounts(pid: u32, wanted: &Wanted, seats: &[Seat]) -> Vec<Holder> {
     stray.map(|mount| holder(pid, Hold::Mount(mount.point.display().to_string()))).collect()
 }
 
-/// Every process there is, smallest pid first.
-pub(crate) fn pids() -> Result<Vec<u32>, Refusal> {
-    let mut pids: Vec<u32> = fs::read_dir("/proc")?.flatten().filter_map(|entry| number(&entry)).collect();
-    pids.sort_unstable();
-    Ok(pids)
-}
-
-fn number(entry: &fs::DirEntry) -> Option<u32> {
-    entry.file_name().to_str()?.parse().ok()
-}
-
 /// Where the threads of a process are: `setns` moves one thread at a time.
 fn netns_of(pid: u32) -> BTreeSet<NetnsId> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return BTreeSet::new() };
@@ -168,14 +158,6 @@ fn netns_of(pid: u32) -> BTreeSet<NetnsId> {
 
 fn mount_namespace(pid: u32) -> Option<NetnsId> {
     NetnsId::at(format!("/proc/{pid}/ns/mnt"))
-}
-
-/// The name a process gives itself (`/proc/PID/comm`); `?` if it is gone.
-pub(crate) fn program(pid: u32) -> String {
-    match fs::read(format!("/proc/{pid}/comm")) {
-        Ok(name) => String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned(),
-        Err(_) => "?".to_owned(),
-    }
 }
 
 /// Ends those of `pids` that still hold the netns `name`, and waits until they are gone.
@@ -200,7 +182,17 @@ pub(crate) fn kill(name: &NetnsName, pids: &[u32]) -> Result<(), Refusal> {
             return Err(Refusal::new(Errno::BUSY).with_message(words));
         }
     }
-    Ok(())
+    refuse_newcomers(name)
+}
+
+/// A process may have started another one, just before its end.
+fn refuse_newcomers(name: &NetnsName) -> Result<(), Refusal> {
+    match holders(name)?.iter().find(|holder| !matches!(holder.by, Hold::Mount(_))) {
+        None => Ok(()),
+        Some(newcomer) => {
+            Err(Refusal::new(Errno::BUSY).with_message(format!("now it is held by {newcomer}")))
+        }
+    }
 }
 
 /// Waits until nobody holds the netns `name` any more, and returns who still does at `deadline`.

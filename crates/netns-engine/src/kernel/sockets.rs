@@ -11,7 +11,10 @@ use procfs::{
     net::{TcpNetEntries, TcpState, UdpNetEntries},
 };
 
-use super::{processes, refusal::Refusal};
+use super::{
+    pids::{pids, program},
+    refusal::Refusal,
+};
 use crate::{
     firewall::Transport,
     view::{Process, Socket},
@@ -110,12 +113,12 @@ fn state_in_words(state: &TcpState) -> String {
 pub(crate) fn with_programs(sockets: Vec<(u64, Socket)>) -> Result<Vec<Socket>, Refusal> {
     let mut users: BTreeMap<u64, Vec<Process>> =
         sockets.iter().filter(|(inode, _)| *inode != 0).map(|(inode, _)| (*inode, Vec::new())).collect();
-    for pid in processes::pids()? {
+    for pid in pids()? {
         for inode in sockets_open_in(pid) {
             if let Some(users) = users.get_mut(&inode)
                 && users.last().is_none_or(|last| last.pid != pid)
             {
-                users.push(Process { pid, program: processes::program(pid) });
+                users.push(Process { pid, program: program(pid) });
             }
         }
     }

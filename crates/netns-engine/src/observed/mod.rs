@@ -5,6 +5,7 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
+mod doomed;
 mod firewall;
 mod holder;
 mod project;
@@ -13,6 +14,7 @@ mod scope;
 mod settings;
 mod undo;
 
+pub use doomed::Doomed;
 pub use holder::{Hold, Holder, NetnsEntry, NetnsState};
 
 use std::{

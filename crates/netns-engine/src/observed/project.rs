@@ -10,7 +10,7 @@ use crate::{
     firewall::{RuleChange, TableEntry},
     kernel::Refusal,
     name::{LinkName, NetnsName},
-    operation::{LinkChange, NewBridge, NewVeth, NewVethEnd, Operation},
+    operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
     sysctl::Sysctl,
@@ -191,9 +191,13 @@ impl Observed {
             ours: true,
             ..Link::new(LinkKind::Veth)
         };
-        let (main, peer) = (end(&veth.main, &veth.peer), end(&veth.peer, &veth.main));
-        self.stack_mut(&veth.main.at.place).links.insert(veth.main.at.name.clone(), main);
-        self.stack_mut(&veth.peer.at.place).links.insert(veth.peer.at.name.clone(), peer);
+        for (new, other) in [(&veth.main, &veth.peer), (&veth.peer, &veth.main)] {
+            let stack = self.stack_mut(&new.at.place);
+            stack.links.insert(new.at.name.clone(), end(new, other));
+            if new.link_local == LinkLocal::None {
+                stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
+            }
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Doomed;
 use crate::{
     address::Family,
     firewall::{Published, TableEntry},
@@ -32,6 +33,8 @@ pub struct Scope {
     pub forwarding_wanted_by: BTreeSet<LinkName>,
     /// `RouteLocalnet` of the host's links that are read.
     pub route_localnet: Asked,
+    /// What is to be deleted: reads every setting that goes with it.
+    pub doomed: BTreeSet<Doomed>,
     /// Bridges whose users' addresses are needed.
     pub bridge_users: BTreeSet<LinkName>,
     /// The iptables rules (starts `iptables-save`).

@@ -1,9 +1,12 @@
 //! What takes an operation back, fixed while the old state is still known.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use ipnet::IpNet;
 
-use super::{Link, LinkKind, Observed};
+use super::{Link, LinkKind, NetnsState, Observed};
 use crate::{
+    name::NetnsName,
     operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
@@ -12,13 +15,13 @@ use crate::{
 impl Observed {
     /// Returns the operations that lead back from the state after `operation` to this one.
     ///
-    /// Deletions are only imitated: a link comes back with the same name, address, ports and
-    /// routes, but with a new index.
+    /// Deletions are only imitated: a link comes back with the same name, address, ports, routes, and
+    /// the settings that were read, but with a new index.
     #[must_use]
     pub fn undo_of(&self, operation: &Operation) -> Vec<Operation> {
         match operation {
             Operation::CreateNetns(name) => vec![Operation::DeleteNetns(name.clone())],
-            Operation::DeleteNetns(name) => vec![Operation::CreateNetns(name.clone())],
+            Operation::DeleteNetns(name) => self.rebuild_netns(name),
             Operation::AddBridge(NewBridge { at, .. }) => vec![Operation::DeleteLink(at.clone())],
             Operation::AddVeth(veth) => vec![Operation::DeleteLink(veth.main.at.clone())],
             Operation::DeleteLink(at) => self.rebuild_link(at),
@@ -91,6 +94,30 @@ impl Observed {
         let mut operations = vec![Operation::AddTable];
         if !entries.is_empty() {
             operations.push(Operation::AddEntries(entries));
+        }
+        operations
+    }
+
+    /// What only a deletion of cables, before this one, leaves in a netns: `lo` and bridges.
+    fn rebuild_netns(&self, name: &NetnsName) -> Vec<Operation> {
+        // A name that led to an ordinary file cannot be made like that again, and nobody misses it.
+        if self.netns.get(name).is_some_and(|entry| entry.state == NetnsState::HalfMade) {
+            return Vec::new();
+        }
+        let mut operations = vec![Operation::CreateNetns(name.clone())];
+        let place = Place::Netns(name.clone());
+        let Some(stack) = self.stack(&place) else { return operations };
+        let of_stack = stack.sysctls.iter().filter(|(sysctl, _)| sysctl.link().is_none());
+        operations.extend(
+            of_stack.map(|(sysctl, value)| Operation::SetSysctl(place.clone(), sysctl.clone(), *value)),
+        );
+        for (name, link) in &stack.links {
+            let at = place.link(name);
+            match &link.kind {
+                LinkKind::Loopback => operations.extend(self.refurnish(&at, &without_localhost(link))),
+                LinkKind::Bridge => operations.extend(self.rebuild_bridge(&at, link)),
+                LinkKind::Veth | LinkKind::Other(_) => {}
+            }
         }
         operations
     }
@@ -173,4 +200,14 @@ impl Observed {
             .map(|route| Operation::AddRoute(at.place.clone(), route.clone()))
             .collect()
     }
+}
+
+/// `lo` without the addresses that the kernel gives it whenever it comes up.
+fn without_localhost(lo: &Link) -> Link {
+    let mut lo = lo.clone();
+    lo.addresses.retain(|address| {
+        !matches!(address, IpNet::V4(v4) if v4.addr() == Ipv4Addr::LOCALHOST && v4.prefix_len() == 8)
+            && !matches!(address, IpNet::V6(v6) if v6.addr() == Ipv6Addr::LOCALHOST)
+    });
+    lo
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     address::{Family, MacAddress},
     desired::{Bridge, BridgeRemoved},
-    observed::{Link, LinkKind, Observed, Scope, Selection},
+    observed::{Doomed, Link, LinkKind, Observed, Scope, Selection},
     place::{LinkAt, Place},
     record::Record,
     sysctl::Sysctl,
@@ -61,6 +61,7 @@ impl Desired for BridgeRemoved {
         let mut scope = Scope::default().with_records();
         // Its ports are part of what an undo has to bring back.
         scope.stacks.insert(Place::Host, Selection::All);
+        scope.doomed.insert(Doomed::Link(LinkAt::on_host(self.name.clone())));
         scope
     }
 

@@ -3,6 +3,7 @@
 use super::{Conflict, Desired, Draft, Operation, Plan, forwarding};
 use crate::{
     desired::{NatRemoved, NoLeftovers, PortUnpublished},
+    name::NetnsName,
     observed::{Asked, LinkKind, NetnsState, Observed, Scope, Selection},
     place::{LinkAt, Place},
     record::Record,
@@ -24,21 +25,21 @@ impl Desired for NoLeftovers {
         // First, because such a link may be about to go by itself, and nothing is to be undone then.
         delete_loose_cables(&mut draft, observed);
         take_back_orphans(&mut draft, observed)?;
-        delete_half_made(&mut draft, observed);
         delete_resolvers(&mut draft, observed);
         for name in &observed.stale_marks {
             draft.then(Operation::ForgetNetns(name.clone()), "Somebody else deleted this netns of ours.");
         }
+        // Last, because nothing makes such a file anew.
+        delete_half_made(&mut draft, observed);
         Ok(draft.finish())
     }
 }
 
 /// Takes back what was done for a netns or a bridge that is gone.
 fn take_back_orphans(draft: &mut Draft, observed: &Observed) -> Result<(), Conflict> {
-    let live = |name| observed.netns.get(name).is_some_and(|entry| entry.state == NetnsState::Live);
     for record in observed.records.values() {
         let plan = match record {
-            Record::Published(record) if !live(&record.netns) => {
+            Record::Published(record) if !is_live(observed, &record.netns) => {
                 let published = record.forward.published.clone();
                 PortUnpublished { published, target: None }.plan(draft.state())?
             }
@@ -50,6 +51,10 @@ fn take_back_orphans(draft: &mut Draft, observed: &Observed) -> Result<(), Confl
         draft.then_all(plan);
     }
     Ok(())
+}
+
+fn is_live(observed: &Observed, name: &NetnsName) -> bool {
+    observed.netns.get(name).is_some_and(|entry| entry.state == NetnsState::Live)
 }
 
 fn delete_loose_cables(draft: &mut Draft, observed: &Observed) {
@@ -75,7 +80,7 @@ fn delete_half_made(draft: &mut Draft, observed: &Observed) {
 
 fn delete_resolvers(draft: &mut Draft, observed: &Observed) {
     for (name, file) in &observed.resolvers {
-        if file.is_ours() && !draft.state().netns.contains_key(name) {
+        if file.is_ours() && !is_live(observed, name) {
             draft.then(
                 Operation::RemoveResolver(name.clone()),
                 "Its netns is gone; the next one of that name would be given these name servers.",
@@ -88,7 +93,7 @@ fn delete_resolvers(draft: &mut Draft, observed: &Observed) {
 mod tests {
     use super::*;
     use crate::{
-        name::{LinkName, NetnsName},
+        name::LinkName,
         observed::{Link, NetnsEntry, Stack},
         resolver::ResolvConf,
     };
@@ -138,7 +143,7 @@ mod tests {
         };
         let done = plan(&observed);
         let words: Vec<_> = done.steps.iter().map(|step| step.operation.to_string()).collect();
-        assert_eq!(words, ["delete netns 'half'", "remove /etc/netns/half/resolv.conf"]);
+        assert_eq!(words, ["remove /etc/netns/half/resolv.conf", "delete netns 'half'"]);
         assert!(plan(&done.expected).is_empty());
     }
 }

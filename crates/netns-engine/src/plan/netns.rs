@@ -6,7 +6,7 @@ use super::{
 use crate::{
     desired::{Netns, NetnsRemoved, OnHolders},
     name::{LinkName, NetnsName},
-    observed::{Hold, Holder, LinkKind, NetnsEntry, NetnsState, Observed, Scope},
+    observed::{Doomed, Hold, Holder, LinkKind, NetnsEntry, NetnsState, Observed, Scope, Selection},
     place::{LinkAt, Place},
     resolver::ResolvConf,
 };
@@ -38,7 +38,8 @@ impl Desired for NetnsRemoved {
     fn scope(&self) -> Scope {
         let mut scope = Scope::default().with_netns(&self.name);
         // The host's links are the other ends of its cables: what an undo would need to know.
-        scope.stacks.insert(Place::Host, crate::observed::Selection::Links([].into()));
+        scope.stacks.insert(Place::Host, Selection::Links([].into()));
+        scope.doomed.insert(Doomed::Netns(self.name.clone()));
         scope.holders.insert(self.name.clone());
         scope.resolvers.insert(self.name.clone());
         scope.ports_of.insert(self.name.clone());
@@ -56,16 +57,17 @@ impl Desired for NetnsRemoved {
                 "A cable outlives the name of its netns for a moment; deleted first, its host end is free at once.",
             );
         }
-        draft.then(
-            Operation::DeleteNetns(self.name.clone()),
-            "Without its name, and with nobody inside, the netns and all that is left in it is gone.",
-        );
         if observed.resolvers.get(&self.name).is_some_and(ResolvConf::is_ours) {
             draft.then(
                 Operation::RemoveResolver(self.name.clone()),
                 "The next netns of that name would be given these name servers.",
             );
         }
+        // Last, for nothing else here is harder to bring back.
+        draft.then(
+            Operation::DeleteNetns(self.name.clone()),
+            "Without its name, and with nobody inside, the netns and all that is left in it is gone.",
+        );
         Ok(draft.finish())
     }
 }

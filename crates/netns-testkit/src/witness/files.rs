@@ -11,6 +11,9 @@ use super::Snapshot;
 /// Where the tool keeps its notes.
 pub(super) const NOTES: &str = "/run/netns-tool";
 
+/// Where it notes the cookie of each netns it made.
+const MARKS: &str = "/run/netns-tool/netns";
+
 /// Names under `/run/netns` that really are a netns.
 pub(super) fn live_netns() -> Vec<String> {
     let mounted = mounts();
@@ -63,13 +66,23 @@ fn read_mount(line: &str) -> Option<Mount> {
 fn note_file(root: &str, file: &Path, snapshot: &mut Snapshot) {
     let Ok(known) = fs::metadata(file) else { return };
     let mode = known.permissions().mode() & 0o7777;
-    // Names under /run/netns are told by their mounts; an open netns has no content to read.
     let content =
-        if root == "/run/netns" { String::new() } else { fs::read_to_string(file).unwrap_or_default() };
-    if root == NOTES && content.is_empty() {
+        if holds_identity(root, file) { String::new() } else { fs::read_to_string(file).unwrap_or_default() };
+    if root == NOTES && content.is_empty() && !is_mark(file) {
         return;
     }
     snapshot.note(format!("{root}: files"), format!("{} {mode:o} {content:?}", file.display()));
+}
+
+/// Names under `/run/netns` are told by their mounts, and a netns made anew has another cookie.
+fn holds_identity(root: &str, file: &Path) -> bool {
+    root == "/run/netns" || is_mark(file)
+}
+
+/// No netns has a name with a dot in front: such a file was still being written.
+fn is_mark(file: &Path) -> bool {
+    let is_named = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".");
+    file.parent() == Some(Path::new(MARKS)) && file.file_name().is_some_and(is_named)
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

@@ -93,6 +93,7 @@ fn everything() -> Scope {
         scope = scope.with_sysctl(&place, Sysctl::IpForward);
         for link in LINKS {
             scope = scope.with_sysctl(&place, Sysctl::RouteLocalnet(link_name(link)));
+            scope = scope.with_sysctl(&place, Sysctl::AddrGenMode(link_name(link)));
         }
     }
     scope

@@ -3,15 +3,15 @@
 use netns_engine::{
     address::MacAddress,
     desired::{
-        AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, Cable, LinkState, Nat, NatRemoved,
-        Netns, NetnsRemoved, OnHolders, PortPublished, PortUnpublished, Resolver, ResolverSource, RouteIn,
-        RouteRemoved, Veth,
+        AddressChoice, AddressOn, AddressRemoved, Attachment, Bridge, BridgeRemoved, Cable, LinkState, Nat,
+        NatRemoved, Netns, NetnsRemoved, NoLeftovers, OnHolders, PortPublished, PortUnpublished, Resolver,
+        ResolverSource, RouteIn, RouteRemoved, Veth,
     },
     firewall::{Driver, Translation},
     name::{LinkName, NetnsName},
-    observed::{Firewall, Iptables, Link, LinkKind, Observed, Stack},
+    observed::{Firewall, Iptables, Link, LinkKind, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
-    plan::Desired,
+    plan::{Conflict, Desired, LinkChange, NewBridge, Operation, Plan, Step},
     route::Route,
     sysctl::Sysctl,
 };
@@ -36,7 +36,10 @@ fn links() -> Vec<Change> {
     vec![
         Change::new("create", vec![], netns("red")),
         Change::new("delete", connected(), deletion("red")),
+        Change::new("delete_with_more_inside", with_more_inside(), deletion("red")),
+        Change::new("delete_with_dns", with_name_server(), deletion("red")),
         Change::new("bridge", vec![], bridge()),
+        Change::new("bridge_delete", connected(), BridgeRemoved { name: link_name("br0") }),
         Change::new("veth", one_netns(), bare_veth()),
         Change::new("veth_with_everything", on_a_bridge(), full_veth()),
         Change::new("connect", on_a_bridge(), attachment("red")),
@@ -67,12 +70,35 @@ fn traffic() -> Vec<Change> {
             last_of_all,
         ),
         Change::new("unpublish", after_connected(published("8080:red:80")), unpublished),
+        Change::new("gc", left_over(), NoLeftovers { names: [netns_name("red")].into() }),
     ]
 }
 
 impl Change {
     fn new(name: &'static str, before: Vec<Wish>, desired: impl Desired + Send + 'static) -> Self {
         Self { name, before, desired: Box::new(desired) }
+    }
+}
+
+/// What another program does, unasked.
+struct DoneByOthers(Vec<Operation>);
+
+impl Desired for DoneByOthers {
+    fn scope(&self) -> Scope {
+        let mut scope = Scope::covering(&self.0);
+        // In the model, a setting without a value yet is known by its link.
+        let places = self.0.iter().flat_map(Operation::places);
+        scope.stacks.extend(places.map(|place| (place.clone(), Selection::All)));
+        scope
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let mut plan = Plan { steps: Vec::new(), expected: observed.clone() };
+        for operation in self.0.iter().cloned() {
+            plan.expected.project(&operation).unwrap();
+            plan.steps.push(Step { operation, undo: Vec::new(), why: String::new() });
+        }
+        Ok(plan)
     }
 }
 
@@ -100,6 +126,42 @@ fn connected() -> Vec<Wish> {
 fn after_connected(wish: impl Desired + Send + 'static) -> Vec<Wish> {
     let mut wishes = connected();
     wishes.push(Box::new(wish));
+    wishes
+}
+
+fn with_name_server() -> Vec<Wish> {
+    let mut wishes = one_netns();
+    wishes.push(Box::new(name_server()));
+    wishes
+}
+
+/// A netns with a bridge, an address on `lo` and settings of its own.
+fn with_more_inside() -> Vec<Wish> {
+    let bridge = red().link(&link_name("br1"));
+    let made = NewBridge { at: bridge.clone(), mac: MacAddress::derived_from("br1") };
+    let by_others = vec![
+        Operation::SetSysctl(red(), Sysctl::IpForward, 1),
+        Operation::SetSysctl(red(), Sysctl::RouteLocalnet(link_name("lo")), 1),
+        Operation::SetSysctl(red(), Sysctl::AcceptRa(inner().name), 2),
+        Operation::SetSysctl(Place::Host, Sysctl::RouteLocalnet(link_name("veth-red")), 1),
+        Operation::AddAddress(red().link(&link_name("lo")), net("10.255.0.1/32")),
+        Operation::AddBridge(made),
+        Operation::SetSysctl(red(), Sysctl::DisableIpv6(link_name("br1")), 1),
+        Operation::AddAddress(bridge.clone(), net("10.8.0.1/24")),
+        Operation::SetLink(bridge, LinkChange::Up),
+        Operation::AddRoute(red(), Route::via(net("10.60.0.0/16"), address("10.8.0.9"))),
+    ];
+    let mut wishes = connected();
+    wishes.push(Box::new(DoneByOthers(by_others)));
+    wishes
+}
+
+/// A netns that others deleted: its port and its name servers stay.
+fn left_over() -> Vec<Wish> {
+    let mut wishes = after_connected(published("0.0.0.0:8080:red:80"));
+    wishes.push(Box::new(name_server()));
+    let deleted = vec![Operation::DeleteLink(inner()), Operation::DeleteNetns(netns_name("red"))];
+    wishes.push(Box::new(DoneByOthers(deleted)));
     wishes
 }
 

@@ -22,6 +22,7 @@ mod host;
 mod init;
 mod internet;
 mod root;
+mod second_user;
 mod server;
 mod wiring;
 

@@ -6,11 +6,14 @@ use std::fs;
 
 use rustix::{
     io::Errno,
-    process::{getegid, geteuid},
+    process::{Gid, Uid, getegid, geteuid},
     thread::{UnshareFlags, unshare_unsafe},
 };
 
-use super::error::{PlaygroundError, Trying, UserNamespaceBan};
+use super::{
+    error::{PlaygroundError, Trying, UserNamespaceBan},
+    second_user::Mapper,
+};
 use crate::kernel::Refusal;
 
 /// Moves this process into a user namespace in which it is root, and which owns whatever
@@ -18,21 +21,34 @@ use crate::kernel::Refusal;
 ///
 /// Outside, the process stays who it is. It must have one thread only: call this first. Root
 /// profits too, since no setting outside the new namespaces can be changed from inside; where user
-/// namespaces are forbidden, root goes on without.
+/// namespaces are forbidden, root goes on without. What root starts also has an ordinary user 1000.
 ///
 /// # Errors
 ///
 /// Returns what forbids user namespaces here.
 pub fn become_root() -> Result<(), PlaygroundError> {
     let (uid, gid) = (geteuid(), getegid());
+    let mapper = if uid.is_root() { Mapper::fork() } else { None };
     // SAFETY: NEWUSER leaves the file descriptor table shared.
-    match unsafe { unshare_unsafe(UnshareFlags::NEWUSER) } {
-        Ok(()) => {}
-        // user_namespaces(7): EINVAL is what a process with several threads gets.
-        Err(Errno::INVAL) => return Err(PlaygroundError::SeveralThreads),
-        Err(_) if uid.is_root() => return Ok(()),
-        Err(cause) => return Err(refused(cause)),
+    if let Err(cause) = unsafe { unshare_unsafe(UnshareFlags::NEWUSER) } {
+        if let Some(mapper) = mapper {
+            mapper.give_up();
+        }
+        return match cause {
+            // user_namespaces(7): EINVAL is what a process with several threads gets.
+            Errno::INVAL => Err(PlaygroundError::SeveralThreads),
+            _ if uid.is_root() => Ok(()),
+            cause => Err(refused(cause)),
+        };
     }
+    // A container's root may lack the second user outside: then there is none inside, either.
+    if mapper.is_some_and(Mapper::map) {
+        return Ok(());
+    }
+    map_root_alone(uid, gid)
+}
+
+fn map_root_alone(uid: Uid, gid: Gid) -> Result<(), PlaygroundError> {
     // user_namespaces(7): an ordinary user may map the own group only after giving up setgroups(2),
     // which could otherwise drop a group that denies access.
     fs::write("/proc/self/setgroups", "deny").trying_to("give up setgroups(2)")?;
