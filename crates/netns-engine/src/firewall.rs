@@ -207,11 +207,17 @@ impl Published {
         }
     }
 
+    /// Returns whether it is the same port, be it on another address.
+    #[must_use]
+    pub fn is_same_port(&self, other: &Self) -> bool {
+        (self.port, self.transport) == (other.port, other.transport)
+    }
+
     /// Returns whether a connection could be to either: same port, and an address in common.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let is_wildcard = self.address.is_unspecified() || other.address.is_unspecified();
-        (self.port, self.transport) == (other.port, other.transport)
+        self.is_same_port(other)
             && Family::of(self.address) == Family::of(other.address)
             && (is_wildcard || self.address == other.address)
     }
