@@ -218,14 +218,17 @@ fn ipv6_passes_and_the_host_keeps_the_route_it_learned(host: &Sandbox) {
     add_ipv6();
     let learned = || sh("ip -6 route show default proto ra");
     router::connect();
-    router::advertise();
-    eventually("a default route learned from the router", || !learned().is_empty());
+    // Again and again, as routers do: a link that just came up may not listen yet.
+    let advertised = || {
+        router::advertise();
+        !learned().is_empty()
+    };
+    eventually("a default route learned from the router", advertised);
     // What all the care is for: the bare switch drops the route.
     sh("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
     eventually("the kernel drops the learned route", || learned().is_empty());
     sh("echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
-    router::advertise();
-    eventually("a default route learned again", || !learned().is_empty());
+    eventually("a default route learned again", advertised);
 
     let before = settings();
     assert!(!pings(INTERNET_V6));
