@@ -136,6 +136,20 @@ impl RuleChange {
     }
 }
 
+impl fmt::Display for RuleChange {
+    /// As the arguments of the program.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IptablesRule { table, chain, arguments, .. } = self.rule();
+        let table = table.as_str();
+        match self {
+            Self::Insert(_) => write!(f, "-t {table} -I {chain} {arguments}"),
+            Self::Reinsert(number, _) => write!(f, "-t {table} -I {chain} {number} {arguments}"),
+            Self::Append(_) => write!(f, "-t {table} -A {chain} {arguments}"),
+            Self::Delete(_) => write!(f, "-t {table} -D {chain} {arguments}"),
+        }
+    }
+}
+
 /// TCP or UDP.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -193,11 +207,17 @@ impl Published {
         }
     }
 
+    /// Returns whether it is the same port, be it on another address.
+    #[must_use]
+    pub fn is_same_port(&self, other: &Self) -> bool {
+        (self.port, self.transport) == (other.port, other.transport)
+    }
+
     /// Returns whether a connection could be to either: same port, and an address in common.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let is_wildcard = self.address.is_unspecified() || other.address.is_unspecified();
-        (self.port, self.transport) == (other.port, other.transport)
+        self.is_same_port(other)
             && Family::of(self.address) == Family::of(other.address)
             && (is_wildcard || self.address == other.address)
     }

@@ -203,7 +203,7 @@ impl fmt::Display for Operation {
             Self::CreateNetns(name) => write!(f, "create netns '{name}'"),
             Self::DeleteNetns(name) => write!(f, "delete netns '{name}'"),
             Self::KillProcesses(name, pids) => {
-                write!(f, "end {} that hold netns '{name}'", count(pids, "process"))
+                write!(f, "end {} holding netns '{name}'", count(pids, "process"))
             }
             Self::AddBridge(bridge) => write!(f, "add bridge {}", bridge.at),
             Self::AddVeth(veth) => write!(f, "add veth pair {} – {}", veth.main.at, veth.peer.at),
@@ -225,10 +225,10 @@ impl fmt::Display for Operation {
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
             Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
             Self::AddEntries(entries) => {
-                write!(f, "add {} to table 'inet netns_tool'", count(entries, "entry"))
+                write!(f, "add {} to table 'inet netns_tool'", entries_in_words(entries))
             }
             Self::DeleteEntries(entries) => {
-                write!(f, "delete {} from table 'inet netns_tool'", count(entries, "entry"))
+                write!(f, "delete {} from table 'inet netns_tool'", entries_in_words(entries))
             }
             Self::ForgetFlows(forward) => {
                 write!(f, "forget tracked flows from {} to {}", forward.published, forward.target)
@@ -254,17 +254,26 @@ fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkCha
 }
 
 fn write_rule_changes(f: &mut fmt::Formatter<'_>, changes: &[RuleChange]) -> fmt::Result {
-    let deletions = changes.iter().filter(|change| matches!(change, RuleChange::Delete(_))).count();
-    let verb = match deletions {
-        0 => "add",
-        all if all == changes.len() => "delete",
-        _ => return write!(f, "change {}", count(changes, "iptables rule")),
-    };
-    for (index, change) in changes.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ", " };
-        write!(f, "{separator}{verb} {} rule '{}'", change.rule().program(), change.rule())?;
+    let is_deletion = |change: &RuleChange| matches!(change, RuleChange::Delete(_));
+    let kind = |change| (is_deletion(change), change.rule().program());
+    let Some((deletes, program)) = changes.first().map(kind) else { return f.write_str("change no rule") };
+    if changes.iter().any(|change| kind(change) != (deletes, program)) {
+        return write!(f, "change {}", count(changes, "iptables rule"));
     }
-    Ok(())
+    let verb = if deletes { "delete" } else { "add" };
+    let noun = if changes.len() == 1 { "rule" } else { "rules" };
+    let words: Vec<_> = changes.iter().map(|change| format!("'{change}'")).collect();
+    write!(f, "{verb} {program} {noun} {}", words.join(", "))
+}
+
+/// Which entries, as long as they can be taken in at a glance.
+fn entries_in_words(entries: &[TableEntry]) -> String {
+    const AT_A_GLANCE: usize = 3;
+    if entries.len() > AT_A_GLANCE {
+        return count(entries, "entry");
+    }
+    let words: Vec<_> = entries.iter().map(|entry| format!("'{entry}'")).collect();
+    words.join(", ")
 }
 
 /// "1 rule", "2 rules", "2 entries", "2 processes".

@@ -49,36 +49,37 @@ impl Kernel for FakeKernel {
 /// Leaves out of `state` what `scope` does not ask for.
 fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     let mut seen = state.clone();
+    let (to_switch, on) = forwarding(scope, state);
     seen.netns.retain(|name, _| scope.netns.contains(name) || scope.holders.contains(name));
     for (name, entry) in &mut seen.netns {
         if !scope.holders.contains(name) {
             entry.holders.clear();
         }
     }
-    seen.stacks.retain(|place, _| needs_stack(scope, place));
+    seen.stacks.retain(|place, _| needs_stack(scope, &to_switch, place));
     let peers: BTreeSet<_> =
         seen.stacks.iter().flat_map(|(place, stack)| peers_of(scope, place, stack)).collect();
     for (place, stack) in &mut seen.stacks {
-        narrow_stack(scope, place, stack, &peers);
+        narrow_links(scope, place, stack, &peers);
+        narrow_sysctls(scope, place, stack, |family, setting| {
+            to_switch.contains(&family) || (on.contains(&family) && *setting == Sysctl::forwarding(family))
+        });
     }
-    seen.configured_forwarding.retain(|family| scope.link_forwarding.contains(family));
+    seen.configured_forwarding.retain(|family| to_switch.contains(family));
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
-    if scope.link_forwarding.is_empty() {
-        seen.configured_forwarding.clear();
-    }
-    clear_unless(scope.records, &mut seen.records);
+    seen.records.retain(|key, _| scope.asks_for_note(key));
     clear_unless(scope.records, &mut seen.stale_marks);
     seen
 }
 
-fn needs_stack(scope: &Scope, place: &Place) -> bool {
+fn needs_stack(scope: &Scope, to_switch: &BTreeSet<Family>, place: &Place) -> bool {
     scope.stacks.contains_key(place)
         || scope.sysctls.iter().any(|(of, _)| of == place)
-        || (*place == Place::Host && !scope.link_forwarding.is_empty())
+        || (*place == Place::Host && !to_switch.is_empty())
 }
 
 /// The other ends of the links that are asked for.
@@ -91,12 +92,14 @@ fn peers_of(scope: &Scope, place: &Place, stack: &Stack) -> Vec<LinkAt> {
     stack.links.iter().filter(|(name, _)| asked(name)).filter_map(|(_, link)| link.peer.clone()).collect()
 }
 
-fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSet<LinkAt>) {
+fn narrow_links(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSet<LinkAt>) {
     match scope.stacks.get(place) {
         Some(Selection::All) => {}
         Some(Selection::Links(asked)) => {
             let named_by_routes = stack.routes.iter().filter_map(|route| route.link.clone());
-            let masters = asked.iter().filter_map(|name| stack.links.get(name)?.master.clone());
+            let peers_here = peers.iter().filter(|peer| peer.place == *place).map(|peer| &peer.name);
+            let masters =
+                asked.iter().chain(peers_here).filter_map(|name| stack.links.get(name)?.master.clone());
             let needed: BTreeSet<_> = named_by_routes.chain(masters).collect();
             let is_seen = |name: &LinkName| {
                 asked.contains(name) || needed.contains(name) || peers.contains(&place.link(name))
@@ -108,13 +111,32 @@ fn narrow_stack(scope: &Scope, place: &Place, stack: &mut Stack, peers: &BTreeSe
             stack.routes.clear();
         }
     }
+}
+
+fn narrow_sysctls(
+    scope: &Scope,
+    place: &Place,
+    stack: &mut Stack,
+    is_about_forwarding: impl Fn(Family, &Sysctl) -> bool,
+) {
     stack.sysctls.retain(|sysctl, _| {
         let is_forwarding =
-            moved_by_forwarding_of(sysctl).is_some_and(|family| scope.link_forwarding.contains(&family));
+            moved_by_forwarding_of(sysctl).is_some_and(|family| is_about_forwarding(family, sysctl));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
         ((is_forwarding || is_local) && *place == Place::Host)
             || scope.sysctls.contains(&(place.clone(), sysctl.clone()))
     });
+}
+
+/// The families whose forwarding may be switched, and those asked for that are on already.
+fn forwarding(scope: &Scope, state: &Observed) -> (BTreeSet<Family>, BTreeSet<Family>) {
+    let host_is_read = scope.stacks.contains_key(&Place::Host);
+    let host = state.stack(&Place::Host).filter(|_| host_is_read);
+    let wanted = host.map(|host| scope.forwarding_wanted_on(host)).unwrap_or_default();
+    let is_on = |family: &Family| state.sysctl(&Place::Host, &Sysctl::forwarding(*family)) == Some(1);
+    let (on, mut to_switch): (BTreeSet<_>, BTreeSet<_>) = wanted.into_iter().partition(is_on);
+    to_switch.extend(scope.link_forwarding.iter().copied());
+    (to_switch, on)
 }
 
 /// The family whose forwarding switch overwrites the setting, or does what the setting says.
@@ -134,6 +156,12 @@ fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
     }
     let asked = match &scope.table {
         TableSelection::All => return firewall,
+        TableSelection::WithoutForwards => {
+            if let Some(entries) = &mut firewall.table {
+                entries.retain(|entry| !matches!(entry, TableEntry::Forward(_)));
+            }
+            return firewall;
+        }
         TableSelection::Nothing if scope.published.is_empty() => {
             let Firewall { iptables, iptables_missing, .. } = firewall;
             return Firewall { iptables, iptables_missing, ..Firewall::default() };

@@ -104,9 +104,11 @@ fn of_conflict(conflict: &Conflict) -> Code {
     match conflict {
         Conflict::NoNetns(_)
         | Conflict::NoLink(_)
+        | Conflict::NoBridge(_)
         | Conflict::NoRoute { .. }
         | Conflict::NoAddress { .. }
         | Conflict::NoUplink
+        | Conflict::UplinkMissing(_)
         | Conflict::BridgeWithoutAddress(_)
         | Conflict::BridgeWithoutFamily { .. }
         | Conflict::NoNat(_)

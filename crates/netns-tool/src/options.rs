@@ -4,6 +4,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 /// Options every command takes.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub(crate) struct Global {
     /// Print one JSON document instead of text.
@@ -36,7 +37,8 @@ impl Global {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless the environment forbids it.
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
     Auto,
     /// Also into files and pipes.
     Always,

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         demo_needs_nothing_installed,
         demo_for_programs,
         playground_has_an_internet,
+        playground_in_a_playground_has_all_programs_and_users,
         playground_is_closed_to_both_sides,
         playground_passes_exit_codes_and_signals_on,
         playground_ends_when_it_is_told_to,
@@ -59,6 +60,14 @@ fn playground_has_an_internet(host: &Sandbox) {
         "ping -c1 -W2 203.0.113.8 && curl -4sS -m 5 http://example.test/ && ip -j route show default";
     let ended = playground(host, script).succeeds();
     ended.says("You come from 198.51.100.2.").says(r#""gateway":"198.51.100.1""#);
+}
+
+/// Such a host is what each of these tests runs on.
+fn playground_in_a_playground_has_all_programs_and_users(host: &Sandbox) {
+    let script = "test -d /run/real-etc && iptables --version && grep ^root: /etc/passwd";
+    playground(host, script).succeeds().says("iptables v").says("root:");
+    let deeper = format!("{} playground -- sh -euc '{script}'", host.tool().path().display());
+    playground(host, &deeper).succeeds().says("iptables v").says("root:");
 }
 
 fn playground_is_closed_to_both_sides(host: &Sandbox) {

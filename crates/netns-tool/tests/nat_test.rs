@@ -325,7 +325,7 @@ fn what_cannot_be_leaves_the_host_as_it_was(host: &Sandbox) {
         host.netns_tool(words).fails_with(code).complains(why);
         before.assert_same(&Snapshot::take(), words);
     };
-    refused("nat br7", 4, "link 'br7' does not exist");
+    refused("nat br7", 4, "bridge 'br7' does not exist");
     refused("nat eth0", 5, "link 'eth0' is not a bridge but a veth end");
     refused("nat br1", 4, "bridge 'br1' has no address");
     refused("nat br0 wlan7", 4, "link 'wlan7' does not exist");

@@ -34,8 +34,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
             entry.holders = processes::holders(name)?;
         }
     }
+    observed.records = state::records_in(scope)?;
     if scope.records == Asked::Yes {
-        observed.records = state::records()?;
         observed.stale_marks = state::stale_marks()?;
     }
     observe_stacks(kernel, scope, &mut observed)?;
@@ -215,7 +215,8 @@ fn connect_peers(
     Ok(())
 }
 
-/// Adds a peer that was not asked for by name to its observed stack, and returns its name.
+/// Adds a peer that was not asked for by name to its observed stack, with its bridge, and returns its
+/// name.
 fn observe_peer(
     kernel: &mut LinuxKernel,
     place: &Place,
@@ -226,11 +227,18 @@ fn observe_peer(
     let talk = kernel.talk(place)?;
     let Some(raw) = talk.link_by_index(index)? else { return Ok(None) };
     let master = raw.master.map(|index| talk.link_by_index(index)).transpose()?.flatten();
-    let names = master.map(|master| (master.index, master.name)).into_iter().collect();
-    let addresses = talk.addresses_on(index)?.into_iter().map(|(_, address)| address).collect();
-    let peer = Link { addresses, peer: Some(peer_of.clone()), ..link(&raw, &names) };
-    if let Some(stack) = observed.stacks.get_mut(place) {
-        stack.links.insert(raw.name.clone(), peer);
+    let addresses = |(_, address)| address;
+    let of_peer = talk.addresses_on(index)?.into_iter().map(addresses).collect();
+    let names = master.iter().map(|master| (master.index, master.name.clone())).collect();
+    let peer = Link { addresses: of_peer, peer: Some(peer_of.clone()), ..link(&raw, &names) };
+    let Some(stack) = observed.stacks.get_mut(place) else { return Ok(Some(raw.name)) };
+    stack.links.insert(raw.name.clone(), peer);
+    if let Some(master) = master
+        && !stack.links.contains_key(&master.name)
+    {
+        let of_master = talk.addresses_on(master.index)?.into_iter().map(addresses).collect();
+        let bridge = Link { addresses: of_master, ..link(&master, &BTreeMap::new()) };
+        stack.links.insert(master.name, bridge);
     }
     Ok(Some(raw.name))
 }
@@ -267,9 +275,10 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     for (place, setting) in &scope.sysctls {
         wanted.entry(place).or_default().push(setting.clone());
     }
-    if !scope.link_forwarding.is_empty() {
+    let to_switch = forwarding_to_switch(scope, observed)?;
+    if !to_switch.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();
-        let dragged_along = dragged_along_by_forwarding(&scope.link_forwarding, &host.links)?;
+        let dragged_along = dragged_along_by_forwarding(&to_switch, &host.links)?;
         let of_host = wanted.entry(&Place::Host).or_default();
         of_host.extend(dragged_along);
         of_host.extend(remembered(&observed.records));
@@ -284,6 +293,22 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
         observed.stacks.entry(place.clone()).or_default().sysctls.extend(values);
     }
     Ok(())
+}
+
+/// Returns the families whose forwarding may be switched. Where it is on and nobody asks for more, it
+/// is not: nothing of the links has to be read then, and there may be thousands.
+fn forwarding_to_switch(scope: &Scope, observed: &mut Observed) -> Result<BTreeSet<Family>, Refusal> {
+    let mut to_switch = scope.link_forwarding.clone();
+    let Some(host) = observed.stacks.get_mut(&Place::Host) else { return Ok(to_switch) };
+    for family in scope.forwarding_wanted_on(host) {
+        let switch = Sysctl::forwarding(family);
+        if sysctl::read(&switch)? == Some(1) {
+            host.sysctls.insert(switch, 1);
+        } else {
+            to_switch.insert(family);
+        }
+    }
+    Ok(to_switch)
 }
 
 fn observe_route_localnet(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {

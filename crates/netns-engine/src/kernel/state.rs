@@ -15,12 +15,16 @@ use rustix::io::Errno;
 use super::{namespace, refusal::Refusal};
 use crate::{
     address::Family,
+    firewall::Published,
     name::NetnsName,
+    observed::{Asked, Scope},
     record::{Record, RecordKey},
 };
 
 /// The folder everything here lives in.
 pub(crate) const DIRECTORY: &str = "/run/netns-tool";
+/// In it, a folder for each published port.
+const PUBLISHED: &str = "published";
 
 /// Waits until no other process changes anything, and keeps it so while the value lives.
 pub(crate) fn lock() -> Result<File, Refusal> {
@@ -39,20 +43,50 @@ pub(crate) fn remember(record: &Record) -> Result<(), Refusal> {
 
 /// Drops a note.
 pub(crate) fn forget(key: &RecordKey) -> Result<(), Refusal> {
-    fs::remove_file(path_of(key)).map_err(Refusal::from)
+    fs::remove_file(path_of(key))?;
+    if let RecordKey::Published(published) = key {
+        // It stays while the port is published on another address.
+        fs::remove_dir(folder_of(published)).ok();
+    }
+    Ok(())
+}
+
+/// Reads the notes that `scope` asks for, and no others if it names them.
+pub(crate) fn records_in(scope: &Scope) -> Result<BTreeMap<RecordKey, Record>, Refusal> {
+    if scope.records == Asked::Yes {
+        return records();
+    }
+    let mut paths: BTreeSet<_> = scope.noted.iter().map(path_of).collect();
+    for published in &scope.published {
+        paths.extend(files_in(&folder_of(published))?);
+        paths.extend([Family::Ipv4, Family::Ipv6].map(|family| path_of(&RecordKey::Forwarding(family))));
+    }
+    let mut records = BTreeMap::new();
+    for path in paths {
+        records.extend(record(&path)?.map(|record| (record.key(), record)));
+    }
+    Ok(records)
 }
 
 /// Reads every note.
 pub(crate) fn records() -> Result<BTreeMap<RecordKey, Record>, Refusal> {
     let mut records = BTreeMap::new();
-    for kind in ["nat", "published", "forwarding"] {
-        for path in files_in(&Path::new(DIRECTORY).join(kind))? {
-            let record: Record =
-                serde_json::from_slice(&fs::read(&path)?).map_err(|error| damaged(&path, &error))?;
-            records.insert(record.key(), record);
+    let mut folders: Vec<_> = ["nat", "forwarding"].map(|kind| Path::new(DIRECTORY).join(kind)).into();
+    folders.extend(files_in(&Path::new(DIRECTORY).join(PUBLISHED))?);
+    for folder in folders {
+        for path in files_in(&folder)? {
+            records.extend(record(&path)?.map(|record| (record.key(), record)));
         }
     }
     Ok(records)
+}
+
+fn record(path: &Path) -> Result<Option<Record>, Refusal> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| damaged(path, &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn damaged(path: &Path, error: &serde_json::Error) -> Refusal {
@@ -105,13 +139,17 @@ fn mark_of(name: &NetnsName) -> PathBuf {
 fn path_of(key: &RecordKey) -> PathBuf {
     let (kind, file) = match key {
         RecordKey::Nat(bridge) => ("nat", bridge.to_string()),
-        RecordKey::Published(published) => {
-            ("published", format!("{}-{}-{}", published.transport, published.address, published.port))
-        }
+        RecordKey::Published(published) => return folder_of(published).join(published.address.to_string()),
         RecordKey::Forwarding(Family::Ipv4) => ("forwarding", "ipv4".to_owned()),
         RecordKey::Forwarding(Family::Ipv6) => ("forwarding", "ipv6".to_owned()),
     };
     Path::new(DIRECTORY).join(kind).join(file)
+}
+
+/// The notes on one port, a file for each address: those that could overlap are found without a look at
+/// any other.
+fn folder_of(published: &Published) -> PathBuf {
+    Path::new(DIRECTORY).join(PUBLISHED).join(format!("{}-{}", published.port, published.transport))
 }
 
 /// The whole files of a folder; a temporary one was left by a process killed midway.

@@ -1,8 +1,11 @@
 //! What must be read to publish a port, to take it back, or to delete the netns it leads to.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use super::{Asked, Scope, Selection};
+use super::{Asked, Scope, Selection, Stack};
 use crate::{
     address::Family,
     firewall::Published,
@@ -11,7 +14,44 @@ use crate::{
 };
 
 impl Scope {
-    /// Also reads what publishing `published` touches.
+    /// Also reads what publishing `published` touches: nothing of other ports, and of the host's links
+    /// all only to look for an address.
+    #[must_use]
+    pub fn with_port_to_publish(mut self, published: &Published) -> Self {
+        let is_on_one_link = !published.address.is_loopback() && !published.address.is_unspecified();
+        let links = if is_on_one_link { Selection::All } else { Selection::Links(BTreeSet::new()) };
+        self.stacks.insert(Place::Host, links);
+        self.route_localnet = Asked::Yes;
+        self.published.insert(published.clone());
+        self.listeners.insert(published.port);
+        if !published.is_for_this_host_only() {
+            self.iptables = Asked::Yes;
+            self.forwarding_wanted.insert(Family::of(published.address));
+        }
+        self
+    }
+
+    /// Returns the families that may have to be switched on, given what was read of the host.
+    #[must_use]
+    pub fn forwarding_wanted_on(&self, host: &Stack) -> BTreeSet<Family> {
+        let links = self.forwarding_wanted_by.iter().filter_map(|name| host.links.get(name));
+        let of_links = links.flat_map(|link| &link.addresses).map(Family::of_net);
+        self.forwarding_wanted.iter().copied().chain(of_links).collect()
+    }
+
+    /// Returns whether the note under `key` is asked for, be it by its key or as one on a port.
+    #[must_use]
+    pub fn asks_for_note(&self, key: &RecordKey) -> bool {
+        self.records == Asked::Yes
+            || self.noted.contains(key)
+            || match key {
+                RecordKey::Published(noted) => self.published.iter().any(|asked| asked.is_same_port(noted)),
+                RecordKey::Forwarding(_) => !self.published.is_empty(),
+                RecordKey::Nat(_) => false,
+            }
+    }
+
+    /// Also reads what taking `published` back touches: all other ports may go on needing what it did.
     #[must_use]
     pub fn with_published(mut self, published: &Published) -> Self {
         self.stacks.insert(Place::Host, Selection::All);

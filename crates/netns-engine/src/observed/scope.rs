@@ -8,6 +8,7 @@ use crate::{
     name::{LinkName, NetnsName},
     operation::{NewBridge, NewVeth, Operation},
     place::{LinkAt, Place},
+    record::RecordKey,
     sysctl::Sysctl,
 };
 
@@ -25,6 +26,10 @@ pub struct Scope {
     /// The host's forwarding switch of these families, with all that it drags along: settings of
     /// every link, and what is configured for the next boot.
     pub link_forwarding: BTreeSet<Family>,
+    /// The same where forwarding is off and may have to be switched on; where it is on, that alone.
+    pub forwarding_wanted: BTreeSet<Family>,
+    /// Links of the host that want forwarding for the families of their addresses.
+    pub forwarding_wanted_by: BTreeSet<LinkName>,
     /// `RouteLocalnet` of the host's links that are read.
     pub route_localnet: Asked,
     /// Bridges whose users' addresses are needed.
@@ -33,7 +38,8 @@ pub struct Scope {
     pub iptables: Asked,
     /// The own nftables table, and which entries of it.
     pub table: TableSelection,
-    /// Ports whose forward in the own table is needed, wherever it leads; with the table's guards.
+    /// Ports whose forward in the own table is needed, wherever it leads; with the table's guards, and
+    /// with the notes on this port on any address and on forwarding.
     pub published: BTreeSet<Published>,
     /// Netns whose published ports are to be taken back: reads all that this touches.
     pub ports_of: BTreeSet<NetnsName>,
@@ -43,8 +49,10 @@ pub struct Scope {
     pub resolvers: BTreeSet<NetnsName>,
     /// The host's own name servers.
     pub upstream: Asked,
-    /// What this tool remembers.
+    /// Everything this tool remembers.
     pub records: Asked,
+    /// Single notes that are needed.
+    pub noted: BTreeSet<RecordKey>,
 }
 
 /// Whether something is to be read.
@@ -62,7 +70,7 @@ pub enum Asked {
 pub enum Selection {
     /// Every link.
     All,
-    /// These, and the links of default routes.
+    /// These, their peers and masters, and the links of routes.
     Links(BTreeSet<LinkName>),
 }
 
@@ -74,6 +82,8 @@ pub enum TableSelection {
     Nothing,
     /// Whether the table exists, and which of these entries are in it.
     Entries(BTreeSet<TableEntry>),
+    /// Everything in it but the port forwards, of which there may be many.
+    WithoutForwards,
     /// Everything in it.
     All,
 }
@@ -123,7 +133,7 @@ impl Scope {
                 self.table = TableSelection::Entries(entries.iter().cloned().collect());
             }
             TableSelection::Entries(wanted) => wanted.extend(entries.iter().cloned()),
-            TableSelection::All => {}
+            TableSelection::WithoutForwards | TableSelection::All => {}
         }
         self
     }

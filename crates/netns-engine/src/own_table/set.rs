@@ -55,6 +55,11 @@ impl Set {
         Self::WildcardForwards(Ipv6),
     ];
 
+    /// Returns whether it holds port forwards.
+    pub(crate) fn has_forwards(self) -> bool {
+        matches!(self, Self::Forwards(_) | Self::WildcardForwards(_))
+    }
+
     /// Returns the name inside the table.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -113,7 +113,7 @@ impl Bridge {
 /// Refuses what is no bridge; returns its name's place.
 pub(super) fn require(observed: &Observed, at: &LinkAt) -> Result<(), Conflict> {
     match observed.link(at) {
-        None => Err(Conflict::NoLink(at.clone())),
+        None => Err(Conflict::NoBridge(at.name.clone())),
         Some(link) if link.kind != LinkKind::Bridge => {
             Err(Conflict::NotABridge { at: at.clone(), kind: link.kind.clone() })
         }

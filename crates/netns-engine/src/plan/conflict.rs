@@ -1,6 +1,6 @@
 //! Why a desired state cannot be: found while planning, before anything was changed.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -38,6 +38,9 @@ pub enum Conflict {
     /// No such link.
     #[error("{0} does not exist")]
     NoLink(LinkAt),
+    /// No such bridge, nor any other link of that name.
+    #[error("bridge '{0}' does not exist")]
+    NoBridge(LinkName),
     /// A link of this name is there, but not as asked.
     #[error("{at} already exists: {difference}")]
     LinkTaken {
@@ -84,6 +87,9 @@ pub enum Conflict {
         "link name '{0}' cannot be used in an iptables rule: a final '+' is a wildcard there, and quotes are not taken"
     )]
     NotForIptables(LinkName),
+    /// The link that was named as the way out does not exist.
+    #[error("uplink '{0}' does not exist")]
+    UplinkMissing(LinkName),
     /// The host has no default route to take the uplink from.
     #[error("the host has no default route, so the uplink is unknown")]
     NoUplink,
@@ -97,8 +103,10 @@ pub enum Conflict {
     },
     /// The address is in none of the bridge's networks.
     #[error(
-        "address '{address}' is not in {}, the network of bridge '{bridge}'",
-        networks_in_words(networks)
+        "address '{}' is not in {}, {} of bridge '{bridge}'",
+        address_in_words(address),
+        networks_in_words(networks),
+        if networks.len() == 1 { "the network" } else { "the networks" }
     )]
     OutsideSubnet {
         /// The address.
@@ -212,17 +220,25 @@ pub enum Conflict {
     #[error("the host has no name server that a netns can reach (only loopback stubs were found)")]
     NoNameServer,
     /// A name server on a loopback address answers nobody inside a netns.
-    #[error("name server '{0}' is a loopback address, which means the netns itself inside a netns")]
+    #[error("name server '{0}' is a loopback address: inside a netns that is the netns itself")]
     LoopbackNameServer(IpAddr),
 }
 
-fn kind_in_words(kind: &LinkKind) -> &str {
+fn kind_in_words(kind: &LinkKind) -> Cow<'_, str> {
     match kind {
-        LinkKind::Loopback => "loopback link",
-        LinkKind::Bridge => "bridge",
-        LinkKind::Veth => "veth end",
-        LinkKind::Other(kind) => kind,
+        LinkKind::Loopback => "loopback link".into(),
+        LinkKind::Bridge => "bridge".into(),
+        LinkKind::Veth => "veth end".into(),
+        LinkKind::Other(kind) => format!("{kind} link").into(),
     }
+}
+
+/// An address that was asked for without a prefix length is shown without.
+fn address_in_words(address: &IpNet) -> String {
+    if address.prefix_len() == address.max_prefix_len() {
+        return address.addr().to_string();
+    }
+    address.to_string()
 }
 
 fn networks_in_words(networks: &[IpNet]) -> String {

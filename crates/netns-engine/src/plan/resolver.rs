@@ -24,11 +24,11 @@ impl Desired for Resolver {
         match (self.wanted(observed)?, current) {
             (Some(wanted), current) if current != Some(&wanted) => draft.then(
                 Operation::WriteResolver(self.netns.clone(), wanted),
-                "'ip netns exec' and 'netns-tool exec' show this file to programs as /etc/resolv.conf",
+                "'ip netns exec' and 'netns-tool exec' show this file to programs as /etc/resolv.conf.",
             ),
             (None, Some(_)) => draft.then(
                 Operation::RemoveResolver(self.netns.clone()),
-                "without a file of its own, the netns reads the host's /etc/resolv.conf",
+                "Without a file of its own, the netns reads the host's /etc/resolv.conf.",
             ),
             _ => {}
         }

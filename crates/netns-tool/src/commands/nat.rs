@@ -71,7 +71,7 @@ enum Firewall {
     Auto,
     /// The iptables program: the plain rules of the lesson.
     Iptables,
-    /// The own table 'inet `netns_tool`', and a guard against uninvited traffic.
+    /// A table of our own, and a guard against uninvited traffic.
     Nftables,
 }
 

@@ -56,7 +56,7 @@ impl Route {
                 let desired = RouteIn { place, route: words.route()? };
                 change(&desired, context, |report| {
                     let done = if report.done.is_empty() { "is already there" } else { "added" };
-                    vec![format!("Route '{}' {done} in {}", desired.route, desired.place)]
+                    vec![format!("Route '{}' {done} {}", desired.route, desired.place.location())]
                 })
             }
             Verb::Delete(words) => {
@@ -80,19 +80,29 @@ impl Words {
         while let Some(keyword) = words.next() {
             let Some(value) = words.next() else { anyhow::bail!("'{keyword}' needs a value behind it") };
             match keyword {
-                "via" => gateway = Some(value.parse()?),
+                "via" => gateway = Some(value.parse().map_err(|_| wrong(value, "an address"))?),
                 "dev" => link = Some(LinkName::new(value)?),
-                "metric" => metric = value.parse()?,
+                "metric" => metric = value.parse().map_err(|_| wrong(value, "a number"))?,
                 _ => anyhow::bail!("'{keyword}' is not one of 'via', 'dev' and 'metric'"),
             }
         }
         let destination = match self.destination.as_str() {
             "default" => gateway.map_or(Family::Ipv4, Family::of).everything(),
-            text => text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from))?,
+            text => {
+                network(text).ok_or_else(|| wrong(text, "a network, such as 10.2.0.0/16, or 'default'"))?
+            }
         };
         if destination != destination.trunc() {
             anyhow::bail!("'{destination}' has host bits set; its network is '{}'", destination.trunc());
         }
         Ok(route::Route { destination, gateway, link, metric, protocol: RouteProtocol::Ours })
     }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn wrong(text: &str, expected: &str) -> anyhow::Error {
+    anyhow::anyhow!("'{}' is not {expected}", text.escape_debug())
 }

@@ -1,9 +1,12 @@
 //! What to type next where the desired state contradicts what is there.
 
 use netns_engine::{
+    address::IpNet,
     observed::{Hold, Holder},
+    place::Place,
     plan::Conflict,
     record::RecordKey,
+    route::Route,
 };
 
 /// Returns the hint for `conflict`, if there is one.
@@ -41,11 +44,11 @@ fn about_links(conflict: &Conflict) -> Option<String> {
     Some(match conflict {
         Conflict::NoLink(at) => match at.place.netns() {
             Some(netns) => format!("'netns-tool show {netns}' shows its links"),
-            None => format!(
-                "'netns-tool bridge {}' makes a bridge of that name; 'ip link' shows the links there are",
-                at.name
-            ),
+            None => "'ip link' shows the links there are".to_owned(),
         },
+        Conflict::NoBridge(name) => format!(
+            "'netns-tool bridge {name} --address 192.168.100.1/24' makes it; 'ip link show type bridge' shows the bridges"
+        ),
         Conflict::LinkTaken { .. } => "choose another name, or delete that link first".to_owned(),
         Conflict::NotABridge { .. } => "'ip link show type bridge' shows the bridges".to_owned(),
         Conflict::NotOurs(at) => format!("'ip link delete {}' deletes what anybody made", at.name),
@@ -67,6 +70,25 @@ fn about_addresses(conflict: &Conflict) -> Option<String> {
         Conflict::AddressInUse { .. } => {
             "choose another one; 'connect' without --address picks a free one".to_owned()
         }
+        Conflict::SubnetFull { bridge, .. } => {
+            format!(
+                "delete a netns you need no more, or give '{bridge}' a larger network (a /24 has room for 253)"
+            )
+        }
+        Conflict::NotAHostAddress(address) => {
+            format!("its hosts are {}", hosts_of(address))
+        }
+        Conflict::NoAddress { at, .. } => {
+            format!("'netns-tool address list{}' shows those it has", inside(&at.place))
+        }
+        Conflict::NoRoute { place, .. } => {
+            format!("'netns-tool route list{}' shows those there are", inside(place))
+        }
+        Conflict::RouteTaken { place, route } => format!(
+            "'netns-tool route del {}{}' first, or give the new one another metric",
+            destination_of(route),
+            inside(place)
+        ),
         Conflict::OutsideSubnet { .. } => "leave --address away to have a free one picked".to_owned(),
         Conflict::Overlap { .. } => {
             "choose a network that the host has no route to, such as 10.99.0.1/24".to_owned()
@@ -106,6 +128,10 @@ fn about_ports(conflict: &Conflict) -> Option<String> {
 
 fn about_nat(conflict: &Conflict) -> Option<String> {
     Some(match conflict {
+        Conflict::UplinkMissing(_) => {
+            "'ip link' shows the links there are; left away, the uplink is that of the default route"
+                .to_owned()
+        }
         Conflict::NoUplink => "name it: 'netns-tool nat BRIDGE UPLINK'; 'ip link' shows the links".to_owned(),
         Conflict::BridgeWithoutFamily { bridge, .. } => {
             format!("'netns-tool bridge {bridge} --address ADDRESS' gives it one of that family")
@@ -130,5 +156,23 @@ fn path_of(holder: &Holder) -> Option<String> {
     match &holder.by {
         Hold::Mount(path) => Some(path.escape_debug().to_string()),
         _ => None,
+    }
+}
+
+/// The option that leads to a place, with a blank in front; nothing for the host.
+fn inside(place: &Place) -> String {
+    place.netns().map_or_else(String::new, |netns| format!(" --netns {netns}"))
+}
+
+fn destination_of(route: &Route) -> String {
+    if route.is_default() { "default".to_owned() } else { route.destination.to_string() }
+}
+
+/// The addresses of a network that hosts can have.
+fn hosts_of(network: &IpNet) -> String {
+    let mut hosts = network.hosts().skip_while(|host| *host == network.network());
+    match (hosts.next(), network.hosts().next_back()) {
+        (Some(first), Some(last)) => format!("{first} to {last}"),
+        _ => "none".to_owned(),
     }
 }

@@ -90,8 +90,9 @@ impl Nftables {
                     found.extend(self.element(&element)?);
                 }
             }
-            TableSelection::All => {
-                for set in Set::ALL {
+            TableSelection::WithoutForwards | TableSelection::All => {
+                let all = *selection == TableSelection::All;
+                for set in Set::ALL.into_iter().filter(|set| all || !set.has_forwards()) {
                     found.extend(self.elements(set)?);
                 }
             }

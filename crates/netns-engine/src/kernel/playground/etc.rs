@@ -3,13 +3,13 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::fs::symlink,
+    os::{fd::OwnedFd, unix::fs::symlink},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{StatVfsMountFlags, statvfs},
-    mount::{MountFlags, mount, mount_bind_recursive, mount_remount},
+    fs::{CWD, StatVfsMountFlags, statvfs},
+    mount::{MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_remount, move_mount, open_tree},
 };
 
 use super::SERVER_V4;
@@ -45,10 +45,18 @@ pub(super) fn put_back(links: &[Link]) -> io::Result<()> {
     links.iter().try_for_each(|link| symlink(&link.target, &link.place))
 }
 
-/// Puts an `/etc` in place that can be written to and shows the real one's entries.
-pub(super) fn make_writable() -> io::Result<()> {
+/// Takes hold of the real `/etc`, before `/run` is covered: on a fresh host, `/etc` has only links to
+/// the real one in `/run`, which would lead nowhere.
+pub(super) fn hold_real() -> rustix::io::Result<OwnedFd> {
+    let real = if Path::new(REAL_ETC).is_dir() { REAL_ETC } else { "/etc" };
+    let whole = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(CWD, real, whole | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+}
+
+/// Puts an `/etc` in place that can be written to and shows the entries of the `real` one.
+pub(super) fn make_writable(real: &OwnedFd) -> io::Result<()> {
     fs::create_dir(REAL_ETC)?;
-    mount_bind_recursive("/etc", REAL_ETC)?;
+    move_mount(real, "", CWD, REAL_ETC, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     protect(REAL_ETC);
     mount_tmpfs("/etc")?;
     for entry in fs::read_dir(REAL_ETC)? {

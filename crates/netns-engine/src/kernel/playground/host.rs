@@ -30,13 +30,14 @@ pub fn enter_fresh_host() -> Result<(), PlaygroundError> {
         .trying_to("make a network and a mount namespace")?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .trying_to("keep mounts to ourselves")?;
+    let real_etc = etc::hold_real().trying_to("take hold of /etc")?;
     let outward_links = etc::symlinks_out_of_run();
     etc::mount_tmpfs("/run").trying_to("mount an empty /run")?;
     for folder in ["/run/lock", "/run/netns", "/run/netns-tool"] {
         fs::create_dir(folder).trying_to("make a folder in /run")?;
     }
     etc::put_back(&outward_links).trying_to("keep the symbolic links of /run")?;
-    etc::make_writable().trying_to("make /etc writable")?;
+    etc::make_writable(&real_etc).trying_to("make /etc writable")?;
     show_own_links_in_sysfs();
     wiring::bring_loopback_up().trying_to("bring lo up")?;
     // A new netns may start with the forwarding that its maker's netns has (net.core.devconf_inherit_init_net).

@@ -19,7 +19,7 @@ use crate::{
     desired::Nat,
     firewall::{Driver, IptablesRule, IptablesTable, RuleChange, TableEntry, Translation},
     name::LinkName,
-    observed::{Observed, Scope, Selection},
+    observed::{Asked, Observed, Scope, Selection, TableSelection},
     place::{LinkAt, Place},
     record::{NatRecord, Record, RecordKey},
 };
@@ -34,7 +34,12 @@ impl Desired for Nat {
             // The address may be on any link of the host.
             scope.stacks.insert(Place::Host, Selection::All);
         }
-        forwarding::observed_in(scope)
+        scope.iptables = Asked::Yes;
+        scope.table = TableSelection::WithoutForwards;
+        scope.forwarding_wanted_by.insert(self.bridge.clone());
+        scope.noted.insert(RecordKey::Nat(self.bridge.clone()));
+        scope.noted.extend([Family::Ipv4, Family::Ipv6].map(RecordKey::Forwarding));
+        scope
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
@@ -89,7 +94,9 @@ fn plan(
         entries: wanted.entries.iter().filter(|entry| !has_entry(observed, entry)).cloned().collect(),
     };
     if let Some(before) = before {
-        removal::take_away(&mut draft, &outdated(before, &wanted));
+        let outdated = outdated(before, &wanted);
+        removal::take_away_rules(&mut draft, &outdated.rules);
+        nftables::delete_outdated(&mut draft, outdated.entries);
     }
     let record = Record::Nat(NatRecord {
         bridge: path.bridge.clone(),
@@ -187,11 +194,10 @@ impl Nat {
         if uplink == self.bridge {
             return Err(Conflict::BridgeIsUplink(uplink));
         }
-        let at = LinkAt::on_host(uplink);
-        if observed.link(&at).is_none() {
-            return Err(Conflict::NoLink(at));
+        if observed.link(&LinkAt::on_host(uplink.clone())).is_none() {
+            return Err(Conflict::UplinkMissing(uplink));
         }
-        Ok(at.name)
+        Ok(uplink)
     }
 
     /// The bridge's true networks, each once.

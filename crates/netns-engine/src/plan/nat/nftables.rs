@@ -1,11 +1,13 @@
 //! The own table: a guarded bridge, a way out, and translation, as entries of its sets.
 
-use super::{Path, Wanted, iptables};
+use super::{Path, Wanted, has_entry, iptables};
 use crate::{
     firewall::TableEntry,
     observed::{Iptables, Observed},
     plan::{Conflict, Draft, Operation},
 };
+
+const ONLY_OURS: &str = "Only what was added for this bridge goes.";
 
 /// The entries; also iptables rules where its chains drop, for an accept in one table does not
 /// help against a drop in another.
@@ -55,6 +57,14 @@ pub(super) fn add_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
     );
 }
 
+/// Deletes entries that others follow, so the table stays.
+pub(super) fn delete_outdated(draft: &mut Draft, mut entries: Vec<TableEntry>) {
+    entries.retain(|entry| has_entry(draft.state(), entry));
+    if !entries.is_empty() {
+        draft.then(Operation::DeleteEntries(entries), ONLY_OURS);
+    }
+}
+
 /// Deletes entries, and the table with the last of them.
 pub(super) fn delete_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
     if entries.is_empty() {
@@ -62,7 +72,7 @@ pub(super) fn delete_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
     }
     let left = draft.state().firewall.table.iter().flatten().any(|entry| !entries.contains(entry));
     if left {
-        draft.then(Operation::DeleteEntries(entries), "Only what was added for this bridge goes.");
+        draft.then(Operation::DeleteEntries(entries), ONLY_OURS);
     } else {
         draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
     }

@@ -63,23 +63,27 @@ fn without(observed: &Observed, record: &NatRecord, ours: &Wanted) -> Observed {
     draft.finish().expected
 }
 
-/// Deletes what is still there; somebody may have deleted the rest by hand. Passage goes before
-/// translation, so that no packet leaves untranslated.
-pub(super) fn take_away(draft: &mut Draft, ours: &Wanted) {
+/// Deletes what is still there; somebody may have deleted the rest by hand.
+fn take_away(draft: &mut Draft, ours: &Wanted) {
+    take_away_rules(draft, &ours.rules);
+    let there = |entry: &&_| has_entry(draft.state(), entry);
+    let entries: Vec<_> = ours.entries.iter().filter(there).cloned().collect();
+    nftables::delete_entries(draft, entries);
+}
+
+/// Deletes the rules that are still there. Passage goes before translation, so that no packet leaves
+/// untranslated.
+pub(super) fn take_away_rules(draft: &mut Draft, rules: &[IptablesRule]) {
     for table in [IptablesTable::Filter, IptablesTable::Nat] {
         for family in [Family::Ipv6, Family::Ipv4] {
             let there = |rule: &&_| {
                 let rule: &IptablesRule = rule;
                 rule.table == table && rule.family == family && has_rule(draft.state(), rule)
             };
-            let changes: Vec<_> =
-                ours.rules.iter().filter(there).cloned().map(RuleChange::Delete).rev().collect();
+            let changes: Vec<_> = rules.iter().filter(there).cloned().map(RuleChange::Delete).rev().collect();
             if !changes.is_empty() {
                 draft.then(Operation::Iptables(changes), "Only the rules that were not there before go.");
             }
         }
     }
-    let there = |entry: &&_| has_entry(draft.state(), entry);
-    let entries: Vec<_> = ours.entries.iter().filter(there).cloned().collect();
-    nftables::delete_entries(draft, entries);
 }

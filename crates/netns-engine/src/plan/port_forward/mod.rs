@@ -29,9 +29,7 @@ use crate::{
 
 impl Desired for PortPublished {
     fn scope(&self) -> Scope {
-        let mut scope = Scope::default().with_published(&self.published).with_netns(&self.target.netns);
-        scope.listeners.insert(self.published.port);
-        scope
+        Scope::default().with_port_to_publish(&self.published).with_netns(&self.target.netns)
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {

@@ -276,10 +276,10 @@ fn what_cannot_be_is_said_before_anything_changes() {
     let refusal = |nat: Nat, observed: &Observed| nat.plan(observed).unwrap_err().to_string();
     let on = |bridge: &str| Nat { bridge: name(bridge), ..nat() };
     let by = |uplink: &str| Nat { uplink: Some(name(uplink)), ..nat() };
-    assert_eq!(refusal(on("br7"), &fine), "link 'br7' does not exist");
+    assert_eq!(refusal(on("br7"), &fine), "bridge 'br7' does not exist");
     assert_eq!(refusal(on("eth1"), &fine), "link 'eth1' is not a bridge but a veth end");
     assert_eq!(refusal(nat(), &host(&["fe80::1/64"])), "bridge 'br0' has no address");
-    assert_eq!(refusal(by("wlan7"), &fine), "link 'wlan7' does not exist");
+    assert_eq!(refusal(by("wlan7"), &fine), "uplink 'wlan7' does not exist");
     assert_eq!(
         refusal(by("br0"), &fine),
         "bridge 'br0' cannot be its own uplink, though the default route leads through it"
