@@ -16,6 +16,8 @@ fn main() -> ExitCode {
         playground_in_a_playground_has_all_programs_and_users,
         playground_is_closed_to_both_sides,
         playground_passes_exit_codes_and_signals_on,
+        playground_ends_when_it_is_told_to,
+        playground_hears_of_ends_that_its_starter_ignores,
         playground_takes_left_over_processes_along,
     ))
 }
@@ -82,6 +84,26 @@ fn playground_passes_exit_codes_and_signals_on(host: &Sandbox) {
     drop(playground(host, "exit 7").fails_with(7));
     drop(playground(host, "kill -TERM $$").fails_with(128 + 15));
     drop(host.netns_tool("playground -- /no/such/program").complains("not found").fails_with(127));
+}
+
+fn playground_ends_when_it_is_told_to(host: &Sandbox) {
+    for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+        // The command says through the pipe that it runs; `$$` is the tool by then.
+        let pipe = format!("/run/{signal}");
+        let kill = format!("mkfifo {pipe}; (read ready <{pipe}; kill -{signal} $$) &");
+        drop(shell(host, &kill, &format!("'echo ready >&3; exec sleep 60' 3>{pipe}")).fails_with(code));
+    }
+}
+
+fn playground_hears_of_ends_that_its_starter_ignores(host: &Sandbox) {
+    drop(shell(host, "trap '' CHLD;", "'sleep 0 & wait; exit 7'").fails_with(7));
+}
+
+/// Runs a shell in a playground that another shell becomes, after `before`.
+fn shell(host: &Sandbox, before: &str, script: &str) -> netns_testkit::Ended {
+    let tool = host.tool();
+    let line = format!("{before} exec {} playground -- /bin/sh -c {script}", tool.path().display());
+    netns_testkit::Program::new("/bin/sh").arg("-c").arg(&line).run()
 }
 
 fn playground_takes_left_over_processes_along(host: &Sandbox) {

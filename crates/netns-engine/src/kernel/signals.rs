@@ -8,6 +8,9 @@ pub struct HeldBack {
     before: syscall::SignalMask,
 }
 
+/// What is held back: the signals by which a terminal, or whoever looks after it, ends a program.
+pub(crate) const HELD_BACK: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
 /// Holds back SIGINT, SIGTERM, SIGHUP and SIGQUIT on the calling thread.
 ///
 /// Threads and programs that it starts meanwhile inherit that: a firewall program in the middle of
@@ -17,7 +20,7 @@ pub struct HeldBack {
 ///
 /// Returns the kernel's refusal, which no kernel is known to give.
 pub fn hold_back() -> Result<HeldBack, Refusal> {
-    let before = syscall::block_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT])?;
+    let before = syscall::block_signals(&HELD_BACK)?;
     Ok(HeldBack { before })
 }
 

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "libc calls without a wrapper; each block states why it is sound")]
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::{io::Errno, thread::UnshareFlags};
 
@@ -99,19 +99,45 @@ impl std::fmt::Debug for SignalMask {
 
 /// Blocks `signals` on the calling thread and returns what was blocked before.
 pub(crate) fn block_signals(signals: &[libc::c_int]) -> Result<SignalMask, Refusal> {
-    let mut blocked = std::mem::MaybeUninit::uninit();
+    let blocked = set_of(signals);
     let mut before = std::mem::MaybeUninit::uninit();
-    // SAFETY: `sigemptyset` initialises `blocked` before it is read, `pthread_sigmask` initialises
-    // `before` where it succeeds, and both live across the calls.
+    // SAFETY: `pthread_sigmask` initialises `before` where it succeeds, and both sets live across
+    // the call.
     unsafe {
-        libc::sigemptyset(blocked.as_mut_ptr());
-        for signal in signals {
-            libc::sigaddset(blocked.as_mut_ptr(), *signal);
-        }
-        match libc::pthread_sigmask(libc::SIG_BLOCK, blocked.as_ptr(), before.as_mut_ptr()) {
+        match libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, before.as_mut_ptr()) {
             0 => Ok(SignalMask(before.assume_init())),
             number => Err(Refusal::new(Errno::from_raw_os_error(number))),
         }
+    }
+}
+
+/// Opens a file that tells which of `signals`, all of them blocked, arrive (`signalfd(2)`). Safe
+/// between fork and exec.
+pub(crate) fn signal_file(signals: &[libc::c_int]) -> Result<OwnedFd, Refusal> {
+    let wanted = set_of(signals);
+    // SAFETY: the set lives across the call, and -1 asks for a new file.
+    let fd = unsafe { libc::signalfd(-1, &raw const wanted, libc::SFD_CLOEXEC) };
+    check(fd)?;
+    // SAFETY: the file was opened just now, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Lets this process and its children hear of the ends of their own: whoever started it may have
+/// had it ignored, which is inherited, and makes `wait` fail (`waitpid(2)`, notes).
+pub(crate) fn hear_of_children() {
+    // SAFETY: installs no handler, and cannot fail for a signal that exists.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initialises the set before anything reads it.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), *signal);
+        }
+        set.assume_init()
     }
 }
 

@@ -15,19 +15,24 @@ use rustix::{
     thread::{UnshareFlags, unshare_unsafe},
 };
 
-use super::error::{PlaygroundError, Trying};
-use crate::kernel::{exec::ExecError, syscall};
+use super::{
+    error::{PlaygroundError, Trying},
+    relay::{self, Arrived},
+};
+use crate::kernel::{Refusal, exec::ExecError, signals::HELD_BACK, syscall};
 
 /// Runs `command` in a PID namespace and waits for its end; what it leaves running ends with it.
 ///
 /// It sees only its own processes in `/proc`. Where the kernel does not allow that mount, as in
-/// most containers, the command runs among everybody else's processes instead. The status of a
+/// most containers, the command runs among everybody else's processes instead. Signals that the
+/// caller [holds back](crate::kernel::hold_signals_back) are passed on to it. The status of a
 /// command that a signal ended is 128 and the signal's number, as shells say it.
 ///
 /// # Errors
 ///
 /// Returns that the command could not be started.
 pub fn run_in_pid_namespace(mut command: Command) -> Result<ExitStatus, PlaygroundError> {
+    syscall::hear_of_children();
     let own_processes = proc_can_be_mounted();
     // A thread of its own: after NEWPID a task can make no more threads (EINVAL of clone(2)), and
     // the child is to die with the task that made it.
@@ -44,7 +49,7 @@ pub fn run_in_pid_namespace(mut command: Command) -> Result<ExitStatus, Playgrou
         }
         let started = command.spawn();
         let mut child = started.map_err(|error| ExecError::from_start(command.get_program(), error))?;
-        child.wait().trying_to("wait for the command")
+        relay::wait_for(&mut child).trying_to("wait for the command")
     });
     let runner = runner.trying_to("start a thread")?;
     runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -65,9 +70,7 @@ fn a_child_can(deed: fn() -> rustix::io::Result<()>) -> bool {
     // SAFETY: the child has one thread, makes system calls only, and ends without returning.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let code = libc::c_int::from(deed().is_err());
-        // SAFETY: ends this process without running the handlers of the one it was forked from.
-        unsafe { libc::_exit(code) };
+        end(libc::c_int::from(deed().is_err()));
     }
     let mut status = -1;
     // SAFETY: `status` lives across the call.
@@ -107,6 +110,9 @@ fn begin_as_init() -> io::Result<()> {
 /// Forks: the child goes on to be the command, the parent stays as process 1, which a PID namespace
 /// needs to bury its dead. A command that is process 1 itself would also be deaf to most signals.
 fn become_init() -> io::Result<()> {
+    let errno = |refusal: Refusal| io::Error::from(refusal.errno());
+    // Before the fork: the end of a command that ends at once must not be missed.
+    syscall::block_signals(&HEARD).map_err(errno)?;
     // SAFETY: between fork and exec there is one thread; both sides make system calls only.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
@@ -115,28 +121,54 @@ fn become_init() -> io::Result<()> {
             syscall::unblock_all_signals();
             Ok(())
         }
-        command => bury_until_end_of(command),
+        command => be_init_of(command),
     }
 }
 
-/// Waits for every child there is, and ends with the status of `command`.
-fn bury_until_end_of(command: libc::pid_t) -> ! {
+/// What process 1 listens to: the ends of processes, and what is meant for the command.
+const HEARD: [libc::c_int; 5] = {
+    let [first, second, third, fourth] = HELD_BACK;
+    [first, second, third, fourth, libc::SIGCHLD]
+};
+
+/// Buries every process that ends, passes signals on, and ends as `command` ends.
+fn be_init_of(command: libc::pid_t) -> ! {
     const FIRST_BEYOND_STANDARD: RawFd = 3;
     // SAFETY: whoever started the command reads a pipe that this process holds too, until it is
-    // closed by exec; this process never gets there, and uses no other file.
+    // closed by exec; this process never gets there, and uses no file that was open before.
     unsafe { libc::close_range(FIRST_BEYOND_STANDARD.unsigned_abs(), libc::c_uint::MAX, 0) };
-    loop {
-        let mut status = 0;
-        // SAFETY: `status` lives across the call.
-        let dead = unsafe { libc::waitpid(-1, &raw mut status, 0) };
-        if dead == command {
-            let code = if libc::WIFEXITED(status) {
-                libc::WEXITSTATUS(status)
+    if let Ok(signals) = syscall::signal_file(&HEARD) {
+        while let Ok(arrived) = Arrived::read(&signals) {
+            if arrived.signal == libc::SIGCHLD {
+                while bury(command, libc::WNOHANG) == Buried::One {}
             } else {
-                128 + libc::WTERMSIG(status)
-            };
-            // SAFETY: ends this process without running the handlers of the one it was forked from.
-            unsafe { libc::_exit(code) };
+                arrived.pass_on_to(command);
+            }
         }
     }
+    // Deaf, but still there for the dead.
+    while bury(command, 0) == Buried::One {}
+    end(1)
+}
+
+#[derive(Eq, PartialEq)]
+enum Buried {
+    One,
+    Nobody,
+}
+
+/// Buries one process, if one has ended; ends as `command` did if that is the one.
+fn bury(command: libc::pid_t, options: libc::c_int) -> Buried {
+    let mut status = 0;
+    // SAFETY: `status` lives across the call.
+    let dead = unsafe { libc::waitpid(-1, &raw mut status, options) };
+    if dead == command {
+        end(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) });
+    }
+    if dead > 0 { Buried::One } else { Buried::Nobody }
+}
+
+fn end(code: libc::c_int) -> ! {
+    // SAFETY: ends this process without running the handlers of the one it was forked from.
+    unsafe { libc::_exit(code) }
 }

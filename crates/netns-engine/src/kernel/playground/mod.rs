@@ -21,6 +21,7 @@ mod etc;
 mod host;
 mod init;
 mod internet;
+mod relay;
 mod root;
 mod second_user;
 mod server;
