@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         nftables_passes_where_iptables_drops,
         a_drop_of_somebody_elses_is_named_with_its_remedy,
         nothing_uninvited_passes_the_guard,
+        with_nftables_there_is_one_way_out,
         snat_takes_the_address_it_is_told,
         what_cannot_be_leaves_the_host_as_it_was,
         a_refusal_at_the_last_step_leaves_the_host_as_it_was,
@@ -302,6 +303,22 @@ fn nothing_uninvited_passes_the_guard(host: &Sandbox) {
     host.netns_tool("nat br0 --delete").succeeds();
     sh("echo 1 > /proc/sys/net/ipv4/ip_forward");
     eventually("without the guard the neighbour gets in", comes_in);
+}
+
+/// A bridge that was given one uplink is not given the lab behind another link of the host.
+fn with_nftables_there_is_one_way_out(host: &Sandbox) {
+    build_testnet();
+    sh("ip netns add lab
+        ip link add lab0 type veth peer name eth0 netns lab
+        ip addr add 10.77.0.1/24 dev lab0; ip link set lab0 up
+        ip -n lab addr add 10.77.0.2/24 dev eth0; ip -n lab link set eth0 up
+        ip -n lab route add default via 10.77.0.1");
+    host.netns_tool("nat br0 --firewall nftables").succeeds();
+    assert_reaches(INTERNET);
+    assert!(!pings("10.77.0.2"), "nobody asked for a way into the lab");
+    // The witness: it is the guard that keeps them apart, not a cable that is not there.
+    sh("nft flush chain inet netns_tool forward_filter");
+    assert!(pings("10.77.0.2"));
 }
 
 fn snat_takes_the_address_it_is_told(host: &Sandbox) {

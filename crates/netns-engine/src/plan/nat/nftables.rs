@@ -4,7 +4,7 @@ use super::{Path, Wanted, has_entry, iptables};
 use crate::{
     firewall::TableEntry,
     observed::{Iptables, Observed},
-    plan::{Conflict, Draft, Operation},
+    plan::{Conflict, Draft, Operation, own_table::require_nftables},
 };
 
 const ONLY_OURS: &str = "Only what was added for this bridge goes.";
@@ -12,9 +12,10 @@ const ONLY_OURS: &str = "Only what was added for this bridge goes.";
 /// The entries; also iptables rules where its chains drop, for an accept in one table does not
 /// help against a drop in another.
 pub(super) fn wanted(observed: &Observed, path: &Path) -> Result<Wanted, Conflict> {
-    require(observed)?;
+    require_nftables(observed)?;
     let mut entries = vec![
         TableEntry::Guard { bridge: path.bridge.clone() },
+        TableEntry::Confine { bridge: path.bridge.clone() },
         TableEntry::Egress { bridge: path.bridge.clone(), uplink: path.uplink.clone() },
     ];
     entries.extend(path.subnets.iter().map(|subnet| TableEntry::Translate {
@@ -30,14 +31,6 @@ pub(super) fn wanted(observed: &Observed, path: &Path) -> Result<Wanted, Conflic
         }
     }
     Ok(Wanted { rules, entries })
-}
-
-fn require(observed: &Observed) -> Result<(), Conflict> {
-    if observed.firewall.nftables {
-        return Ok(());
-    }
-    let reason = "the kernel refused an nftables request".to_owned();
-    Err(Conflict::Missing { feature: "nftables".to_owned(), reason })
 }
 
 /// Adds what is missing, and the table where there is none.
