@@ -126,3 +126,31 @@ fn of_conflict(conflict: &Conflict) -> Code {
         _ => Code::Taken,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netns_engine::{apply::Undone, plan::Operation};
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::hint;
+
+    fn refused_bridge(errno: Errno) -> Error {
+        let operation = Box::new(Operation::AddTable);
+        let apply = ApplyError::Refused { operation, cause: Refusal::new(errno), undone: Undone::default() };
+        Error::from(error::Error::Apply(apply))
+    }
+
+    #[test]
+    fn a_missing_kernel_feature_has_its_code_and_tells_what_to_load() {
+        let error = refused_bridge(Errno::OPNOTSUPP);
+        assert_eq!(of(&error), Code::Missing);
+        assert!(hint::of(&error).unwrap().contains("modprobe"));
+    }
+
+    #[test]
+    fn a_missing_right_is_told_from_other_refusals() {
+        assert_eq!(of(&refused_bridge(Errno::PERM)), Code::NotPermitted);
+        assert_eq!(of(&refused_bridge(Errno::INVAL)), Code::Refused);
+    }
+}

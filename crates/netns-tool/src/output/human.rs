@@ -18,6 +18,10 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const LABEL: Style = Style::new().dimmed();
 const COMMENT: Style = AnsiColor::Cyan.on_default();
 
+/// Where the right command line is found.
+pub(super) const USAGE_HINT: &str =
+    "'netns-tool help' lists the commands, 'netns-tool COMMAND --help' their arguments";
+
 /// The plan in words.
 pub(super) fn plan(plan: &Plan) -> Vec<String> {
     if plan.is_empty() {
@@ -127,11 +131,17 @@ pub(super) fn wrong_value(why: &str, error: &clap::Error) -> Vec<String> {
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
         lines.push(labelled("for", argument));
     }
-    lines.push(labelled(
-        "hint",
-        "'netns-tool help' lists the commands, 'netns-tool COMMAND --help' their arguments",
-    ));
+    lines.push(labelled("hint", USAGE_HINT));
     lines
+}
+
+/// What is wrong with the command line, in one line.
+pub(super) fn first_line(error: &clap::Error) -> String {
+    if let Some(source) = std::error::Error::source(error) {
+        return naming_the_value(&source.to_string(), error);
+    }
+    let text = error.render().to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// Puts the rejected value before a reason that does not tell it, such as a library's.

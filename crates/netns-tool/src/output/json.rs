@@ -106,6 +106,19 @@ pub(super) fn failure(error: &Error, hint: Option<&str>, code: Code) -> String {
     }))
 }
 
+/// What is wrong with the command line.
+pub(super) fn usage(message: &str) -> String {
+    render(&json!({
+        "error": {
+            "message": message,
+            "causes": [],
+            "hint": super::human::USAGE_HINT,
+            "left_behind": [],
+            "exit_code": Code::Usage as u8,
+        }
+    }))
+}
+
 fn render(value: &Value) -> String {
     value.to_string()
 }

@@ -163,17 +163,21 @@ impl Output {
 
 /// Says what is wrong with the command line, or prints the help that was asked for.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Help and version were asked for. A reader that went away has read enough.
+        error.print().ok();
+        return ExitCode::SUCCESS;
+    }
+    // The options could not be read, so this one is looked for by hand.
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
     let source = std::error::Error::source(error).filter(|_| error.kind() == ErrorKind::ValueValidation);
-    if let Some(source) = source {
+    match source {
+        _ if wants_json => complain([json::usage(&human::first_line(error))]),
         // clap would print the rejected value as it came, escape sequences and all.
-        complain(human::wrong_value(&source.to_string(), error));
-        return Code::Usage.into();
+        Some(source) => complain(human::wrong_value(&source.to_string(), error)),
+        None => error.print().unwrap_or_default(),
     }
-    let printed = error.print();
-    match (error.exit_code(), printed) {
-        (0, Ok(())) => ExitCode::SUCCESS,
-        _ => Code::Usage.into(),
-    }
+    Code::Usage.into()
 }
 
 /// Prints lines to standard output; a reader that went away ends the program's business quietly.
