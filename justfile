@@ -31,3 +31,7 @@ book:
 # Accept changed command-line snapshots and plan cases, to be reviewed with git diff
 accept:
     SNAPSHOTS=overwrite cargo test --workspace
+
+# 'connect' beside ip + iptables and netavark: medians and ratios of one run
+bench:
+    cargo bench -p netns-tool --bench connect
