@@ -43,8 +43,10 @@ pub fn make(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Report, E
     if !done.is_empty() {
         let mut journal = Journal::open(&done.steps).map_err(Error::NoState)?;
         let applied = apply(&done, kernel, &mut journal);
-        journal.close().map_err(Error::NoState)?;
+        let closed = journal.close();
+        // Why the change failed matters more than that its journal stays.
         applied?;
+        closed.map_err(Error::NoState)?;
     }
     Ok(Report { done, recovered })
 }

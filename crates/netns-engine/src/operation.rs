@@ -84,9 +84,9 @@ pub struct NewBridge {
 /// A veth pair to be made by one message.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct NewVeth {
-    /// The end made in its own place; may be a port of a bridge and up at birth.
+    /// The end made in its own place; may be a port of a bridge at birth.
     pub main: NewVethEnd,
-    /// The other end; born down, whatever is asked, because its peer is not there yet.
+    /// The other end; becomes a port of a bridge, if it is to be one, right after its birth.
     pub peer: NewVethEnd,
 }
 

@@ -114,7 +114,7 @@ impl LinuxKernel {
         };
         let wanted = VethEnd { wanted: peer, netns: netns.as_ref().map(AsFd::as_fd) };
         self.talk(&main.at.place)?.add_veth(main, wanted)?;
-        let finished = self.finish_end(main).and_then(|()| self.finish_end(peer));
+        let finished = self.finish_main(main).and_then(|()| self.finish_peer(peer));
         self.or_delete(&main.at, finished)
     }
 
@@ -135,8 +135,12 @@ impl LinuxKernel {
         finished
     }
 
-    /// The peer cannot become a port in the creating message, so each end's bridge is set here too.
-    fn finish_end(&mut self, end: &NewVethEnd) -> Result<(), Refusal> {
+    fn finish_main(&mut self, end: &NewVethEnd) -> Result<(), Refusal> {
+        self.talk(&end.at.place)?.finish_birth(&end.at.name, end.link_local)
+    }
+
+    /// Unlike the main end, the peer cannot become a port in the creating message.
+    fn finish_peer(&mut self, end: &NewVethEnd) -> Result<(), Refusal> {
         let LinkAt { place, name } = &end.at;
         let conversation = self.talk(place)?;
         conversation.finish_birth(name, end.link_local)?;

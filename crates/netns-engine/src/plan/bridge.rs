@@ -111,7 +111,7 @@ impl Bridge {
     }
 }
 
-/// Refuses what is no bridge; returns its name's place.
+/// Refuses what is no bridge.
 pub(super) fn require(observed: &Observed, at: &LinkAt) -> Result<(), Conflict> {
     match observed.link(at) {
         None => Err(Conflict::NoBridge(at.name.clone())),

@@ -25,14 +25,19 @@ pub(super) fn has(observed: &Observed, entry: &TableEntry) -> bool {
     observed.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
 }
 
-/// Guards `bridge`, in a table made for that if there is none.
-pub(super) fn guard(draft: &mut Draft, bridge: &LinkName) {
+/// Makes the table, unless it is there.
+pub(super) fn make_table(draft: &mut Draft) {
     if draft.state().firewall.table.is_none() {
         draft.then(
             Operation::AddTable,
             "One table of our own holds everything, so that it never mixes with the rules of others, and goes as a whole.",
         );
     }
+}
+
+/// Guards `bridge`, in a table made for that if there is none.
+pub(super) fn guard(draft: &mut Draft, bridge: &LinkName) {
+    make_table(draft);
     let guard = TableEntry::Guard { bridge: bridge.clone() };
     if !has(draft.state(), &guard) {
         draft.then(

@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{Conflict, Desired, Draft, Operation, Plan, bridge, forwarding};
+use super::{Conflict, Desired, Draft, Operation, Plan, bridge, forwarding, own_table};
 use crate::{
     address::Family,
     desired::Nat,
@@ -91,7 +91,7 @@ fn plan(
     let mut draft = Draft::from(observed);
     let missing = Wanted {
         rules: wanted.rules.iter().filter(|rule| !has_rule(observed, rule)).cloned().collect(),
-        entries: wanted.entries.iter().filter(|entry| !has_entry(observed, entry)).cloned().collect(),
+        entries: wanted.entries.iter().filter(|entry| !own_table::has(observed, entry)).cloned().collect(),
     };
     if let Some(before) = before {
         let outdated = outdated(before, &wanted);
@@ -161,10 +161,6 @@ fn record_of<'a>(observed: &'a Observed, bridge: &LinkName) -> Option<&'a NatRec
 
 fn has_rule(observed: &Observed, rule: &IptablesRule) -> bool {
     observed.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(rule))
-}
-
-fn has_entry(observed: &Observed, entry: &TableEntry) -> bool {
-    observed.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
 }
 
 /// Moving NAT elsewhere would cut whoever uses it now, so it is said and not done.

@@ -1,10 +1,10 @@
 //! The own table: a guarded bridge, a way out, and translation, as entries of its sets.
 
-use super::{Path, Wanted, has_entry, iptables};
+use super::{Path, Wanted, iptables};
 use crate::{
     firewall::TableEntry,
     observed::{Iptables, Observed},
-    plan::{Conflict, Draft, Operation, own_table::require_nftables},
+    plan::{Conflict, Draft, Operation, own_table},
 };
 
 const ONLY_OURS: &str = "Only what was added for this bridge goes.";
@@ -12,7 +12,7 @@ const ONLY_OURS: &str = "Only what was added for this bridge goes.";
 /// The entries; also iptables rules where its chains drop, for an accept in one table does not
 /// help against a drop in another.
 pub(super) fn wanted(observed: &Observed, path: &Path) -> Result<Wanted, Conflict> {
-    require_nftables(observed)?;
+    own_table::require_nftables(observed)?;
     let mut entries = vec![
         TableEntry::Guard { bridge: path.bridge.clone() },
         TableEntry::Confine { bridge: path.bridge.clone() },
@@ -38,12 +38,7 @@ pub(super) fn add_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
     if entries.is_empty() {
         return;
     }
-    if draft.state().firewall.table.is_none() {
-        draft.then(
-            Operation::AddTable,
-            "Everything of ours lives in one table, so that it never mixes with the rules of others.",
-        );
-    }
+    own_table::make_table(draft);
     draft.then(
         Operation::AddEntries(entries),
         "In one transaction: only the bridge's own connections pass to the uplink, and leave with the host's address.",
@@ -52,7 +47,7 @@ pub(super) fn add_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
 
 /// Deletes entries that others follow, so the table stays.
 pub(super) fn delete_outdated(draft: &mut Draft, mut entries: Vec<TableEntry>) {
-    entries.retain(|entry| has_entry(draft.state(), entry));
+    entries.retain(|entry| own_table::has(draft.state(), entry));
     if !entries.is_empty() {
         draft.then(Operation::DeleteEntries(entries), ONLY_OURS);
     }

@@ -1,6 +1,6 @@
 //! Takes away what was added for a bridge, and only that.
 
-use super::{Wanted, has_entry, has_rule, iptables, nftables, record_of};
+use super::{Wanted, has_rule, iptables, nftables, record_of};
 use crate::{
     address::Family,
     desired::NatRemoved,
@@ -66,7 +66,7 @@ fn without(observed: &Observed, record: &NatRecord, ours: &Wanted) -> Observed {
 /// Deletes what is still there; somebody may have deleted the rest by hand.
 fn take_away(draft: &mut Draft, ours: &Wanted) {
     take_away_rules(draft, &ours.rules);
-    let there = |entry: &&_| has_entry(draft.state(), entry);
+    let there = |entry: &&_| own_table::has(draft.state(), entry);
     let entries: Vec<_> = ours.entries.iter().filter(there).cloned().collect();
     nftables::delete_entries(draft, entries);
 }
