@@ -15,6 +15,7 @@
 //! 2. [`operation`]: one change of the kernel, as data.
 //! 3. [`observed`]: what is there, and the model of how operations change it.
 //! 4. [`desired`]: what can be asked for, one file per noun.
+//!    [`topology`]: a whole network, as a file describes it.
 //! 5. [`plan`]: the decisions, one file per noun, pure; and their translation into shell words.
 //! 6. [`apply`]: carries a plan out, or leaves things as they were.
 //! 7. [`change`]: the whole road, under the lock and with a journal.
@@ -41,4 +42,5 @@ pub mod record;
 pub mod resolver;
 pub mod route;
 pub mod sysctl;
+pub mod topology;
 pub mod view;

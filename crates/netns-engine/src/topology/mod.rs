@@ -1,0 +1,40 @@
+//! A whole network: what a topology file says once every name, address and MAC address is settled.
+//!
+//! Plain data, close to the kernel and in the order of the file. [`crate::plan`] decides what must change
+//! for it; the note on a topology that is up holds one of these, so that the next change knows what was
+//! asked for last.
+
+mod cable;
+mod check;
+mod network;
+mod node;
+mod shaping;
+
+pub use cable::{Cable, CableEnd, Isolation};
+pub use check::{Check, Expectation, Prober, Target};
+pub use network::{Network, Reach, Tunnel};
+pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program};
+use serde::{Deserialize, Serialize};
+pub use shaping::{Loss, Shaping};
+
+use crate::name::NetnsName;
+
+/// The name of a topology, by the same rules as that of a netns.
+pub type TopologyName = NetnsName;
+
+/// A network of bridges, netns and cables.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Topology {
+    /// Its name, unique on a host.
+    pub name: TopologyName,
+    /// Switches on the host.
+    pub networks: Vec<Network>,
+    /// Netns.
+    pub nodes: Vec<Node>,
+    /// What connects them: nodes to networks, and nodes to each other or to the host.
+    pub cables: Vec<Cable>,
+    /// The names of the nodes, and further ones the file gives, for nodes that want to know them.
+    pub hosts: Vec<HostEntry>,
+    /// What should work once it is up.
+    pub checks: Vec<Check>,
+}

@@ -1,0 +1,105 @@
+//! One netns of a topology.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::MacAddress,
+    firewall::PortForward,
+    name::{LinkName, NetnsName},
+    resolver::ResolvConf,
+    route::Route,
+    sysctl::Sysctl,
+};
+
+/// One netns with what is in it; its cables stand in [`Topology::cables`](super::Topology::cables).
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// The netns.
+    pub name: NetnsName,
+    /// Addresses of its loopback link, beside the kernel's own.
+    pub addresses: Vec<IpNet>,
+    /// Its routes, default routes included.
+    pub routes: Vec<Route>,
+    /// Whether it is a router.
+    pub forwarding: Forwarding,
+    /// Further settings, written in this order.
+    pub settings: Vec<(Sysctl, i32)>,
+    /// Its `resolv.conf`; the host's counts if not given.
+    pub resolver: Option<ResolvConf>,
+    /// Which names it knows by `/etc/netns/NODE/hosts`.
+    pub hosts: KnownHosts,
+    /// Ports of the host that lead here.
+    pub ports: Vec<PortForward>,
+    /// Links of its own on a link of the host.
+    pub macvlans: Vec<Macvlan>,
+    /// Programs that run in it while the topology is up.
+    pub programs: Vec<Program>,
+}
+
+/// Whether a node passes packets on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Forwarding {
+    /// It keeps what is for itself: a host.
+    #[default]
+    Off,
+    /// It passes on what is for others, of both families: a router.
+    On,
+}
+
+/// Which names a node knows without a name server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum KnownHosts {
+    /// Those of the host.
+    #[default]
+    OfHost,
+    /// Those of the topology, [`Topology::hosts`](super::Topology::hosts).
+    OfTopology,
+}
+
+/// A line of `hosts(5)`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct HostEntry {
+    /// The address.
+    pub address: IpAddr,
+    /// The names it is known by.
+    pub names: Vec<String>,
+}
+
+/// A link that shares a link of the host, with a link-layer address of its own.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Macvlan {
+    /// Its name in the node.
+    pub link: LinkName,
+    /// The host's link.
+    pub parent: LinkName,
+    /// Who may talk to whom.
+    pub mode: MacvlanMode,
+    /// Its link-layer address.
+    pub mac: MacAddress,
+    /// MTU in bytes; that of the parent if not given.
+    pub mtu_bytes: Option<u32>,
+    /// Its addresses.
+    pub addresses: Vec<IpNet>,
+}
+
+/// Who may talk to whom among the macvlan links of one parent (`MACVLAN_MODE_*` in `linux/if_link.h`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum MacvlanMode {
+    /// They talk to each other directly.
+    #[default]
+    Bridge,
+    /// Not to each other.
+    Private,
+    /// To each other, if the switch outside sends frames back.
+    Vepa,
+}
+
+/// A program that runs in a node.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The program and its arguments; at least one.
+    pub command: Vec<String>,
+}
