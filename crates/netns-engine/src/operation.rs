@@ -1,6 +1,6 @@
 //! One change of the kernel, as data.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -15,6 +15,7 @@ use crate::{
     resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
+    topology::{HostEntry, MacvlanMode, Program, ProgramKey, Shaping, TopologyName},
 };
 
 /// One change that the kernel, or a file it is read through, can undergo.
@@ -33,10 +34,19 @@ pub enum Operation {
     AddBridge(NewBridge),
     /// Makes both ends of a veth pair.
     AddVeth(NewVeth),
+    /// Makes a link of another kind.
+    AddLink(NewLink),
     /// Deletes a link; of a veth pair, both ends.
     DeleteLink(LinkAt),
+    /// Deletes links of the host together, which costs one wait in the kernel instead of one each. No
+    /// two of them may be ends of one pair.
+    DeleteLinks(Vec<LinkName>),
     /// Changes one property of a link.
     SetLink(LinkAt, LinkChange),
+    /// Gives a link limits for what leaves through it, in place of what it had.
+    SetShaping(LinkAt, Shaping),
+    /// Takes the limits of a link away.
+    ClearShaping(LinkAt),
     /// Adds an address to a link.
     AddAddress(LinkAt, IpNet),
     /// Takes an address from a link.
@@ -51,6 +61,18 @@ pub enum Operation {
     WriteResolver(NetnsName, ResolvConf),
     /// Removes `/etc/netns/NAME/resolv.conf`, and the folder if it is then empty.
     RemoveResolver(NetnsName),
+    /// Writes the names that the nodes of a topology may share.
+    WriteHosts(TopologyName, Vec<HostEntry>),
+    /// Removes the names that the nodes of a topology share.
+    RemoveHosts(TopologyName),
+    /// Lets `/etc/netns/NAME/hosts` be the names of a topology.
+    ShareHosts(NetnsName, TopologyName),
+    /// Removes `/etc/netns/NAME/hosts`, and the folder if it is then empty.
+    UnshareHosts(NetnsName),
+    /// Starts a program in a netns, in the background, with its output in a file.
+    StartProgram(ProgramKey, Program),
+    /// Ends a program, and what it started, if it is still running.
+    StopProgram(ProgramKey),
     /// Changes iptables rules: one `iptables-restore` per family.
     Iptables(Vec<RuleChange>),
     /// Makes the own nftables table with its chains, sets and maps, all empty.
@@ -79,6 +101,53 @@ pub struct NewBridge {
     /// Fixed, because a bridge without one takes over the lowest of its ports' addresses, and
     /// changes it as ports come and go.
     pub mac: MacAddress,
+}
+
+/// A link to be made that is neither a bridge nor a veth pair.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct NewLink {
+    /// Where, and its name.
+    pub at: LinkAt,
+    /// What it is.
+    pub kind: NewLinkKind,
+    /// Its link-layer address.
+    pub mac: MacAddress,
+    /// MTU in bytes; what the kernel chooses for the kind if not given.
+    pub mtu_bytes: Option<u32>,
+    /// The bridge it becomes a port of.
+    pub master: Option<LinkName>,
+}
+
+/// What a [`NewLink`] is.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum NewLinkKind {
+    /// A VXLAN tunnel to one other host (RFC 7348).
+    Vxlan {
+        /// VXLAN network identifier, 1 to 16,777,215.
+        vni: u32,
+        /// The other host.
+        remote: IpAddr,
+        /// UDP port.
+        port: u16,
+    },
+    /// A link that shares a link of the host.
+    Macvlan {
+        /// The host's link.
+        parent: LinkName,
+        /// Who may talk to whom.
+        mode: MacvlanMode,
+    },
+}
+
+impl NewLinkKind {
+    /// Returns the kernel's word for it (`IFLA_INFO_KIND`).
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Vxlan { .. } => "vxlan",
+            Self::Macvlan { .. } => "macvlan",
+        }
+    }
 }
 
 /// A veth pair to be made by one message.
@@ -133,6 +202,10 @@ pub enum LinkChange {
     HairpinOn,
     /// Let its bridge send no frame back where it came from, as is the rule.
     HairpinOff,
+    /// Let isolated ports of its bridge not reach it.
+    IsolatedOn,
+    /// Let all ports of its bridge reach it, as is the rule.
+    IsolatedOff,
 }
 
 impl NewVethEnd {
@@ -155,8 +228,11 @@ impl Operation {
     pub fn places(&self) -> Vec<&Place> {
         match self {
             Self::AddBridge(NewBridge { at, .. })
+            | Self::AddLink(NewLink { at, .. })
             | Self::DeleteLink(at)
             | Self::SetLink(at, _)
+            | Self::SetShaping(at, _)
+            | Self::ClearShaping(at)
             | Self::AddAddress(at, _)
             | Self::DeleteAddress(at, _) => vec![&at.place],
             Self::AddVeth(veth) => vec![&veth.main.at.place, &veth.peer.at.place],
@@ -187,6 +263,11 @@ impl Operation {
             self,
             Self::DeleteNetns(_)
                 | Self::DeleteLink(_)
+                | Self::DeleteLinks(_)
+                | Self::ClearShaping(_)
+                | Self::RemoveHosts(_)
+                | Self::UnshareHosts(_)
+                | Self::StopProgram(_)
                 | Self::DeleteAddress(..)
                 | Self::DeleteRoute(..)
                 | Self::RemoveResolver(_)
@@ -207,8 +288,15 @@ impl fmt::Display for Operation {
             }
             Self::AddBridge(bridge) => write!(f, "add bridge {}", bridge.at),
             Self::AddVeth(veth) => write!(f, "add veth pair {} – {}", veth.main.at, veth.peer.at),
+            Self::AddLink(link) => write!(f, "add {} {}", link.kind.word(), link.at),
             Self::DeleteLink(link) => write!(f, "delete {link}"),
+            Self::DeleteLinks(links) => match links.as_slice() {
+                [link] => write!(f, "delete link '{link}'"),
+                links => write!(f, "delete {} of the host together", count(links, "link")),
+            },
             Self::SetLink(link, change) => write_link_change(f, link, change),
+            Self::SetShaping(link, shaping) => write!(f, "limit {link} to {shaping}"),
+            Self::ClearShaping(link) => write!(f, "take the limits of {link} away"),
             Self::AddAddress(link, address) => write!(f, "add address '{address}' to {link}"),
             Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),
             Self::AddRoute(place, route) => write!(f, "add route '{route}' {}", place.location()),
@@ -221,6 +309,16 @@ impl fmt::Display for Operation {
                 write!(f, "write {servers} into /etc/netns/{netns}/resolv.conf")
             }
             Self::RemoveResolver(netns) => write!(f, "remove /etc/netns/{netns}/resolv.conf"),
+            Self::WriteHosts(topology, _) => write!(f, "write the host names of topology '{topology}'"),
+            Self::RemoveHosts(topology) => write!(f, "remove the host names of topology '{topology}'"),
+            Self::ShareHosts(netns, topology) => {
+                write!(f, "let /etc/netns/{netns}/hosts be the host names of topology '{topology}'")
+            }
+            Self::UnshareHosts(netns) => write!(f, "remove /etc/netns/{netns}/hosts"),
+            Self::StartProgram(key, program) => {
+                write!(f, "start '{}' in netns '{}'", program.command.join(" ").escape_debug(), key.netns)
+            }
+            Self::StopProgram(key) => write!(f, "end {key}"),
             Self::Iptables(changes) => write_rule_changes(f, changes),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
             Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
@@ -250,6 +348,8 @@ fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkCha
         LinkChange::Mac(mac) => write!(f, "set MAC address of {link} to {mac}"),
         LinkChange::HairpinOn => write!(f, "let the bridge of {link} send frames back through it"),
         LinkChange::HairpinOff => write!(f, "let the bridge of {link} send no frame back through it"),
+        LinkChange::IsolatedOn => write!(f, "isolate {link} from the other isolated ports of its bridge"),
+        LinkChange::IsolatedOff => write!(f, "let all ports of its bridge reach {link}"),
     }
 }
 

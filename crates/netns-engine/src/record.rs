@@ -11,6 +11,7 @@ use crate::{
     firewall::{Driver, IptablesRule, PortForward, Published, TableEntry, Translation},
     name::{LinkName, NetnsName},
     sysctl::Sysctl,
+    topology::{Topology, TopologyName},
 };
 
 /// One remembered change: what the kernel objects themselves cannot tell.
@@ -22,6 +23,8 @@ pub enum Record {
     Published(PublishedRecord),
     /// Forwarding was off, and we switched it on.
     Forwarding(ForwardingRecord),
+    /// A topology that is up.
+    Topology(TopologyRecord),
 }
 
 /// What `nat` added for one bridge.
@@ -67,6 +70,28 @@ pub struct ForwardingRecord {
     pub settings: Vec<(Sysctl, i32)>,
 }
 
+/// A topology that is up.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct TopologyRecord {
+    /// What was asked for last.
+    pub topology: Topology,
+    /// How long it stays.
+    pub lifetime: Lifetime,
+}
+
+/// How long a topology stays up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Lifetime {
+    /// Until somebody takes it down.
+    #[default]
+    UntilDown,
+    /// Until a moment, in seconds since 1970 (`CLOCK_REALTIME`).
+    Until(u64),
+    /// As long as a process runs, known by its number and the time it started, in clock ticks since boot
+    /// (field 22 of `/proc/PID/stat`, `proc_pid_stat(5)`).
+    WithProcess(u32, u64),
+}
+
 /// What a [`Record`] is filed under.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum RecordKey {
@@ -76,6 +101,8 @@ pub enum RecordKey {
     Published(Published),
     /// Forwarding of a family.
     Forwarding(Family),
+    /// A topology.
+    Topology(TopologyName),
 }
 
 impl Record {
@@ -86,6 +113,7 @@ impl Record {
             Self::Nat(record) => RecordKey::Nat(record.bridge.clone()),
             Self::Published(record) => RecordKey::Published(record.forward.published.clone()),
             Self::Forwarding(record) => RecordKey::Forwarding(record.family),
+            Self::Topology(record) => RecordKey::Topology(record.topology.name.clone()),
         }
     }
 }
@@ -96,6 +124,7 @@ impl fmt::Display for RecordKey {
             Self::Nat(bridge) => write!(f, "NAT of bridge '{bridge}'"),
             Self::Published(published) => write!(f, "published port {published}"),
             Self::Forwarding(family) => write!(f, "{family} forwarding"),
+            Self::Topology(name) => write!(f, "topology '{name}'"),
         }
     }
 }

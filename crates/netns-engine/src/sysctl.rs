@@ -30,6 +30,64 @@ pub enum Sysctl {
     AcceptRedirects,
     /// `net.ipv4.conf.LINK.route_localnet`: 0 or 1; 1 lets 127.0.0.0/8 cross the link.
     RouteLocalnet(LinkName),
+    /// Any other setting that each netns has its own of.
+    Named(NamedSetting),
+}
+
+/// A setting of one netns by its dotted name, such as `net.ipv4.tcp_syncookies`.
+///
+/// Only what a netns owns, and what cannot lead out of it: `net.ipv4.`, `net.ipv6.` and `net.core.`,
+/// then small letters, digits, `_`, `-` and dots.
+///
+/// ```
+/// use netns_engine::sysctl::NamedSetting;
+///
+/// assert!(NamedSetting::new("net.ipv4.conf.all.rp_filter").is_ok());
+/// assert!(NamedSetting::new("kernel.panic").is_err());
+/// assert!(NamedSetting::new("net.ipv4/../../kernel.panic").is_err());
+/// ```
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NamedSetting(String);
+
+/// A text that is not the name of a netns' setting.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("'{}' is not a setting of a netns: it must start with net.ipv4., net.ipv6. or net.core.", .0.escape_debug())]
+pub struct SettingError(pub String);
+
+impl NamedSetting {
+    /// Checks `name`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the text if it is no such name.
+    pub fn new(name: impl Into<String>) -> Result<Self, SettingError> {
+        let name = name.into();
+        let own = ["net.ipv4.", "net.ipv6.", "net.core."].iter().any(|start| name.starts_with(start));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
+        let whole = name.split('.').all(|part| !part.is_empty());
+        if own && whole && name.chars().all(plain) { Ok(Self(name)) } else { Err(SettingError(name)) }
+    }
+
+    /// Returns the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for NamedSetting {
+    type Error = SettingError;
+
+    fn try_from(name: String) -> Result<Self, SettingError> {
+        Self::new(name)
+    }
+}
+
+impl From<NamedSetting> for String {
+    fn from(setting: NamedSetting) -> Self {
+        setting.0
+    }
 }
 
 impl Sysctl {
@@ -66,7 +124,7 @@ impl Sysctl {
     #[must_use]
     pub fn link(&self) -> Option<&LinkName> {
         match self {
-            Self::IpForward | Self::Ipv6Forwarding | Self::AcceptRedirects => None,
+            Self::IpForward | Self::Ipv6Forwarding | Self::AcceptRedirects | Self::Named(_) => None,
             Self::LinkForwarding(_, link)
             | Self::AcceptRa(link)
             | Self::Autoconf(link)
@@ -94,6 +152,7 @@ impl Sysctl {
             Self::DisableIpv6(link) => of_link(Family::Ipv6, link, "disable_ipv6"),
             Self::AddrGenMode(link) => of_link(Family::Ipv6, link, "addr_gen_mode"),
             Self::RouteLocalnet(link) => of_link(Family::Ipv4, link, "route_localnet"),
+            Self::Named(setting) => setting.as_str().replace('.', "/"),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     state, sysctl,
 };
 use crate::{
-    name::NetnsName,
+    name::{LinkName, NetnsName},
     observed::{Observed, Scope},
     place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
@@ -40,6 +40,16 @@ impl Kernel for LinuxKernel {
             Operation::DeleteNetns(name) => self.delete_netns(name),
             Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
+            Operation::DeleteLinks(links) => self.delete_links(links),
+            Operation::AddLink(_)
+            | Operation::SetShaping(..)
+            | Operation::ClearShaping(_)
+            | Operation::WriteHosts(..)
+            | Operation::RemoveHosts(_)
+            | Operation::ShareHosts(..)
+            | Operation::UnshareHosts(_)
+            | Operation::StartProgram(..)
+            | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
             Operation::DeleteLink(at) => self.talk(&at.place)?.delete_link(&at.name),
             Operation::SetLink(at, change) => self.talk(&at.place)?.set_link(&at.name, change),
             Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),
@@ -103,6 +113,11 @@ impl LinuxKernel {
         // The name is gone, so this is done: a mark that stays is of no netns, and `gc` drops it.
         drop(state::unmark_netns(name));
         Ok(())
+    }
+
+    fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
+        let conversation = self.talk(&Place::Host)?;
+        links.iter().try_for_each(|link| conversation.delete_link(link))
     }
 
     fn add_veth(&mut self, veth: &NewVeth) -> Result<(), Refusal> {

@@ -334,7 +334,7 @@ fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
 fn remembered(records: &BTreeMap<RecordKey, Record>) -> impl Iterator<Item = Sysctl> {
     let settings = records.values().filter_map(|record| match record {
         Record::Forwarding(forwarding) => Some(&forwarding.settings),
-        Record::Nat(_) | Record::Published(_) => None,
+        Record::Nat(_) | Record::Published(_) | Record::Topology(_) => None,
     });
     settings.flatten().map(|(setting, _)| setting.clone())
 }

@@ -71,7 +71,8 @@ pub(crate) fn records_in(scope: &Scope) -> Result<BTreeMap<RecordKey, Record>, R
 /// Reads every note.
 pub(crate) fn records() -> Result<BTreeMap<RecordKey, Record>, Refusal> {
     let mut records = BTreeMap::new();
-    let mut folders: Vec<_> = ["nat", "forwarding"].map(|kind| Path::new(DIRECTORY).join(kind)).into();
+    let mut folders: Vec<_> =
+        ["nat", "forwarding", "topology"].map(|kind| Path::new(DIRECTORY).join(kind)).into();
     folders.extend(files_in(&Path::new(DIRECTORY).join(PUBLISHED))?);
     for folder in folders {
         for path in files_in(&folder)? {
@@ -140,6 +141,7 @@ fn path_of(key: &RecordKey) -> PathBuf {
     let (kind, file) = match key {
         RecordKey::Nat(bridge) => ("nat", bridge.to_string()),
         RecordKey::Published(published) => return folder_of(published).join(published.address.to_string()),
+        RecordKey::Topology(name) => ("topology", name.to_string()),
         RecordKey::Forwarding(Family::Ipv4) => ("forwarding", "ipv4".to_owned()),
         RecordKey::Forwarding(Family::Ipv6) => ("forwarding", "ipv6".to_owned()),
     };

@@ -12,6 +12,7 @@ mod project;
 mod published;
 mod scope;
 mod settings;
+mod shows;
 mod undo;
 
 pub use doomed::Doomed;
@@ -35,6 +36,7 @@ use crate::{
     resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
+    topology::{HostEntry, Isolation, ProgramKey, Shaping, TopologyName},
 };
 
 /// The part of the machine's state that a [`Scope`] asked for.
@@ -48,6 +50,12 @@ pub struct Observed {
     pub firewall: Firewall,
     /// What `/etc/netns/NAME/resolv.conf` says.
     pub resolvers: BTreeMap<NetnsName, ResolvConf>,
+    /// The names that the nodes of a topology may share.
+    pub hosts: BTreeMap<TopologyName, Vec<HostEntry>>,
+    /// Netns whose `/etc/netns/NAME/hosts` is that of a topology.
+    pub shared_hosts: BTreeMap<NetnsName, TopologyName>,
+    /// Programs of topologies that are running.
+    pub programs: BTreeSet<ProgramKey>,
     /// The host's `resolv.conf`: the first one that names more than stubs on loopback addresses.
     pub upstream: ResolvConf,
     /// Addresses in use by whatever hangs on a bridge, in any netns.
@@ -88,6 +96,10 @@ pub struct Link {
     pub master: Option<LinkName>,
     /// Whether its bridge sends frames back through it (`IFLA_BRPORT_MODE`).
     pub hairpin: bool,
+    /// Whether the other isolated ports of its bridge do not reach it (`IFLA_BRPORT_ISOLATED`).
+    pub isolation: Isolation,
+    /// The limits for what leaves through it, where they were asked for.
+    pub shaping: Option<Shaping>,
     /// The other end of a veth pair, if it is in an observed place.
     pub peer: Option<LinkAt>,
     /// Whether it carries this tool's mark (link alias).
@@ -155,9 +167,16 @@ impl Link {
             mac: None,
             master: None,
             hairpin: false,
+            isolation: Isolation::Off,
+            shaping: None,
             peer: None,
             ours: false,
             addresses: BTreeSet::new(),
         }
+    }
+
+    /// Leaves the bridge, and with it what was said about the link as its port.
+    fn unplug(&mut self) {
+        (self.master, self.hairpin, self.isolation) = (None, false, Isolation::Off);
     }
 }

@@ -10,10 +10,11 @@ use crate::{
     firewall::{RuleChange, TableEntry},
     kernel::Refusal,
     name::{LinkName, NetnsName},
-    operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
     sysctl::Sysctl,
+    topology::{Isolation, ProgramKey, Shaping},
 };
 
 impl Observed {
@@ -31,7 +32,23 @@ impl Observed {
             Operation::KillProcesses(name, pids) => self.kill(name, pids),
             Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
+            Operation::AddLink(link) => self.add_link(link),
             Operation::DeleteLink(at) => self.delete_link(at),
+            Operation::DeleteLinks(links) => self.delete_links(links),
+            Operation::SetShaping(at, shaping) => self.shape(at, Some(shaping.clone())),
+            Operation::ClearShaping(at) => self.shape(at, None),
+            Operation::WriteHosts(topology, entries) => {
+                self.hosts.insert(topology.clone(), entries.clone());
+                Ok(())
+            }
+            Operation::RemoveHosts(topology) => existing(self.hosts.remove(topology), Errno::NOENT),
+            Operation::ShareHosts(netns, topology) => {
+                self.shared_hosts.insert(netns.clone(), topology.clone());
+                Ok(())
+            }
+            Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
+            Operation::StartProgram(key, _) => self.start_program(key),
+            Operation::StopProgram(key) => existing(self.programs.take(key), Errno::SRCH),
             Operation::SetLink(at, change) => self.set_link(at, change),
             Operation::AddAddress(at, address) => self.add_address(at, *address),
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
@@ -56,79 +73,6 @@ impl Observed {
             Operation::Forget(key) => existing(self.records.remove(key), Errno::NOENT),
             Operation::ForgetNetns(name) => existing(self.stale_marks.take(name), Errno::NOENT),
         }
-    }
-
-    /// Returns whether this state, read back from the kernel, shows what `operation` did.
-    ///
-    /// `expected` is the state that the whole plan leads to: a later step may have changed the
-    /// object again.
-    #[must_use]
-    pub fn shows(&self, operation: &Operation, expected: &Self) -> bool {
-        match operation {
-            Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
-                self.netns.get(name).map(|entry| entry.state)
-                    == expected.netns.get(name).map(|entry| entry.state)
-            }
-            Operation::AddBridge(NewBridge { at, .. })
-            | Operation::DeleteLink(at)
-            | Operation::SetLink(at, _) => self.same_link(at, expected),
-            Operation::AddVeth(veth) => {
-                self.same_link(&veth.main.at, expected) && self.same_link(&veth.peer.at, expected)
-            }
-            Operation::AddAddress(at, address) | Operation::DeleteAddress(at, address) => {
-                let has = |state: &Self| state.link(at).is_some_and(|link| link.addresses.contains(address));
-                has(self) == has(expected)
-            }
-            Operation::AddRoute(place, route) | Operation::DeleteRoute(place, route) => {
-                self.has_route(place, route) == expected.has_route(place, route)
-            }
-            Operation::SetSysctl(place, sysctl, _) => {
-                self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
-            }
-            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
-                self.resolvers.get(netns) == expected.resolvers.get(netns)
-            }
-            Operation::Iptables(changes) => changes.iter().all(|change| {
-                let has = |state: &Self| state.has_rule(change);
-                has(self) == has(expected)
-            }),
-            Operation::AddTable | Operation::DeleteTable => {
-                self.firewall.table.is_some() == expected.firewall.table.is_some()
-            }
-            Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => {
-                entries.iter().all(|entry| {
-                    let has = |state: &Self| {
-                        state.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
-                    };
-                    has(self) == has(expected)
-                })
-            }
-            Operation::KillProcesses(..)
-            | Operation::ForgetFlows(_)
-            | Operation::Remember(_)
-            | Operation::Forget(_)
-            | Operation::ForgetNetns(_) => true,
-        }
-    }
-
-    /// Compares what an operation can set; the kernel may choose a MAC address by itself.
-    fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
-        match (self.link(at), expected.link(at)) {
-            (Some(is), Some(should)) => {
-                (&is.kind, is.up, &is.master, is.hairpin, is.mtu_bytes)
-                    == (&should.kind, should.up, &should.master, should.hairpin, should.mtu_bytes)
-                    && (should.mac.is_none() || is.mac == should.mac)
-            }
-            (is, should) => is.is_none() == should.is_none(),
-        }
-    }
-
-    fn has_route(&self, place: &Place, route: &Route) -> bool {
-        self.stack(place).is_some_and(|stack| stack.routes.iter().any(|known| same_route(known, route)))
-    }
-
-    fn has_rule(&self, change: &RuleChange) -> bool {
-        self.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(change.rule()))
     }
 
     /// Whatever is to be done in a netns, its name is looked up first.
@@ -201,6 +145,50 @@ impl Observed {
         Ok(())
     }
 
+    fn add_link(&mut self, new: &NewLink) -> Result<(), Refusal> {
+        self.refuse_taken(&new.at)?;
+        let mut mtu_bytes = new.mtu_bytes;
+        if let NewLinkKind::Macvlan { parent, .. } = &new.kind {
+            let parent = self.link(&LinkAt::on_host(parent.clone())).ok_or(Errno::NODEV)?;
+            mtu_bytes = mtu_bytes.or(Some(parent.mtu_bytes));
+        }
+        let link = Link {
+            mac: Some(new.mac),
+            mtu_bytes: mtu_bytes.unwrap_or(1500),
+            master: new.master.clone(),
+            ours: true,
+            ..Link::new(LinkKind::Other(new.kind.word().to_owned()))
+        };
+        self.stack_mut(&new.at.place).links.insert(new.at.name.clone(), link);
+        Ok(())
+    }
+
+    /// All or none: they are looked up before the first one goes.
+    fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
+        let at = |link: &LinkName| LinkAt::on_host(link.clone());
+        if links.iter().any(|link| self.link(&at(link)).is_none()) {
+            return Err(Errno::NODEV.into());
+        }
+        links.iter().try_for_each(|link| self.delete_link(&at(link)))
+    }
+
+    fn shape(&mut self, at: &LinkAt, shaping: Option<Shaping>) -> Result<(), Refusal> {
+        let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
+        let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
+        if shaping.is_none() && link.shaping.is_none() {
+            return Err(Errno::NOENT.into());
+        }
+        link.shaping = shaping;
+        Ok(())
+    }
+
+    fn start_program(&mut self, key: &ProgramKey) -> Result<(), Refusal> {
+        if !self.netns.contains_key(&key.netns) {
+            return Err(Errno::NOENT.into());
+        }
+        if self.programs.insert(key.clone()) { Ok(()) } else { Err(Errno::EXIST.into()) }
+    }
+
     fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
         if self.link(at).is_some() { Err(Errno::EXIST.into()) } else { Ok(()) }
     }
@@ -225,7 +213,7 @@ impl Observed {
         stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
         stack.sysctls.retain(|sysctl, _| sysctl.link() != Some(&at.name));
         for port in stack.links.values_mut().filter(|port| port.master.as_ref() == Some(&at.name)) {
-            (port.master, port.hairpin) = (None, false);
+            port.unplug();
         }
     }
 
@@ -252,14 +240,22 @@ impl Observed {
                 link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
+            LinkChange::Master(bridge) if link.master.as_ref() == Some(bridge) => {}
             LinkChange::Master(bridge) => {
-                link.hairpin &= link.master.as_ref() == Some(bridge);
+                link.unplug();
                 link.master = Some(bridge.clone());
             }
-            LinkChange::NoMaster => (link.master, link.hairpin) = (None, false),
-            LinkChange::HairpinOn | LinkChange::HairpinOff if link.master.is_none() => {
+            LinkChange::NoMaster => link.unplug(),
+            LinkChange::HairpinOn
+            | LinkChange::HairpinOff
+            | LinkChange::IsolatedOn
+            | LinkChange::IsolatedOff
+                if link.master.is_none() =>
+            {
                 return Err(Errno::OPNOTSUPP.into());
             }
+            LinkChange::IsolatedOn => link.isolation = Isolation::On,
+            LinkChange::IsolatedOff => link.isolation = Isolation::Off,
             LinkChange::HairpinOn => link.hairpin = true,
             LinkChange::HairpinOff => link.hairpin = false,
             LinkChange::Mtu(bytes) => link.mtu_bytes = *bytes,

@@ -47,7 +47,7 @@ impl Scope {
             || match key {
                 RecordKey::Published(noted) => self.published.iter().any(|asked| asked.is_same_port(noted)),
                 RecordKey::Forwarding(_) => !self.published.is_empty(),
-                RecordKey::Nat(_) => false,
+                RecordKey::Nat(_) | RecordKey::Topology(_) => false,
             }
     }
 

@@ -7,10 +7,11 @@ use crate::{
     address::Family,
     firewall::{Published, TableEntry},
     name::{LinkName, NetnsName},
-    operation::{NewBridge, NewVeth, Operation},
+    operation::{NewBridge, NewLink, NewVeth, Operation},
     place::{LinkAt, Place},
     record::RecordKey,
     sysctl::Sysctl,
+    topology::TopologyName,
 };
 
 /// What to read: the cost of observing follows the scope, not the host.
@@ -50,6 +51,14 @@ pub struct Scope {
     pub listeners: BTreeSet<u16>,
     /// `/etc/netns/NAME/resolv.conf` of these.
     pub resolvers: BTreeSet<NetnsName>,
+    /// The names that topologies share among their nodes, of these.
+    pub hosts: BTreeSet<TopologyName>,
+    /// Whether `/etc/netns/NAME/hosts` of these is that of a topology.
+    pub shared_hosts: BTreeSet<NetnsName>,
+    /// Programs of topologies that run in these (walks `/proc`).
+    pub programs: BTreeSet<NetnsName>,
+    /// The limits of links that are read.
+    pub shaping: Asked,
     /// The host's own name servers.
     pub upstream: Asked,
     /// Everything this tool remembers.
@@ -105,10 +114,16 @@ impl Scope {
                 self
             }
             Operation::AddBridge(NewBridge { at, .. })
+            | Operation::AddLink(NewLink { at, .. })
             | Operation::DeleteLink(at)
             | Operation::SetLink(at, _)
             | Operation::AddAddress(at, _)
             | Operation::DeleteAddress(at, _) => self.with_link(at),
+            Operation::DeleteLinks(links) => links.iter().fold(self, Self::with_host_link),
+            Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
+                self.shaping = Asked::Yes;
+                self.with_link(at)
+            }
             Operation::AddVeth(NewVeth { main, peer }) => self.with_link(&main.at).with_link(&peer.at),
             Operation::AddRoute(place, _) | Operation::DeleteRoute(place, _) => {
                 self.stacks.entry(place.clone()).or_insert_with(|| Selection::Links(BTreeSet::new()));
@@ -119,10 +134,21 @@ impl Scope {
                 self.resolvers.insert(netns.clone());
                 self
             }
+            Operation::WriteHosts(topology, _) | Operation::RemoveHosts(topology) => {
+                self.hosts.insert(topology.clone());
+                self
+            }
+            Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
+                self.shared_hosts.insert(netns.clone());
+                self
+            }
             Operation::Iptables(_) => Self { iptables: Asked::Yes, ..self },
             Operation::AddTable | Operation::DeleteTable => self.with_entries(&[]),
             Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => self.with_entries(entries),
-            Operation::KillProcesses(..)
+            // A program may end at any moment, also well: that it was started is all there is to see.
+            Operation::StartProgram(..)
+            | Operation::StopProgram(_)
+            | Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)
             | Operation::Forget(_)

@@ -7,9 +7,10 @@ use ipnet::IpNet;
 use super::{Link, LinkKind, NetnsState, Observed};
 use crate::{
     name::NetnsName,
-    operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
+    topology::Isolation,
 };
 
 impl Observed {
@@ -22,9 +23,27 @@ impl Observed {
         match operation {
             Operation::CreateNetns(name) => vec![Operation::DeleteNetns(name.clone())],
             Operation::DeleteNetns(name) => self.rebuild_netns(name),
-            Operation::AddBridge(NewBridge { at, .. }) => vec![Operation::DeleteLink(at.clone())],
+            Operation::AddBridge(NewBridge { at, .. }) | Operation::AddLink(NewLink { at, .. }) => {
+                vec![Operation::DeleteLink(at.clone())]
+            }
             Operation::AddVeth(veth) => vec![Operation::DeleteLink(veth.main.at.clone())],
             Operation::DeleteLink(at) => self.rebuild_link(at),
+            Operation::DeleteLinks(links) => {
+                links.iter().flat_map(|link| self.rebuild_link(&LinkAt::on_host(link.clone()))).collect()
+            }
+            Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
+                vec![match self.link(at).and_then(|link| link.shaping.clone()) {
+                    Some(shaping) => Operation::SetShaping(at.clone(), shaping),
+                    None => Operation::ClearShaping(at.clone()),
+                }]
+            }
+            Operation::WriteResolver(..)
+            | Operation::RemoveResolver(_)
+            | Operation::WriteHosts(..)
+            | Operation::RemoveHosts(_)
+            | Operation::ShareHosts(..)
+            | Operation::UnshareHosts(_) => self.undo_of_file(operation).into_iter().collect(),
+            Operation::StartProgram(key, _) => vec![Operation::StopProgram(key.clone())],
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
             Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
             Operation::DeleteAddress(at, address) => {
@@ -35,12 +54,6 @@ impl Observed {
             Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
             Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
-            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
-                vec![match self.resolvers.get(netns) {
-                    Some(file) => Operation::WriteResolver(netns.clone(), file.clone()),
-                    None => Operation::RemoveResolver(netns.clone()),
-                }]
-            }
             Operation::Iptables(changes) => {
                 let iptables = self.firewall.iptables.iter();
                 iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
@@ -57,9 +70,35 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..) | Operation::ForgetFlows(_) | Operation::ForgetNetns(_) => {
-                Vec::new()
+            Operation::KillProcesses(..)
+            | Operation::StopProgram(_)
+            | Operation::ForgetFlows(_)
+            | Operation::ForgetNetns(_) => Vec::new(),
+        }
+    }
+
+    /// A file is written anew as it was, or removed.
+    fn undo_of_file(&self, operation: &Operation) -> Option<Operation> {
+        match operation {
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                Some(match self.resolvers.get(netns) {
+                    Some(file) => Operation::WriteResolver(netns.clone(), file.clone()),
+                    None => Operation::RemoveResolver(netns.clone()),
+                })
             }
+            Operation::WriteHosts(topology, _) | Operation::RemoveHosts(topology) => {
+                Some(match self.hosts.get(topology) {
+                    Some(entries) => Operation::WriteHosts(topology.clone(), entries.clone()),
+                    None => Operation::RemoveHosts(topology.clone()),
+                })
+            }
+            Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
+                Some(match self.shared_hosts.get(netns) {
+                    Some(topology) => Operation::ShareHosts(netns.clone(), topology.clone()),
+                    None => Operation::UnshareHosts(netns.clone()),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -74,6 +113,10 @@ impl Observed {
             },
             LinkChange::HairpinOn | LinkChange::HairpinOff if link.hairpin => LinkChange::HairpinOn,
             LinkChange::HairpinOn | LinkChange::HairpinOff => LinkChange::HairpinOff,
+            LinkChange::IsolatedOn | LinkChange::IsolatedOff if link.isolation == Isolation::On => {
+                LinkChange::IsolatedOn
+            }
+            LinkChange::IsolatedOn | LinkChange::IsolatedOff => LinkChange::IsolatedOff,
             LinkChange::Mtu(_) => LinkChange::Mtu(link.mtu_bytes),
             LinkChange::Mac(_) => match link.mac {
                 Some(mac) => LinkChange::Mac(mac),
@@ -140,7 +183,10 @@ impl Observed {
             let port = at.place.link(port);
             operations.push(Operation::SetLink(port.clone(), LinkChange::Master(at.name.clone())));
             if link.hairpin {
-                operations.push(Operation::SetLink(port, LinkChange::HairpinOn));
+                operations.push(Operation::SetLink(port.clone(), LinkChange::HairpinOn));
+            }
+            if link.isolation == Isolation::On {
+                operations.push(Operation::SetLink(port, LinkChange::IsolatedOn));
             }
         }
         operations.extend(self.refurnish(at, link));
@@ -174,6 +220,12 @@ impl Observed {
         operations.extend(link.addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
         if link.hairpin {
             operations.push(Operation::SetLink(at.clone(), LinkChange::HairpinOn));
+        }
+        if link.isolation == Isolation::On {
+            operations.push(Operation::SetLink(at.clone(), LinkChange::IsolatedOn));
+        }
+        if let Some(shaping) = &link.shaping {
+            operations.push(Operation::SetShaping(at.clone(), shaping.clone()));
         }
         if link.up {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));

@@ -74,6 +74,7 @@ impl Desired for BridgeRemoved {
         let users = |record: &&Record| match record {
             Record::Nat(nat) => nat.bridge == self.name,
             Record::Published(published) => published.forward.bridge == self.name,
+            Record::Topology(up) => up.topology.networks.iter().any(|network| network.bridge == self.name),
             Record::Forwarding(_) => false,
         };
         if let Some(user) = observed.records.values().find(users) {

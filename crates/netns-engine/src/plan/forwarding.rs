@@ -120,7 +120,7 @@ fn own_user(state: &Observed, family: Family) -> Option<String> {
             let published = &port.forward.published;
             Family::of(port.forward.target.ip()) == family && !published.address.is_loopback()
         }
-        Record::Forwarding(_) => false,
+        Record::Forwarding(_) | Record::Topology(_) => false,
     };
     state.records.values().find(needs).map(|record| record.key().to_string())
 }

@@ -21,7 +21,9 @@ mod resolver;
 mod route;
 mod veth;
 
-pub use crate::operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation};
+pub use crate::operation::{
+    LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation,
+};
 pub use conflict::Conflict;
 pub(crate) use draft::Draft;
 use serde::{Deserialize, Serialize};

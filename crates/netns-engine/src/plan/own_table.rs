@@ -80,6 +80,6 @@ fn bridge_of_user(record: &Record) -> Option<&LinkName> {
     match record {
         Record::Nat(nat) if nat.driver == Driver::Nftables => Some(&nat.bridge),
         Record::Published(published) => Some(&published.forward.bridge),
-        Record::Nat(_) | Record::Forwarding(_) => None,
+        Record::Nat(_) | Record::Forwarding(_) | Record::Topology(_) => None,
     }
 }

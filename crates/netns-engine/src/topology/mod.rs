@@ -13,7 +13,7 @@ mod shaping;
 pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
 pub use network::{Network, Reach, Tunnel};
-pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program};
+pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
 

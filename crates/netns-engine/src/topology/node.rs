@@ -1,10 +1,11 @@
 //! One netns of a topology.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::TopologyName;
 use crate::{
     address::MacAddress,
     firewall::PortForward,
@@ -68,6 +69,12 @@ pub struct HostEntry {
     pub names: Vec<String>,
 }
 
+impl fmt::Display for HostEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.address, self.names.join(" "))
+    }
+}
+
 /// A link that shares a link of the host, with a link-layer address of its own.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Macvlan {
@@ -95,6 +102,43 @@ pub enum MacvlanMode {
     Private,
     /// To each other, if the switch outside sends frames back.
     Vepa,
+}
+
+impl MacvlanMode {
+    /// Returns the word of `ip-link(8)`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+        }
+    }
+}
+
+/// Which program of which node.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct ProgramKey {
+    /// The topology.
+    pub topology: TopologyName,
+    /// The node.
+    pub netns: NetnsName,
+    /// Its place in [`Node::programs`], counted from 1.
+    pub number: u32,
+}
+
+impl ProgramKey {
+    /// Returns the text that marks the program's processes, as `NETNS_TOOL_PROGRAM` in their environment.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{}/{}/{}", self.topology, self.netns, self.number)
+    }
+}
+
+impl fmt::Display for ProgramKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program {} of netns '{}'", self.number, self.netns)
+    }
 }
 
 /// A program that runs in a node.

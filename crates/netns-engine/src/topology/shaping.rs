@@ -1,6 +1,6 @@
 //! How packets are held up on their way out of a link.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,33 @@ pub struct Shaping {
     pub loss: Option<Loss>,
 }
 
+impl Shaping {
+    /// Returns how many bytes may leave at once, without regard to the rate: what it lets through in 5 ms,
+    /// and two full packets at least.
+    #[must_use]
+    pub fn burst_bytes(&self) -> Option<u32> {
+        const LEAST: u64 = 3200;
+        self.rate_bits.map(|rate| u32::try_from((rate / 8 / 200).max(LEAST)).unwrap_or(u32::MAX))
+    }
+}
+
 /// A share of packets, in millionths: 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
     /// Of a million packets, so many.
     pub per_million: u32,
+}
+
+impl fmt::Display for Shaping {
+    /// In the words of `tc(8)`: `rate 10000000bit delay 5ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = |time: Duration| format!("{}ms", time.as_secs_f64() * 1000.0);
+        let words = [
+            self.rate_bits.map(|rate| format!("rate {rate}bit")),
+            self.delay.map(|delay| format!("delay {}", milliseconds(delay))),
+            self.jitter.map(|jitter| format!("jitter {}", milliseconds(jitter))),
+            self.loss.map(|loss| format!("loss {}%", f64::from(loss.per_million) / 10_000.0)),
+        ];
+        f.write_str(&words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
 }

@@ -183,6 +183,8 @@ impl Rtnetlink {
             LinkChange::Mac(mac) => self.set(name, vec![LinkAttribute::Address(mac.octets().to_vec())]),
             LinkChange::HairpinOn => self.set_port(name, InfoBridgePort::HairpinMode(true)),
             LinkChange::HairpinOff => self.set_port(name, InfoBridgePort::HairpinMode(false)),
+            LinkChange::IsolatedOn => self.set_port(name, InfoBridgePort::Isolated(true)),
+            LinkChange::IsolatedOff => self.set_port(name, InfoBridgePort::Isolated(false)),
         }
     }
 

@@ -6,8 +6,9 @@ use super::ip;
 use crate::{
     address::Family,
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd},
+    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd},
     route::Route,
+    topology::Shaping,
 };
 
 pub(super) fn add_bridge(bridge: &NewBridge) -> Vec<String> {
@@ -64,8 +65,57 @@ pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
         LinkChange::Mac(mac) => format!("address {mac}"),
         LinkChange::HairpinOn => "type bridge_slave hairpin on".to_owned(),
         LinkChange::HairpinOff => "type bridge_slave hairpin off".to_owned(),
+        LinkChange::IsolatedOn => "type bridge_slave isolated on".to_owned(),
+        LinkChange::IsolatedOff => "type bridge_slave isolated off".to_owned(),
     };
     format!("{} link set dev {} {change}", ip(&at.place), at.name)
+}
+
+pub(super) fn add_link(link: &NewLink) -> Vec<String> {
+    let (name, mac) = (&link.at.name, link.mac);
+    let mtu = link.mtu_bytes.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
+    let birth = |words: String| format!("ip link add name {name} address {mac}{mtu} {words}");
+    let mut commands = match &link.kind {
+        NewLinkKind::Vxlan { vni, remote, port } => {
+            vec![birth(format!("type vxlan id {vni} remote {remote} dstport {port}"))]
+        }
+        NewLinkKind::Macvlan { parent, mode } => {
+            let netns = link.at.place.netns().map(|netns| format!(" netns {netns}")).unwrap_or_default();
+            vec![birth(format!("link {parent}{netns} type macvlan mode {}", mode.word()))]
+        }
+    };
+    commands.extend(link.master.iter().map(|bridge| set(&link.at, &LinkChange::Master(bridge.clone()))));
+    commands.push(mark(&link.at));
+    commands
+}
+
+pub(super) fn shape(at: &LinkAt, shaping: &Shaping) -> Vec<String> {
+    let tc = format!("{} qdisc replace dev {}", tc(&at.place), at.name);
+    let netem: Vec<_> = [
+        shaping.delay.map(|delay| format!("delay {}us", delay.as_micros())),
+        shaping.jitter.map(|jitter| format!("{}us", jitter.as_micros())),
+        shaping.loss.map(|loss| format!("loss {}%", f64::from(loss.per_million) / 10_000.0)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let tbf = shaping.rate_bits.map(|rate| {
+        format!("tbf rate {rate}bit burst {} latency 50ms", shaping.burst_bytes().unwrap_or_default())
+    });
+    match (netem.is_empty(), tbf) {
+        (true, Some(tbf)) => vec![format!("{tc} root handle 1: {tbf}")],
+        (false, None) => vec![format!("{tc} root handle 1: netem {}", netem.join(" "))],
+        (false, Some(tbf)) => vec![
+            format!("{tc} root handle 1: netem {}", netem.join(" ")),
+            format!("{tc} parent 1: handle 2: {tbf}"),
+        ],
+        (true, None) => Vec::new(),
+    }
+}
+
+/// `tc`, or `tc -n NETNS`.
+pub(super) fn tc(place: &Place) -> String {
+    place.netns().map_or_else(|| "tc".to_owned(), |netns| format!("tc -n {netns}"))
 }
 
 pub(super) fn add_address(at: &LinkAt, address: IpNet) -> String {

@@ -1,13 +1,12 @@
 //! A plan as a shell script: what would do the same by hand, with one sentence of why above it.
 
+mod files;
 mod firewall;
 mod link;
 
 use crate::{
-    name::NetnsName,
     place::Place,
     plan::{Operation, Plan, Step},
-    resolver::ResolvConf,
     sysctl::Sysctl,
 };
 
@@ -56,6 +55,14 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         }
         Operation::AddBridge(bridge) => link::add_bridge(bridge),
         Operation::AddVeth(veth) => link::add_veth(veth),
+        Operation::AddLink(link) => link::add_link(link),
+        Operation::DeleteLinks(links) => {
+            links.iter().map(|link| format!("ip link delete dev {link}")).collect()
+        }
+        Operation::SetShaping(at, shaping) => link::shape(at, shaping),
+        Operation::ClearShaping(at) => {
+            vec![format!("{} qdisc delete dev {} root", link::tc(&at.place), at.name)]
+        }
         Operation::DeleteLink(at) => vec![format!("{} link delete dev {}", ip(&at.place), at.name)],
         Operation::SetLink(at, change) => vec![link::set(at, change)],
         Operation::AddAddress(at, address) => vec![link::add_address(at, *address)],
@@ -65,11 +72,23 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::AddRoute(place, route) => vec![link::route(place, "add", route)],
         Operation::DeleteRoute(place, route) => vec![link::route(place, "delete", route)],
         Operation::SetSysctl(place, sysctl, value) => vec![set_sysctl(place, sysctl, *value)],
-        Operation::WriteResolver(netns, file) => write_resolver(netns, file),
+        Operation::WriteResolver(netns, file) => files::write_resolver(netns, file),
         Operation::RemoveResolver(netns) => vec![
             format!("rm /etc/netns/{netns}/resolv.conf"),
             format!("rmdir --ignore-fail-on-non-empty /etc/netns/{netns}"),
         ],
+        Operation::WriteHosts(topology, entries) => files::write_hosts(topology, entries),
+        Operation::RemoveHosts(topology) => vec![format!("rm {}", files::hosts_of(topology))],
+        Operation::ShareHosts(netns, topology) => vec![
+            format!("mkdir -p /etc/netns/{netns}"),
+            format!("ln -sfn {} /etc/netns/{netns}/hosts", files::hosts_of(topology)),
+        ],
+        Operation::UnshareHosts(netns) => vec![
+            format!("rm /etc/netns/{netns}/hosts"),
+            format!("rmdir --ignore-fail-on-non-empty /etc/netns/{netns}"),
+        ],
+        Operation::StartProgram(key, program) => vec![files::start_program(key, program)],
+        Operation::StopProgram(key) => vec![files::stop_program(key)],
         Operation::Iptables(changes) => firewall::iptables(changes),
         Operation::AddTable => firewall::add_table(),
         Operation::DeleteTable => firewall::delete_table(),
@@ -88,13 +107,4 @@ fn ip(place: &Place) -> String {
 fn set_sysctl(place: &Place, sysctl: &Sysctl, value: i32) -> String {
     let enter = place.netns().map_or_else(String::new, |netns| format!("ip netns exec {netns} "));
     format!("{enter}sysctl -qw {sysctl}={value}")
-}
-
-fn write_resolver(netns: &NetnsName, file: &ResolvConf) -> Vec<String> {
-    let text = file.to_string();
-    let lines: Vec<_> = text.lines().map(|line| format!("'{}'", line.replace('\'', r"'\''"))).collect();
-    vec![
-        format!("mkdir -p /etc/netns/{netns}"),
-        format!("printf '%s\\n' {} > /etc/netns/{netns}/resolv.conf", lines.join(" ")),
-    ]
 }

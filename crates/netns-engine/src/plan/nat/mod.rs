@@ -155,7 +155,7 @@ fn add_rules(draft: &mut Draft, rules: &[IptablesRule]) {
 fn record_of<'a>(observed: &'a Observed, bridge: &LinkName) -> Option<&'a NatRecord> {
     match observed.records.get(&RecordKey::Nat(bridge.clone()))? {
         Record::Nat(record) => Some(record),
-        Record::Published(_) | Record::Forwarding(_) => None,
+        Record::Published(_) | Record::Forwarding(_) | Record::Topology(_) => None,
     }
 }
 

@@ -1,0 +1,109 @@
+//! Whether a state that was read back shows what an operation did.
+
+use super::{Observed, project::same_route};
+use crate::{
+    firewall::RuleChange,
+    operation::{NewBridge, NewLink, Operation},
+    place::{LinkAt, Place},
+    route::Route,
+};
+
+impl Observed {
+    /// Returns whether this state, read back from the kernel, shows what `operation` did.
+    ///
+    /// `expected` is the state that the whole plan leads to: a later step may have changed the
+    /// object again.
+    #[must_use]
+    pub fn shows(&self, operation: &Operation, expected: &Self) -> bool {
+        match operation {
+            Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
+                self.netns.get(name).map(|entry| entry.state)
+                    == expected.netns.get(name).map(|entry| entry.state)
+            }
+            Operation::AddBridge(NewBridge { at, .. })
+            | Operation::AddLink(NewLink { at, .. })
+            | Operation::DeleteLink(at)
+            | Operation::SetLink(at, _) => self.same_link(at, expected),
+            Operation::DeleteLinks(links) => {
+                links.iter().all(|link| self.same_link(&LinkAt::on_host(link.clone()), expected))
+            }
+            Operation::SetShaping(at, _) | Operation::ClearShaping(at) => self.same_shaping(at, expected),
+            Operation::WriteHosts(topology, _) | Operation::RemoveHosts(topology) => {
+                self.hosts.get(topology) == expected.hosts.get(topology)
+            }
+            Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
+                self.shared_hosts.get(netns) == expected.shared_hosts.get(netns)
+            }
+            Operation::AddVeth(veth) => {
+                self.same_link(&veth.main.at, expected) && self.same_link(&veth.peer.at, expected)
+            }
+            Operation::AddAddress(at, address) | Operation::DeleteAddress(at, address) => {
+                let has = |state: &Self| state.link(at).is_some_and(|link| link.addresses.contains(address));
+                has(self) == has(expected)
+            }
+            Operation::AddRoute(place, route) | Operation::DeleteRoute(place, route) => {
+                self.has_route(place, route) == expected.has_route(place, route)
+            }
+            Operation::SetSysctl(place, sysctl, _) => {
+                self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
+            }
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                self.resolvers.get(netns) == expected.resolvers.get(netns)
+            }
+            Operation::Iptables(changes) => changes.iter().all(|change| {
+                let has = |state: &Self| state.has_rule(change);
+                has(self) == has(expected)
+            }),
+            Operation::AddTable | Operation::DeleteTable => {
+                self.firewall.table.is_some() == expected.firewall.table.is_some()
+            }
+            Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => {
+                entries.iter().all(|entry| {
+                    let has = |state: &Self| {
+                        state.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
+                    };
+                    has(self) == has(expected)
+                })
+            }
+            Operation::StartProgram(..)
+            | Operation::StopProgram(_)
+            | Operation::KillProcesses(..)
+            | Operation::ForgetFlows(_)
+            | Operation::Remember(_)
+            | Operation::Forget(_)
+            | Operation::ForgetNetns(_) => true,
+        }
+    }
+
+    fn same_shaping(&self, at: &LinkAt, expected: &Self) -> bool {
+        let shaping = |state: &Self| state.link(at).and_then(|link| link.shaping.clone());
+        shaping(self) == shaping(expected)
+    }
+
+    /// Compares what an operation can set; the kernel may choose a MAC address by itself.
+    fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
+        match (self.link(at), expected.link(at)) {
+            (Some(is), Some(should)) => {
+                (&is.kind, is.up, &is.master, is.hairpin, is.isolation, is.mtu_bytes)
+                    == (
+                        &should.kind,
+                        should.up,
+                        &should.master,
+                        should.hairpin,
+                        should.isolation,
+                        should.mtu_bytes,
+                    )
+                    && (should.mac.is_none() || is.mac == should.mac)
+            }
+            (is, should) => is.is_none() == should.is_none(),
+        }
+    }
+
+    fn has_route(&self, place: &Place, route: &Route) -> bool {
+        self.stack(place).is_some_and(|stack| stack.routes.iter().any(|known| same_route(known, route)))
+    }
+
+    fn has_rule(&self, change: &RuleChange) -> bool {
+        self.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(change.rule()))
+    }
+}
