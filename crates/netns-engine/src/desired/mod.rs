@@ -12,6 +12,7 @@ mod netns;
 mod port_forward;
 mod resolver;
 mod route;
+mod topology;
 mod veth;
 
 pub use address::{AddressOn, AddressRemoved};
@@ -24,4 +25,5 @@ pub use netns::{Netns, NetnsRemoved, OnHolders};
 pub use port_forward::{NetnsPort, PortForwardError, PortPublished, PortUnpublished};
 pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
+pub use topology::{TopologyRemoved, TopologyUp};
 pub use veth::{LinkState, Veth};

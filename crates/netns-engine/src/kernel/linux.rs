@@ -62,7 +62,7 @@ impl Kernel for LinuxKernel {
             Operation::DeleteTable => self.nftables()?.delete_table(),
             Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
             Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),
-            Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
+            Operation::ForgetFlows(forwards) => conntrack::forget_flows(forwards),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
             Operation::ForgetNetns(name) => state::unmark_netns(name),

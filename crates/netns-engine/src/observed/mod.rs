@@ -13,6 +13,7 @@ mod published;
 mod scope;
 mod settings;
 mod shows;
+mod topology;
 mod undo;
 
 pub use doomed::Doomed;

@@ -92,7 +92,7 @@ impl Observed {
         let stack = Stack {
             links: [(LinkName::from_kernel("lo".to_owned()), loopback)].into(),
             routes: BTreeSet::new(),
-            sysctls: [(Sysctl::IpForward, 0)].into(),
+            sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0)].into(),
         };
         self.stacks.insert(Place::Netns(name.clone()), stack);
         Ok(())

@@ -55,6 +55,8 @@ pub struct Scope {
     pub hosts: BTreeSet<TopologyName>,
     /// Whether `/etc/netns/NAME/hosts` of these is that of a topology.
     pub shared_hosts: BTreeSet<NetnsName>,
+    /// Topologies of which everything that was made for them is read, as their notes tell.
+    pub topologies: BTreeSet<TopologyName>,
     /// Programs of topologies that run in these (walks `/proc`).
     pub programs: BTreeSet<NetnsName>,
     /// The limits of links that are read.

@@ -38,3 +38,18 @@ pub struct Topology {
     /// What should work once it is up.
     pub checks: Vec<Check>,
 }
+
+impl Topology {
+    /// A topology of nothing.
+    #[must_use]
+    pub fn new(name: TopologyName) -> Self {
+        Self {
+            name,
+            networks: Vec::new(),
+            nodes: Vec::new(),
+            cables: Vec::new(),
+            hosts: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+}
