@@ -21,7 +21,7 @@ use crate::{
 
 /// Fills an [`Observed`] with what `scope` asks for.
 pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observed, Refusal> {
-    let records = if scope.ports_of.is_empty() { BTreeMap::new() } else { state::records()? };
+    let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
     for name in &scope.netns {

@@ -117,7 +117,12 @@ impl Observed {
     fn add_bridge(&mut self, bridge: &NewBridge) -> Result<(), Refusal> {
         self.refuse_taken(&bridge.at)?;
         let link = Link { mac: Some(bridge.mac), ours: true, ..Link::new(LinkKind::Bridge) };
-        self.stack_mut(&bridge.at.place).links.insert(bridge.at.name.clone(), link);
+        let stack = self.stack_mut(&bridge.at.place);
+        stack.links.insert(bridge.at.name.clone(), link);
+        let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()));
+        if let Some(value) = stack.sysctls.get(&by_default).copied() {
+            stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
+        }
         Ok(())
     }
 

@@ -74,8 +74,10 @@ impl Scope {
                 Record::Published(port) if self.ports_of.contains(&port.netns) => {
                     widened = Cow::Owned(widened.into_owned().with_published(&port.forward.published));
                 }
-                Record::Topology(up) if self.topologies.contains(&up.topology.name) => {
-                    widened = Cow::Owned(widened.into_owned().with_former(&up.topology));
+                Record::Topology(up) => {
+                    if let Some(wanted) = self.topologies.get(&up.topology.name) {
+                        widened = Cow::Owned(widened.into_owned().with_former(&up.topology, wanted));
+                    }
                 }
                 _ => {}
             }

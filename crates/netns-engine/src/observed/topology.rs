@@ -1,8 +1,11 @@
 //! What must be read to bring a topology up, to change it, or to take it down.
 
+use std::collections::BTreeSet;
+
 use super::{Asked, Scope, Selection, TableSelection};
 use crate::{
     address::Family,
+    firewall::PortForward,
     name::LinkName,
     place::Place,
     record::RecordKey,
@@ -24,6 +27,7 @@ impl Scope {
             _ => TableSelection::WithoutForwards,
         };
         self.iptables = Asked::Yes;
+        self.forwarding_wanted.extend(topology.forwarded_families());
         if topology.cables.iter().flat_map(|cable| &cable.ends).any(|end| end.shaping.is_some()) {
             self.shaping = Asked::Yes;
         }
@@ -39,9 +43,6 @@ impl Scope {
         self.noted.insert(RecordKey::Nat(network.bridge.clone()));
         for setting in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf, Sysctl::RouteLocalnet] {
             self.sysctls.insert((Place::Host, setting(network.bridge.clone())));
-        }
-        if matches!(network.reach, Reach::Internet { .. }) {
-            self.forwarding_wanted.extend(network.addresses.iter().map(Family::of_net));
         }
         self
     }
@@ -68,35 +69,36 @@ impl Scope {
         for forward in &node.ports {
             let published = &forward.published;
             self.listeners.insert(published.port);
-            if !published.is_for_this_host_only() {
-                self.forwarding_wanted.insert(Family::of(published.address));
-            }
             self.published.insert(published.clone());
         }
         self
     }
 
-    /// Also reads what `former` consists of, and of what this scope has not, all that taking it away
-    /// touches.
-    pub(super) fn with_former(self, former: &Topology) -> Self {
-        let gone = former.nodes.iter().filter(|node| !self.netns.contains(&node.name));
-        let gone: Vec<_> = gone.map(|node| node.name.clone()).collect();
-        let loses_nat = former.networks.iter().any(|network| {
-            matches!(network.reach, Reach::Internet { .. })
-                && !self.noted.contains(&RecordKey::Nat(network.bridge.clone()))
-        });
-        let loses_port = former
-            .nodes
-            .iter()
-            .flat_map(|node| &node.ports)
-            .any(|forward| !self.published.contains(&forward.published));
+    /// Also reads what `former` consists of and, where `wanted` needs less, all that decides what goes.
+    pub(super) fn with_former(self, former: &Topology, wanted: &Topology) -> Self {
+        let nodes: BTreeSet<_> = wanted.nodes.iter().map(|node| &node.name).collect();
+        let gone = former.nodes.iter().map(|node| &node.name).filter(|name| !nodes.contains(name));
         let mut scope = self.with_topology(former);
-        scope.holders.extend(gone);
-        if loses_nat || loses_port {
+        scope.holders.extend(gone.cloned());
+        if needs_less(former, wanted) {
             scope.link_forwarding.extend([Family::Ipv4, Family::Ipv6]);
             scope.table = TableSelection::All;
             scope = scope.with_records();
         }
         scope
     }
+}
+
+/// Whether a way out or a published port goes.
+fn needs_less(former: &Topology, wanted: &Topology) -> bool {
+    let ways_out = |topology: &Topology| -> BTreeSet<LinkName> {
+        let leads_out = |network: &&Network| matches!(network.reach, Reach::Internet { .. });
+        topology.networks.iter().filter(leads_out).map(|network| network.bridge.clone()).collect()
+    };
+    let ports = |topology: &Topology| -> BTreeSet<PortForward> {
+        topology.nodes.iter().flat_map(|node| node.ports.iter().cloned()).collect()
+    };
+    !ways_out(former).is_subset(&ways_out(wanted))
+        || !ports(former).is_subset(&ports(wanted))
+        || !former.forwarded_families().is_subset(&wanted.forwarded_families())
 }

@@ -14,10 +14,12 @@ pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
 
-use crate::name::NetnsName;
+use crate::{address::Family, name::NetnsName};
 
 /// The name of a topology, by the same rules as that of a netns.
 pub type TopologyName = NetnsName;
@@ -51,5 +53,16 @@ impl Topology {
             hosts: Vec::new(),
             checks: Vec::new(),
         }
+    }
+
+    /// Returns the families that the host must forward for it.
+    #[must_use]
+    pub fn forwarded_families(&self) -> BTreeSet<Family> {
+        let leads_out = |network: &&Network| matches!(network.reach, Reach::Internet { .. });
+        let of_networks = self.networks.iter().filter(leads_out).flat_map(|network| &network.addresses);
+        let forwards = self.nodes.iter().flat_map(|node| &node.ports);
+        let for_others = forwards.filter(|forward| !forward.published.is_for_this_host_only());
+        let of_ports = for_others.map(|forward| Family::of(forward.published.address));
+        of_networks.map(Family::of_net).chain(of_ports).collect()
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 impl Desired for TopologyUp {
     fn scope(&self) -> Scope {
         let mut scope = Scope::default().with_topology(&self.topology);
-        scope.topologies.insert(self.topology.name.clone());
+        scope.topologies.insert(self.topology.name.clone(), self.topology.clone());
         scope
     }
 
@@ -43,6 +43,9 @@ impl Desired for TopologyUp {
             retirement::retire(&mut draft, before, wanted, self.on_holders)?;
         }
         networks::make(&mut draft, wanted)?;
+        if let Some(before) = before {
+            retirement::stop_forwarding(&mut draft, before, wanted);
+        }
         nodes::make(&mut draft, wanted)?;
         ports::publish(&mut draft, wanted)?;
         nodes::start_programs(&mut draft, wanted);

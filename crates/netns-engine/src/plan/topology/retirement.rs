@@ -13,7 +13,7 @@ use crate::{
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     plan::{
-        Conflict, Desired, Draft, LinkChange, NewLink, Operation,
+        Conflict, Desired, Draft, LinkChange, NewLink, Operation, forwarding,
         nat::removal,
         netns::{delete_netns, release},
         own_table,
@@ -43,6 +43,14 @@ pub(super) fn retire(
         delete_netns(draft, &node.name);
     }
     Ok(())
+}
+
+/// Switches forwarding of families off that no part of the topology needs any more.
+pub(super) fn stop_forwarding(draft: &mut Draft, before: &Topology, wanted: &Topology) {
+    for family in before.forwarded_families().difference(&wanted.forwarded_families()) {
+        let later = draft.state().clone();
+        forwarding::switch_off(draft, *family, &later);
+    }
 }
 
 /// What stays, by what it is known by.

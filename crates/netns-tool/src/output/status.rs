@@ -1,0 +1,111 @@
+//! What differs from a topology, in words.
+
+use anstyle::{AnsiColor, Style};
+use netns_engine::{
+    plan::{Conflict, LinkChange, Operation},
+    record::Lifetime,
+    topology::Topology,
+};
+use serde_json::{Value, json};
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// One topology that is up, and how it differs from what was asked.
+#[derive(Debug)]
+pub(crate) struct TopologyStatus {
+    pub(crate) topology: Topology,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) drift: Vec<Drift>,
+}
+
+/// One object that is not as asked.
+#[derive(Debug)]
+pub(crate) struct Drift(String);
+
+impl From<&Conflict> for Drift {
+    fn from(conflict: &Conflict) -> Self {
+        Self(conflict.to_string())
+    }
+}
+
+impl Drift {
+    /// Says what is wrong, given what would put it right; nothing for the tool's own notes.
+    pub(crate) fn of(remedy: &Operation) -> Option<Self> {
+        let text = match remedy {
+            Operation::Remember(_) | Operation::Forget(_) | Operation::ForgetFlows(_) => return None,
+            Operation::CreateNetns(name) => format!("netns '{name}' is missing"),
+            Operation::AddBridge(bridge) => format!("bridge {} is missing", bridge.at),
+            Operation::AddVeth(veth) => format!("cable {} – {} is missing", veth.main.at, veth.peer.at),
+            Operation::AddLink(link) => format!("{} is missing", link.at),
+            Operation::DeleteLink(link) => format!("{link} leads nowhere"),
+            Operation::SetLink(link, change) => match change {
+                LinkChange::Up => format!("{link} is down"),
+                LinkChange::Master(bridge) => format!("{link} is not a port of bridge '{bridge}'"),
+                LinkChange::Mtu(bytes) => format!("MTU of {link} is not {bytes}"),
+                LinkChange::Mac(mac) => format!("MAC address of {link} is not {mac}"),
+                _ => format!("not done: {remedy}"),
+            },
+            Operation::AddAddress(link, address) => format!("{link} has no address '{address}'"),
+            Operation::AddRoute(place, route) => format!("route '{route}' is missing {}", place.location()),
+            Operation::DeleteRoute(place, route) => {
+                format!("route '{route}' {} leads elsewhere than asked", place.location())
+            }
+            Operation::SetSysctl(place, setting, value) => {
+                format!("{setting} is not {value} {}", place.location())
+            }
+            Operation::AddTable => "nftables table 'inet netns_tool' is missing".to_owned(),
+            Operation::AddEntries(entries) => {
+                let words: Vec<_> = entries.iter().map(|entry| format!("'{entry}'")).collect();
+                format!("table 'inet netns_tool' lacks {}", words.join(", "))
+            }
+            Operation::SetShaping(link, shaping) => format!("{link} is not limited to {shaping}"),
+            Operation::StartProgram(key, program) => {
+                format!("{key} does not run: '{}'", program.command.join(" ").escape_debug())
+            }
+            other => format!("not done: {other}"),
+        };
+        Some(Self(text))
+    }
+}
+
+/// Lines for a person.
+pub(super) fn human(statuses: &[TopologyStatus]) -> Vec<String> {
+    if statuses.is_empty() {
+        return vec!["No topology is up".to_owned()];
+    }
+    statuses.iter().flat_map(of_topology).collect()
+}
+
+fn of_topology(status: &TopologyStatus) -> Vec<String> {
+    let name = &status.topology.name;
+    let lifetime = lifetime_in_words(status.lifetime);
+    if status.drift.is_empty() {
+        return vec![format!("{GOOD}as asked{GOOD:#}  {name}{lifetime}")];
+    }
+    let mut lines = vec![format!("{BAD}differs{BAD:#}   {name}{lifetime}")];
+    lines.extend(status.drift.iter().map(|Drift(text)| format!("  {text}")));
+    lines
+}
+
+fn lifetime_in_words(lifetime: Lifetime) -> String {
+    match lifetime {
+        Lifetime::UntilDown => String::new(),
+        Lifetime::Until(second) => format!(" (until second {second} of 1970's clock)"),
+        Lifetime::WithProcess(pid, _) => format!(" (as long as process {pid} runs)"),
+    }
+}
+
+/// One JSON document.
+pub(super) fn json(statuses: &[TopologyStatus]) -> Value {
+    let statuses = statuses.iter().map(|status| {
+        let drift: Vec<_> = status.drift.iter().map(|Drift(text)| text).collect();
+        json!({
+            "topology": status.topology.name.as_str(),
+            "as_asked": drift.is_empty(),
+            "drift": drift,
+            "nodes": status.topology.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(),
+        })
+    });
+    Value::Array(statuses.collect())
+}
