@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, conntrack, iptables, namespace,
+    Kernel, Refusal, conntrack, hosts, iptables, namespace,
     nftables::Nftables,
     processes, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
@@ -44,12 +44,12 @@ impl Kernel for LinuxKernel {
             Operation::AddLink(_)
             | Operation::SetShaping(..)
             | Operation::ClearShaping(_)
-            | Operation::WriteHosts(..)
-            | Operation::RemoveHosts(_)
-            | Operation::ShareHosts(..)
-            | Operation::UnshareHosts(_)
             | Operation::StartProgram(..)
             | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
+            Operation::RemoveHosts(topology) => hosts::remove(topology),
+            Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),
+            Operation::UnshareHosts(netns) => hosts::unshare(netns),
             Operation::DeleteLink(at) => self.talk(&at.place)?.delete_link(&at.name),
             Operation::SetLink(at, change) => self.talk(&at.place)?.set_link(&at.name, change),
             Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),

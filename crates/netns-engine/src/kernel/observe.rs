@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink, state,
-    sysctl, sysctl_files,
+    LinuxKernel, Refusal, hosts, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink,
+    state, sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
@@ -74,6 +74,12 @@ fn observe_own_table(
 fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
     for netns in &scope.resolvers {
         observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
+    }
+    for topology in &scope.hosts {
+        observed.hosts.extend(hosts::read(topology)?.map(|entries| (topology.clone(), entries)));
+    }
+    for netns in &scope.shared_hosts {
+        observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
     }
     if scope.upstream == Asked::Yes {
         observed.upstream = resolver::upstream()?;
