@@ -119,6 +119,7 @@ impl Observed {
         let link = Link { mac: Some(bridge.mac), ours: true, ..Link::new(LinkKind::Bridge) };
         let stack = self.stack_mut(&bridge.at.place);
         stack.links.insert(bridge.at.name.clone(), link);
+        stack.sysctls.insert(Sysctl::RouteLocalnet(bridge.at.name.clone()), 0);
         let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()));
         if let Some(value) = stack.sysctls.get(&by_default).copied() {
             stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
