@@ -4,13 +4,15 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod gateway;
+mod limits;
 mod operations;
+mod special_links;
 
 use std::process::ExitCode;
 
 use netns_engine::{
     kernel::{Kernel, LinuxKernel},
-    observed::{Observed, Scope, Selection, TableSelection},
+    observed::{Asked, Observed, Scope, Selection, TableSelection},
     place::Place,
     plan::{Operation, explain},
     sysctl::Sysctl,
@@ -23,10 +25,9 @@ use proptest::{
 };
 
 fn main() -> ExitCode {
-    let mut trials: Vec<_> = operations::told()
-        .into_iter()
-        .map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told)))
-        .collect();
+    let told = operations::told().into_iter().chain(special_links::told()).chain(limits::told());
+    let mut trials: Vec<_> =
+        told.map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told))).collect();
     let of_gateway = gateway::told().into_iter();
     trials.extend(
         of_gateway
@@ -89,6 +90,8 @@ fn everything() -> Scope {
     let mut scope = NETNS.iter().fold(Scope::default(), |scope, name| scope.with_netns(&netns_name(name)));
     scope.stacks.insert(Place::Host, Selection::All);
     scope.table = TableSelection::All;
+    scope.shaping = Asked::Yes;
+    scope = scope.with_sysctl(&Place::Host, limits::setting());
     for place in operations::places() {
         scope = scope.with_sysctl(&place, Sysctl::IpForward);
         for link in LINKS {
