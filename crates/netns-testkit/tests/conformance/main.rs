@@ -37,8 +37,12 @@ fn main() -> ExitCode {
     let tables = operations::tables().into_iter();
     trials.extend(tables.map(|(name, table)| {
         bare(&format!("nft_reads_what_the_driver_says::{name}"), move |_: &Sandbox| {
-            nft_reads_what_the_driver_says(&table);
+            same_by_text(&table);
         })
+    }));
+    let scripts = special_links::scripts().into_iter();
+    trials.extend(scripts.map(|(name, operations)| {
+        hostless(&format!("ip_and_tc_make_the_same::{name}"), move || same_by_text(&operations))
     }));
     netns_testkit::main(trials)
 }
@@ -113,15 +117,15 @@ fn comparable(mut state: Observed) -> Observed {
     state
 }
 
-/// The text that `--explain` prints and the messages of the driver make the same table, as `nft`
-/// lists it.
-fn nft_reads_what_the_driver_says(operations: &[Operation]) {
+/// The text that `--explain` prints and the messages of the driver make the same, as other programs
+/// list it.
+fn same_by_text(operations: &[Operation]) {
     let after = |change: &(dyn Fn() + Sync)| {
         let state = on_fresh_host(Uplink::None, |_| {
             change();
             Snapshot::take()
         });
-        state.unwrap_or_else(|error| panic!("{error}"))
+        state.unwrap_or_else(|error| panic!("{error}")).without_random_macs().without_notes()
     };
     let by_driver = after(&|| {
         let mut kernel = LinuxKernel::default();
@@ -130,6 +134,6 @@ fn nft_reads_what_the_driver_says(operations: &[Operation]) {
         }
     });
     let script: Vec<_> = operations.iter().flat_map(explain::commands).collect();
-    let by_text = after(&|| drop(sh(&script.join("\n"))));
+    let by_text = after(&|| drop(sh(&format!("set -e\n{}", script.join("\n")))));
     by_driver.assert_same(&by_text, &format!("- by messages, + by text\n{}", script.join("\n")));
 }

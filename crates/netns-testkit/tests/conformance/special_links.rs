@@ -8,6 +8,7 @@ use netns_engine::{
     topology::MacvlanMode,
 };
 
+use crate::limits::limit;
 use crate::operations::{bridge, link_name, netns_name, veth};
 
 /// Sequences told by hand, by what they show.
@@ -122,6 +123,36 @@ fn told_of_ports() -> Vec<(&'static str, Vec<Operation>)> {
             va(LinkChange::IsolatedOff),
         ],
     )]
+}
+
+/// What messages and scripts make the same of, by what it is.
+pub(crate) fn scripts() -> Vec<(&'static str, Vec<Operation>)> {
+    let at = |name| LinkAt::on_host(link_name(name));
+    let cable = || veth(&Place::Host, &Place::Host);
+    let port = |change| Operation::SetLink(at("va"), change);
+    let isolated = vec![
+        bridge(Place::Host),
+        cable(),
+        port(LinkChange::Master(link_name("br0"))),
+        port(LinkChange::IsolatedOn),
+    ];
+    vec![
+        ("tunnel", vec![bridge(Place::Host), vxlan(Place::Host, Some(link_name("br0")))]),
+        ("tunnel_in_netns", vec![create(), vxlan(red(), None)]),
+        ("shared_link", vec![create(), cable(), macvlan(red(), "va", Some(1400))]),
+        ("shared_link_of_host", vec![cable(), macvlan(Place::Host, "va", None)]),
+        ("isolated_port", isolated.clone()),
+        ("isolated_no_more", [isolated, vec![port(LinkChange::IsolatedOff)]].concat()),
+        ("limit", vec![cable(), limit(at("va"), 10_000_000)]),
+        ("limit_beyond_32_bits", vec![cable(), limit(at("va"), 40_000_000_000)]),
+        ("limit_below_a_packet", vec![cable(), limit(at("va"), 8_000)]),
+        (
+            "limit_in_netns",
+            vec![create(), veth(&Place::Host, &red()), limit(red().link(&link_name("vb")), 64_000)],
+        ),
+        ("limit_replaced", vec![cable(), limit(at("va"), 10_000_000), limit(at("va"), 20_000_000)]),
+        ("limit_taken_away", vec![cable(), limit(at("va"), 10_000_000), Operation::ClearShaping(at("va"))]),
+    ]
 }
 
 pub(crate) fn vxlan(place: Place, master: Option<LinkName>) -> Operation {
