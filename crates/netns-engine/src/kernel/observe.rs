@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     LinuxKernel, Refusal, hosts, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink,
-    state, sysctl, sysctl_files,
+    shaping, state, sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
@@ -39,6 +39,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
         observed.stale_marks = state::stale_marks()?;
     }
     observe_stacks(kernel, scope, &mut observed)?;
+    shaping::observe(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
@@ -180,6 +181,7 @@ fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
         mtu_bytes: raw.mtu_bytes,
         master: raw.master.and_then(|index| names.get(&index).cloned()),
         hairpin: raw.hairpin,
+        isolation: raw.isolation,
         ours: raw.ours,
         ..Link::new(raw.kind.clone())
     }

@@ -8,10 +8,12 @@
 mod doomed;
 mod firewall;
 mod holder;
+mod new_link;
 mod project;
 mod published;
 mod scope;
 mod settings;
+mod shaping;
 mod shows;
 mod topology;
 mod undo;
