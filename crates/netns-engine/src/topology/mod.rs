@@ -6,16 +6,29 @@
 
 mod cable;
 mod check;
+mod error;
+mod file;
+mod likeness;
+mod mistake;
 mod network;
 mod node;
+mod position;
+mod read;
+mod resolve;
 mod shaping;
+mod warning;
 
 pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
+pub use error::{Excerpt, TopologyError};
+pub use mistake::Mistake;
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
+pub use position::Position;
+pub use read::{MAX_BYTES, read};
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
+pub use warning::Warning;
 
 use crate::name::NetnsName;
 
@@ -37,4 +50,19 @@ pub struct Topology {
     pub hosts: Vec<HostEntry>,
     /// What should work once it is up.
     pub checks: Vec<Check>,
+}
+
+impl Topology {
+    /// A topology of nothing.
+    #[must_use]
+    pub fn new(name: TopologyName) -> Self {
+        Self {
+            name,
+            networks: Vec::new(),
+            nodes: Vec::new(),
+            cables: Vec::new(),
+            hosts: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
 }
