@@ -9,8 +9,7 @@ use super::{
 const MOST_NODES: usize = 150;
 const MOST_EDGES: usize = 200;
 
-const CLASSES: &str = "\
-  classDef network fill:#e4edff,stroke:#4f7fe0,color:#1f2937
+const CLASSES: &str = "  classDef network fill:#e4edff,stroke:#4f7fe0,color:#1f2937
   classDef router fill:#fff8eb,stroke:#c2811b,color:#1f2937
   classDef port fill:#e3f6ec,stroke:#1f8a5b,color:#1f2937";
 

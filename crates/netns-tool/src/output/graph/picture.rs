@@ -28,9 +28,22 @@ pub(crate) struct Bar {
     pub(crate) bridge: String,
     /// The host's addresses on it, with their prefix lengths.
     pub(crate) gateways: Vec<String>,
+    /// Of the host's addresses, or else of the nodes'.
     pub(crate) subnets: Vec<String>,
     pub(crate) way_out: WayOut,
     pub(crate) tunnels: Vec<TunnelTag>,
+}
+
+impl Bar {
+    /// Its gateways, or the subnets of its nodes where the host has no address on it.
+    pub(crate) fn addresses(&self) -> String {
+        match (self.gateways.as_slice(), self.subnets.as_slice()) {
+            ([], []) => "no addresses".to_owned(),
+            ([], [first]) => first.clone(),
+            ([], [first, rest @ ..]) => format!("{first} and {} more", rest.len()),
+            (gateways, _) => gateways.join(" · "),
+        }
+    }
 }
 
 /// How far the nodes of a network get.

@@ -1,5 +1,7 @@
 //! From a topology to its picture: names resolved, addresses and limits in words.
 
+use std::time::Duration;
+
 use netns_engine::{
     firewall::PortForward,
     place::Place,
@@ -17,10 +19,11 @@ const DEFAULT_UPLINK: &str = "uplink";
 /// Takes in a topology.
 pub(crate) fn picture(topology: &Topology) -> Picture {
     let mut surveyor = Surveyor::new(topology);
-    let networks = topology.networks.iter().map(|network| surveyor.bar(network)).collect();
+    let mut networks: Vec<Bar> = topology.networks.iter().map(|network| surveyor.bar(network)).collect();
     let mut nodes: Vec<Card> = topology.nodes.iter().map(card).collect();
     let cables: Vec<Wire> = topology.cables.iter().filter_map(|cable| surveyor.wire(cable)).collect();
     plug_in(&mut nodes, &cables);
+    name_subnets(&mut networks, &topology.networks, &topology.cables);
     for (card, node) in nodes.iter_mut().zip(&topology.nodes) {
         card.links.extend(surveyor.macvlans(node));
     }
@@ -156,6 +159,20 @@ fn card(node: &Node) -> Card {
     }
 }
 
+/// Names the subnets of networks on which the host has no address.
+fn name_subnets(bars: &mut [Bar], networks: &[Network], cables: &[Cable]) {
+    for (bar, network) in bars.iter_mut().zip(networks).filter(|(bar, _)| bar.gateways.is_empty()) {
+        let plugged = cables.iter().filter(|cable| cable.ends[0].bridge.as_ref() == Some(&network.bridge));
+        for subnet in
+            plugged.flat_map(|cable| &cable.ends[1].addresses).map(|address| address.trunc().to_string())
+        {
+            if !bar.subnets.contains(&subnet) {
+                bar.subnets.push(subnet);
+            }
+        }
+    }
+}
+
 /// Gives each node the ends of cables that are in it.
 fn plug_in(nodes: &mut [Card], cables: &[Wire]) {
     for cable in cables {
@@ -196,8 +213,8 @@ fn limits(shaping: &Shaping) -> String {
     let mut words = Vec::new();
     words.extend(shaping.rate_bits.map(rate));
     words.extend(shaping.delay.map(|delay| match shaping.jitter {
-        Some(jitter) => format!("{delay:?} ± {jitter:?}"),
-        None => format!("{delay:?}"),
+        Some(jitter) => format!("{} ± {}", time(delay), time(jitter)),
+        None => time(delay),
     }));
     words.extend(shaping.loss.map(|loss| {
         let (whole, rest) = (loss.per_million / 10_000, loss.per_million % 10_000);
@@ -205,6 +222,16 @@ fn limits(shaping: &Shaping) -> String {
         format!("{} % lost", digits.trim_end_matches('0').trim_end_matches('.'))
     }));
     words.join(", ")
+}
+
+fn time(time: Duration) -> String {
+    if time.subsec_nanos() == 0 {
+        format!("{} s", time.as_secs())
+    } else if time.subsec_nanos().is_multiple_of(1_000_000) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{} µs", time.as_micros())
+    }
 }
 
 /// In the largest unit that needs no fraction.

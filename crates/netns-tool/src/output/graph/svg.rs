@@ -7,7 +7,7 @@ use super::{
         ROUTER_BADGE, Rect, Scene, TagKind,
     },
     picture::{Bar, Card, Picture, Role, WayOut},
-    svg_line, theme, width,
+    svg_line, theme,
 };
 
 pub(super) fn draw(picture: &Picture) -> String {
@@ -109,13 +109,13 @@ fn cloud(at: &Rect) -> String {
 fn network(at: &Rect, bar: &Bar) -> String {
     let mut content = rect(at, "bar", 10.0);
     content += &text(layout::at(at.x + 16.0, at.y + 20.0), "name", &bar.name);
-    let gateways = if bar.gateways.is_empty() { "no address".to_owned() } else { bar.gateways.join(" · ") };
+    let gateways = bar.addresses();
     content += &text(layout::at(at.x + 16.0, at.y + 36.0), "m dim", &gateways);
     let class = if matches!(bar.way_out, WayOut::Nat(_)) { "bar-nat" } else { "dim" };
-    content += &ended(layout::at(at.right() - 16.0, at.y + 20.0), class, &bar.way_out.words());
+    let beside_lock = if bar.way_out == WayOut::Internal { 15.0 } else { 0.0 };
+    content += &ended(layout::at(at.right() - 16.0 - beside_lock, at.y + 20.0), class, &bar.way_out.words());
     if bar.way_out == WayOut::Internal {
-        let wide = width::proportional(&bar.way_out.words(), 11.0);
-        content += &lock(layout::at(at.right() - 32.0 - wide, at.y + 10.0));
+        content += &lock(layout::at(at.right() - 25.0, at.y + 10.0));
     }
     let kind = if bar.way_out == WayOut::Internal { "network internal" } else { "network" };
     let title =

@@ -71,7 +71,7 @@ fn home(card: &Card) -> Option<usize> {
 
 fn network(picture: &Picture, index: usize, bar: &Bar) -> Branch {
     let mut words = vec![format!("{NETWORK}{}{NETWORK:#}", shown(&bar.name))];
-    words.extend(bar.gateways.iter().cloned());
+    words.push(bar.addresses());
     words.push(match &bar.way_out {
         WayOut::Nat(_) => format!("{PORT}{}{PORT:#}", bar.way_out.words()),
         other => format!("{LABEL}{}{LABEL:#}", other.words()),

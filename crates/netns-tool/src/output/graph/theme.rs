@@ -46,7 +46,7 @@ header,main>section,main>details{max-width:76rem;margin:0 auto;padding:0 1.25rem
 header{padding-top:1.5rem}h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem;margin:1.5rem 0 .5rem}
 .counts{color:#5b6676;margin:.15rem 0 1rem}
 .picture{overflow-x:auto;text-align:center;padding:0 .5rem}
-.picture svg{height:auto;max-width:100%}
+.picture svg{height:auto;max-width:100%}.picture .title{display:none}
 ul.legend{display:flex;flex-wrap:wrap;gap:.35rem 1.4rem;list-style:none;padding:0;margin:.75rem auto;font-size:.85rem;color:#5b6676;justify-content:center}
 .legend svg{vertical-align:middle;margin-right:.45rem}
 .checks{padding-left:1.1rem;margin:0}

@@ -14,6 +14,8 @@ pub(super) struct Router<'a> {
     pub(super) frame: Rect,
     /// Cables that have left each card at its lower edge.
     below: Vec<usize>,
+    /// All that will have left there.
+    feet: Vec<usize>,
     /// Cables between each card and its bar.
     taps: Vec<usize>,
     lanes_in_row: Vec<usize>,
@@ -33,6 +35,7 @@ impl<'a> Router<'a> {
             chips,
             frame,
             below: vec![0; seating.seats.len()],
+            feet: vec![0; seating.seats.len()],
             taps: vec![0; seating.seats.len()],
             lanes_in_row: vec![0; seating.seats.len()],
             lanes_of_level: HashMap::new(),
@@ -63,15 +66,19 @@ impl<'a> Router<'a> {
         pixels(self.taps[card] - 1)
     }
 
-    /// A free place at the lower edge of a card: the middle, then to both sides of it.
+    /// The next place at the lower edge of a card, from left to right around its middle.
     pub(super) fn foot(&mut self, card: usize) -> Point {
         let rect = &self.seat(card).rect;
-        let number = self.below[card];
+        let before = pixels(self.below[card]);
         self.below[card] += 1;
-        let steps = pixels(number.div_ceil(2)) * 14.0;
-        let offset = if number.is_multiple_of(2) { -steps } else { steps };
-        let x = (rect.center().x + offset).clamp(rect.x + 10.0, rect.right() - 10.0);
-        at(x, rect.bottom())
+        let half = pixels(self.feet[card].saturating_sub(1)) / 2.0;
+        let step = 14.0_f64.min((rect.width - 20.0) / (2.0 * half.max(0.5)));
+        at(rect.center().x + (before - half) * step, rect.bottom())
+    }
+
+    /// Starts again, knowing how many cables leave each card at its lower edge.
+    pub(super) fn rehearsed(self) -> Self {
+        Self { feet: self.below, ..Self::new(self.seating, self.chips, self.frame) }
     }
 
     /// From the lower edge of a card to where its level ends, past the rows below it.

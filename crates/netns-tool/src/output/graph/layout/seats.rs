@@ -3,7 +3,7 @@
 use super::{
     Face, Rect, at, pixels,
     unit_shape::{Local, local},
-    units::{Graph, Unit, units},
+    units::{Graph, Shape, Unit, units},
 };
 use crate::output::graph::picture::{Picture, Spot};
 
@@ -61,6 +61,8 @@ pub(super) struct Seating {
     pub(super) width: f64,
     pub(super) height: f64,
     pub(super) gutters: Gutters,
+    /// By card: how many lanes it needs to the sides.
+    exits: Vec<usize>,
 }
 
 /// Room for lines that go around things.
@@ -93,6 +95,7 @@ pub(super) fn seat(picture: &Picture, faces: &[Face]) -> Seating {
         height: 0.0,
         gutters,
         units,
+        exits,
     };
     let graph = Graph::of(picture);
     let parts = seating.units.last().map_or(0, |unit| unit.part + 1);
@@ -141,7 +144,7 @@ impl Seating {
         let members: Vec<usize> =
             (0..self.units.len()).filter(|unit| self.units[*unit].part == part).collect();
         let levels = members.iter().map(|unit| self.units[*unit].level).max().unwrap_or_default();
-        let (mut y, mut left, mut right) = (0.0, f64::MAX, 0.0_f64);
+        let (mut y, mut left, mut right, mut bottom) = (0.0, f64::MAX, f64::MIN, 0.0);
         for level in 0..=levels {
             let mut row: Vec<usize> =
                 members.iter().copied().filter(|unit| self.units[*unit].level == level).collect();
@@ -159,20 +162,12 @@ impl Seating {
                 left = left.min(x);
                 right = right.max(x + locals[unit].size.0);
             }
-            y += height + LEVEL_GAP + LANE * self.same_level_cables(&row, graph);
+            let lanes = self.lanes_below(&row, graph);
+            bottom = y + height + LANE * lanes;
+            y += height + LEVEL_GAP + LANE * lanes;
         }
         self.shift(&members, self.gutters.left - left, 0.0);
-        (
-            right - left,
-            self.level_bottoms
-                .iter()
-                .zip(&self.units)
-                .filter(|(_, unit)| unit.part == part)
-                .map(|(bottom, _)| *bottom)
-                .fold(0.0, f64::max)
-                + 24.0
-                + LANE * self.same_level_cables(&members, graph),
-        )
+        (right - left, bottom + 14.0)
     }
 
     /// The middle of what it is connected with one level higher.
@@ -189,12 +184,30 @@ impl Seating {
         (!above.is_empty()).then(|| above.iter().sum::<f64>() / pixels(above.len()))
     }
 
-    /// How many lanes are needed below these units.
-    fn same_level_cables(&self, units: &[usize], graph: &Graph) -> f64 {
-        let cards = units.iter().flat_map(|unit| &self.units[*unit].cards);
-        let further =
-            cards.map(|card| graph.neighbours(graph.card(*card)).len().saturating_sub(1)).sum::<usize>();
-        pixels(further.min(24))
+    /// How many lanes are needed below a level.
+    fn lanes_below(&self, row: &[usize], graph: &Graph) -> f64 {
+        let in_grids = row.iter().filter(|unit| self.units[**unit].shape == Shape::Grid);
+        let cards = in_grids.flat_map(|unit| &self.units[*unit].cards);
+        let lanes = cards.map(|card| {
+            let unit = self.seats[*card].unit;
+            let neighbours = graph.neighbours(graph.card(*card)).iter();
+            let level = neighbours.filter(|next| self.is_level_with(unit, **next, graph)).count();
+            level + if row.len() > 1 { self.exits[*card] } else { 0 }
+        });
+        pixels(lanes.sum::<usize>().min(40))
+    }
+
+    /// Whether a bridge or node is drawn on the level of `unit`, but not as its bar.
+    fn is_level_with(&self, unit: usize, place: usize, graph: &Graph) -> bool {
+        let other = match graph.as_card(place) {
+            Some(card) if self.seats[card].rect.width > 0.0 => self.seats[card].unit,
+            Some(_) => return false,
+            None if self.bars[place].width > 0.0 => self.unit_of_bar[place],
+            None => return false,
+        };
+        let is_own_bar = graph.as_card(place).is_none() && other == unit;
+        let level = |unit: usize| (self.units[unit].part, self.units[unit].level);
+        !is_own_bar && level(other) == level(unit)
     }
 
     fn put(&mut self, unit: usize, local: &Local, x: f64, y: f64) {

@@ -73,12 +73,10 @@ pub(super) fn shows_each_port(picture: &Picture) -> bool {
 pub(super) fn connect(picture: &Picture, faces: Vec<Face>, seating: Seating) -> Scene {
     let (chips, width) = chips(picture, seating.width);
     let frame = Rect { x: 0.0, y: 0.0, width, height: seating.height };
-    let mut router = Router::new(&seating, &chips, frame);
-    let mut strokes = nat(picture, &mut router);
-    strokes.extend(wires::wires(picture, &mut router));
-    strokes.extend(wires::macvlans(picture, &mut router));
-    let (tags, lines) = tags(picture, &mut router);
-    strokes.extend(lines);
+    // What leaves a card side by side must know how much there is of it.
+    let mut rehearsal = Router::new(&seating, &chips, frame);
+    inside(picture, &mut rehearsal);
+    let (tags, mut strokes) = inside(picture, &mut rehearsal.rehearsed());
     let cloud = cloud(&chips);
     strokes.extend(cloud.iter().flat_map(|cloud| uplinks(&chips, cloud)));
     let top = if cloud.is_some() { CLOUD.1 + 74.0 } else { 40.0 };
@@ -95,6 +93,16 @@ pub(super) fn connect(picture: &Picture, faces: Vec<Face>, seating: Seating) -> 
         tags,
         strokes,
     }
+}
+
+/// All lines within the host, those that go to the left first.
+fn inside(picture: &Picture, router: &mut Router<'_>) -> (Vec<EdgeTag>, Vec<Stroke>) {
+    let mut strokes = nat(picture, router);
+    strokes.extend(wires::macvlans(picture, router));
+    strokes.extend(wires::wires(picture, router));
+    let (tags, lines) = tags(picture, router);
+    strokes.extend(lines);
+    (tags, strokes)
 }
 
 /// The host's own links, side by side in the middle; returns also how wide the host must be for them.

@@ -41,7 +41,7 @@ pub(super) fn local(picture: &Picture, unit: &Unit, faces: &[Face], exits: &[usi
 /// What a bar's two lines of text need.
 pub(in super::super) fn bar_width(bar: &Bar) -> f64 {
     let upper = width::proportional(&bar.name, 14.0) * 1.08 + width::proportional(&bar.way_out.words(), 11.0);
-    let lower = width::monospaced(&bar.gateways.join(" · "), 11.0);
+    let lower = width::monospaced(&bar.addresses(), 11.0);
     (upper + 78.0).max(lower + 36.0).ceil()
 }
 

@@ -84,13 +84,13 @@ impl Graph {
         place < self.bars
     }
 
-    /// Where the search begins: bridges on the internet, other bridges, then the best connected nodes.
+    /// Where the search begins: bridges on the internet, other bridges, then nodes, but leaves last.
     fn roots(&self, picture: &Picture) -> Vec<usize> {
         let on_the_internet = |bar: &usize| matches!(picture.networks[*bar].way_out, WayOut::Nat(_));
         let (mut roots, rest): (Vec<_>, Vec<_>) = (0..self.bars).partition(on_the_internet);
         roots.extend(rest);
         let mut cards: Vec<_> = (self.bars..self.neighbours.len()).collect();
-        cards.sort_by_key(|card| std::cmp::Reverse(self.neighbours[*card].len()));
+        cards.sort_by_key(|card| self.neighbours[*card].len() < 2);
         roots.extend(cards);
         roots
     }

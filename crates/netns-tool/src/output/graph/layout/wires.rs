@@ -15,9 +15,26 @@ use crate::output::graph::{
 /// A way and how it bends.
 type Way = (Vec<Point>, Bend);
 
+/// From left to right, so that those of one node do not cross each other; those to the host first.
 pub(super) fn wires(picture: &Picture, router: &mut Router<'_>) -> Vec<Stroke> {
     let mut host_end = picture.host_links.len();
-    picture.cables.iter().filter_map(|wire| cable(wire, router, &mut host_end)).collect()
+    let mut order: Vec<(f64, usize)> = Vec::new();
+    for (index, wire) in picture.cables.iter().enumerate() {
+        let ends = wire.ends.iter().map(|end| far_end(&end.at, router));
+        let farthest = ends.fold((0, f64::MIN), |one, other| if other.0 >= one.0 { other } else { one });
+        order.push((farthest.1, index));
+    }
+    order.sort_by(|one, other| one.0.total_cmp(&other.0));
+    order.iter().filter_map(|(_, index)| cable(&picture.cables[*index], router, &mut host_end)).collect()
+}
+
+/// Level and middle of what a cable leads to.
+fn far_end(spot: &Spot, router: &Router<'_>) -> (usize, f64) {
+    match spot {
+        Spot::Network(bar) => (router.level_of_bar(bar.index), router.seating.bars[bar.index].center().x),
+        Spot::Node(card) => (router.level_of_card(card.index), router.seat(card.index).rect.center().x),
+        Spot::Host | Spot::HostLink(_) => (usize::MAX, f64::MIN),
+    }
 }
 
 fn cable(wire: &Wire, router: &mut Router<'_>, host_end: &mut usize) -> Option<Stroke> {
@@ -59,6 +76,15 @@ fn name(at: Point, text: &str, side: Side) -> Label {
     Label { at, text: shortened(text, 15), side }
 }
 
+/// Where a line from `from` ends, on the side that it does not come from.
+fn beside(end: Point, from: Point, text: &str) -> Label {
+    if from.x > end.x + 10.0 {
+        name(at(end.x - 6.0, end.y - 7.0), text, Side::Left)
+    } else {
+        name(at(end.x + 6.0, end.y - 7.0), text, Side::Right)
+    }
+}
+
 /// Between a bridge and a node.
 fn on_bar(router: &mut Router<'_>, bar: usize, card: usize, end: &WireEnd) -> (Way, Vec<Label>) {
     let seat = router.seat(card);
@@ -72,7 +98,7 @@ fn on_bar(router: &mut Router<'_>, bar: usize, card: usize, end: &WireEnd) -> (W
         let x = from.x.clamp(rect.x + 24.0, rect.right() - 24.0);
         let bend = Bend::CurveAfter(points.len() - 1);
         points.push(at(x, rect.y));
-        return ((points, bend), vec![name(at(x + 6.0, rect.y - 7.0), &end.link, Side::Right)]);
+        return ((points, bend), vec![beside(at(x, rect.y), from, &end.link)]);
     }
     let lane = router.level_lane(seat.unit);
     let x = rect.x - 16.0;
@@ -204,7 +230,7 @@ fn from_above(
     }
     let labels = if seat.row == RowKind::Only && own_bar.is_none() {
         let end = points.last().copied().unwrap_or(seat.rect.center());
-        vec![name(at(end.x + 6.0, end.y - 7.0), &lower.1.link, Side::Right)]
+        vec![beside(end, router.seat(upper.0).rect.center(), &lower.1.link)]
     } else {
         Vec::new()
     };
