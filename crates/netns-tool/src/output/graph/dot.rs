@@ -5,8 +5,7 @@ use super::{
     picture::{Audience, Card, Picture, Role, Spot, WayOut, Wire},
 };
 
-const PREAMBLE: &str = "\
-  graph [compound=true, rankdir=TB, fontname=\"Helvetica,Arial,sans-serif\", nodesep=0.4, ranksep=0.7];
+const PREAMBLE: &str = "  graph [compound=true, rankdir=TB, fontname=\"Helvetica,Arial,sans-serif\", nodesep=0.4, ranksep=0.7];
   node [fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, style=\"filled,rounded\", shape=box, color=\"#94a3b8\", fillcolor=\"#fbfcfe\"];
   edge [fontname=\"Helvetica,Arial,sans-serif\", fontsize=9, color=\"#64748b\", dir=none];";
 
@@ -35,8 +34,7 @@ fn inside(picture: &Picture) -> Vec<String> {
         lines.push("host [label=\"host\", shape=house];".to_owned());
     }
     for (index, bar) in picture.networks.iter().enumerate() {
-        let rows = std::iter::once(bar.name.clone()).chain(bar.gateways.iter().cloned());
-        let label = centered(rows.chain([bar.way_out.words()]));
+        let label = centered([bar.name.clone(), bar.addresses(), bar.way_out.words()].into_iter());
         lines.push(format!(
             "network{index} [label=\"{label}\", style=filled, color=\"#4f7fe0\", fillcolor=\"#e4edff\"];"
         ));

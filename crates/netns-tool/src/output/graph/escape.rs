@@ -18,9 +18,10 @@ pub(super) fn xml(text: &str) -> String {
     escaped
 }
 
-/// For a quoted string of the DOT language: a backslash begins an escape, and `\N` a node's name.
+/// For a quoted string of the DOT language: a backslash begins an escape, `\N` is a node's name, and
+/// Graphviz reads entities of HTML in every label.
 pub(super) fn dot(text: &str) -> String {
-    shown(text).replace('\\', "\\\\").replace('"', "\\\"")
+    shown(text).replace('&', "&amp;").replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// For a quoted label of Mermaid, which reads `#` codes and, in labels, HTML and Markdown.

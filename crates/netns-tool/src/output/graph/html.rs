@@ -30,7 +30,7 @@ pub(super) fn draw(picture: &Picture) -> String {
 fn least_width(drawing: &str) -> String {
     let width = drawing.split(" width=\"").nth(1).and_then(|rest| rest.split(['.', '"']).next());
     let width: u32 = width.and_then(|width| width.parse().ok()).unwrap_or(0);
-    format!(".picture svg{{min-width:{}px}}", (width * 3 / 4).min(2400))
+    format!(".picture svg{{min-width:{}px}}", (width * 3 / 5).min(2400))
 }
 
 /// Only what the picture has.

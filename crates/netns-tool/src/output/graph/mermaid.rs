@@ -40,8 +40,8 @@ fn inside(picture: &Picture) -> Vec<String> {
         lines.push("stack([\"host\"])".to_owned());
     }
     for (index, bar) in picture.networks.iter().enumerate() {
-        let rows = std::iter::once(&bar.name).chain(&bar.gateways).cloned().chain([bar.way_out.words()]);
-        lines.push(format!("network{index}[[\"{}\"]]:::network", label(rows)));
+        let rows = [bar.name.clone(), bar.addresses(), bar.way_out.words()];
+        lines.push(format!("network{index}[[\"{}\"]]:::network", label(rows.into_iter())));
     }
     lines.extend(picture.nodes.iter().enumerate().take(MOST_NODES).map(|(index, card)| node(index, card)));
     if picture.nodes.len() > MOST_NODES {

@@ -177,3 +177,26 @@ fn nat(picture: &Picture, router: &mut Router<'_>) -> Vec<Stroke> {
     }
     strokes
 }
+
+#[cfg(test)]
+impl Stroke {
+    /// Whether its straight parts lead through the inside of a box.
+    pub(in super::super) fn runs_through(&self, rect: &Rect) -> bool {
+        let inner = Rect {
+            x: rect.x + 3.0,
+            y: rect.y + 3.0,
+            width: (rect.width - 6.0).max(0.0),
+            height: (rect.height - 6.0).max(0.0),
+        };
+        let parts = self.points.windows(2).enumerate();
+        let straight = parts.filter(|(place, _)| self.bend != Bend::CurveAfter(*place));
+        straight.into_iter().any(|(_, ends)| {
+            (0..=200_u32).any(|step| {
+                let share = f64::from(step) / 200.0;
+                let x = ends[0].x + (ends[1].x - ends[0].x) * share;
+                let y = ends[0].y + (ends[1].y - ends[0].y) * share;
+                inner.is_near(&Rect { x, y, width: 0.0, height: 0.0 }, 0.0)
+            })
+        })
+    }
+}

@@ -62,7 +62,7 @@ fn tunnels(picture: &Picture, router: &mut Router<'_>) -> Vec<Draft> {
 fn ports(picture: &Picture, router: &mut Router<'_>) -> Vec<Draft> {
     if !shows_each_port(picture) && !picture.ports.is_empty() {
         let number = picture.ports.len();
-        let text = format!("{number} published ports");
+        let text = if number == 1 { picture.ports[0].words() } else { format!("{number} published ports") };
         let all = Draft { kind: TagKind::Port, title: text.clone(), text, line: Vec::new() };
         return vec![all];
     }
