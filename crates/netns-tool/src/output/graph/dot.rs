@@ -49,7 +49,8 @@ fn centered(rows: impl Iterator<Item = String>) -> String {
 
 fn node(index: usize, card: &Card) -> String {
     // `\l` ends a line that begins at the left.
-    let label: String = card.words().lines().map(|row| format!("{}\\l", escape(row))).collect();
+    let rows: Vec<String> = card.words().lines().map(|row| format!("{}\\l", escape(row))).collect();
+    let label = rows.concat();
     let colors = match card.role {
         Role::Router => ", color=\"#c2811b\", fillcolor=\"#fff8eb\"",
         Role::Node => "",
@@ -100,13 +101,12 @@ fn edges(picture: &Picture) -> Vec<String> {
 fn cable(cable: &Wire) -> String {
     let [one, other] = &cable.ends;
     let limits: Vec<String> = cable.ends.iter().filter_map(|end| end.shaping.clone()).collect();
-    let mut attributes =
-        format!("taillabel=\"{}\", headlabel=\"{}\"", escape(&one.link), escape(&other.link));
-    if !limits.is_empty() {
-        let label = centered(limits.into_iter());
-        attributes += &format!(", label=\"{label}\", style=dashed, color=\"#c2811b\"");
-    }
-    format!("{} -> {} [{attributes}];", id(&one.at), id(&other.at))
+    let attributes = format!("taillabel=\"{}\", headlabel=\"{}\"", escape(&one.link), escape(&other.link));
+    let limited = match limits.as_slice() {
+        [] => String::new(),
+        _ => format!(", label=\"{}\", style=dashed, color=\"#c2811b\"", centered(limits.into_iter())),
+    };
+    format!("{} -> {} [{attributes}{limited}];", id(&one.at), id(&other.at))
 }
 
 fn macvlans(index: usize, card: &Card) -> Vec<String> {

@@ -26,16 +26,9 @@ pub(super) fn dot(text: &str) -> String {
 
 /// For a quoted label of Mermaid, which reads `#` codes and, in labels, HTML and Markdown.
 pub(super) fn mermaid(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in shown(text).chars() {
-        if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | '/' | ':' | '-' | '(' | ')' | '=' | '+' | '%')
-        {
-            escaped.push_str(&format!("#{};", u32::from(c)));
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
+    let is_plain = |c: char| !c.is_ascii_punctuation() || ".,/:-()=+%".contains(c);
+    let code = |c: char| if is_plain(c) { c.to_string() } else { format!("#{};", u32::from(c)) };
+    shown(text).chars().map(code).collect()
 }
 
 /// For a terminal: control characters are shown, not sent.

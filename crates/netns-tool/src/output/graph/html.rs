@@ -58,7 +58,8 @@ fn checks(checks: &[String]) -> String {
     if checks.is_empty() {
         return String::new();
     }
-    let items: String = checks.iter().map(|check| format!("<li>{}</li>\n", xml(check))).collect();
+    let items: Vec<String> = checks.iter().map(|check| format!("<li>{}</li>\n", xml(check))).collect();
+    let items = items.concat();
     format!("<section><h2>What should work</h2>\n<ul class=\"checks\">\n{items}</ul></section>\n")
 }
 
@@ -91,6 +92,6 @@ fn row(picture: &Picture, index: usize, card: &Card) -> String {
 }
 
 fn cell(values: impl Iterator<Item = String>) -> String {
-    let values: String = values.map(|value| format!("<div>{}</div>", xml(&value))).collect();
-    format!("<td>{values}</td>")
+    let values: Vec<String> = values.map(|value| format!("<div>{}</div>", xml(&value))).collect();
+    format!("<td>{}</td>", values.concat())
 }

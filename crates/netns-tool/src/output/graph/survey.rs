@@ -237,6 +237,6 @@ fn time(time: Duration) -> String {
 /// In the largest unit that needs no fraction.
 fn rate(bits: u64) -> String {
     let units = [(1_000_000_000, "Gbit/s"), (1_000_000, "Mbit/s"), (1_000, "kbit/s")];
-    let fitting = units.iter().find(|(size, _)| bits >= *size && bits % size == 0);
+    let fitting = units.iter().find(|(size, _)| bits >= *size && bits.is_multiple_of(*size));
     fitting.map_or_else(|| format!("{bits} bit/s"), |(size, unit)| format!("{} {unit}", bits / size))
 }

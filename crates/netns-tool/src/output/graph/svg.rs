@@ -151,7 +151,7 @@ fn node(at: &Rect, face: &Face, card: &Card) -> String {
     if !face.lines.is_empty() && face.detail == Detail::Full {
         let y = number(at.y + HEADER - 1.0);
         let (left, right) = (number(at.x + 1.0), number(at.right() - 1.0));
-        content += &format!("<path class=\"rule\" d=\"M{left} {y}H{right}\"/>\n");
+        content += &["<path class=\"rule\" d=\"M", &left, " ", &y, "H", &right, "\"/>\n"].concat();
     }
     for (number, line) in face.lines.iter().enumerate() {
         let y = at.y + HEADER + 13.0 + LINE_HEIGHT * layout::pixels(number);

@@ -1,6 +1,6 @@
 //! How wide text is, without a font at hand: widths of the widest fonts that viewers fall back to.
 //!
-//! DejaVu Sans is wider than Helvetica, Arial, Segoe and the like; what fits in it fits in them.
+//! `DejaVu Sans` is wider than Helvetica, Arial, Segoe and the like; what fits in it fits in them.
 
 /// The width of `text` in a proportional font of `size` pixels.
 pub(super) fn proportional(text: &str, size: f64) -> f64 {

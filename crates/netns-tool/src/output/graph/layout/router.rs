@@ -126,12 +126,12 @@ impl<'a> Router<'a> {
         points
     }
 
-    pub(super) fn from_card_to_chip(&mut self, card: usize, chip: usize) -> Vec<Point> {
+    pub(super) fn card_to_chip(&mut self, card: usize, chip: usize) -> Vec<Point> {
         let points = self.leave(card);
         self.climb(self.seat(card).unit, points, chip)
     }
 
-    pub(super) fn from_bar_to_chip(&mut self, bar: usize, chip: usize) -> Vec<Point> {
+    pub(super) fn bar_to_chip(&mut self, bar: usize, chip: usize) -> Vec<Point> {
         let rect = self.seating.bars[bar];
         let unit = self.seating.unit_of_bar[bar];
         let to = &self.chips[chip].rect;
@@ -172,13 +172,13 @@ impl<'a> Router<'a> {
     }
 
     /// From the lower edge of a card towards the host's right edge.
-    pub(super) fn from_card_to_the_right(&mut self, card: usize) -> Vec<Point> {
+    pub(super) fn card_to_the_right(&mut self, card: usize) -> Vec<Point> {
         let points = self.leave(card);
         self.go_right(self.seat(card).unit, points)
     }
 
     /// From the upper edge of a bar towards the host's right edge.
-    pub(super) fn from_bar_to_the_right(&mut self, bar: usize) -> Vec<Point> {
+    pub(super) fn bar_to_the_right(&mut self, bar: usize) -> Vec<Point> {
         let rect = self.seating.bars[bar];
         let x = rect.right() - 24.0;
         self.go_right(self.seating.unit_of_bar[bar], vec![at(x, rect.y), at(x, rect.y - 12.0)])

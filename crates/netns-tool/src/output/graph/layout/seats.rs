@@ -201,9 +201,8 @@ impl Seating {
     fn is_level_with(&self, unit: usize, place: usize, graph: &Graph) -> bool {
         let other = match graph.as_card(place) {
             Some(card) if self.seats[card].rect.width > 0.0 => self.seats[card].unit,
-            Some(_) => return false,
             None if self.bars[place].width > 0.0 => self.unit_of_bar[place],
-            None => return false,
+            _ => return false,
         };
         let is_own_bar = graph.as_card(place).is_none() && other == unit;
         let level = |unit: usize| (self.units[unit].part, self.units[unit].level);
@@ -238,16 +237,16 @@ impl Seating {
         let area: f64 = self.blocks.iter().map(|block| block.rect.width * block.rect.height).sum();
         let limit = widest.max(SHELF_WIDTH).max((area * 1.8).sqrt());
         let mut corner = at(HOST_MARGIN, self.gutters.top);
-        let (mut shelf, mut tallest) = (0, 0.0_f64);
+        let (mut number, mut tallest) = (0, 0.0_f64);
         for index in 0..self.blocks.len() {
             let Rect { width, height, .. } = self.blocks[index].rect;
             if corner.x > HOST_MARGIN && corner.x + width > limit {
                 self.blocks[index - 1].is_last_of_shelf = Last::Yes;
                 corner = at(HOST_MARGIN, corner.y + tallest + self.gutters.shelf);
-                (shelf, tallest) = (shelf + 1, 0.0);
+                (number, tallest) = (number + 1, 0.0);
             }
             self.blocks[index].rect = Rect { x: corner.x, y: corner.y, width, height };
-            self.blocks[index].shelf = shelf;
+            self.blocks[index].shelf = number;
             let members: Vec<usize> =
                 (0..self.units.len()).filter(|unit| self.units[*unit].part == index).collect();
             self.shift(&members, corner.x, corner.y);
@@ -273,7 +272,7 @@ fn side_by_side(row: &[usize], wishes: &[Option<f64>], locals: &[Local]) -> Vec<
     let mut next = f64::MIN;
     for unit in row {
         let width = locals[*unit].size.0;
-        let wish = wishes[*unit].map_or(if next == f64::MIN { 0.0 } else { next }, |x| x - width / 2.0);
+        let wish = wishes[*unit].map_or(if placed.is_empty() { 0.0 } else { next }, |x| x - width / 2.0);
         let x = wish.max(next);
         placed.push((*unit, x));
         next = x + width + UNIT_GAP;
@@ -282,7 +281,9 @@ fn side_by_side(row: &[usize], wishes: &[Option<f64>], locals: &[Local]) -> Vec<
     let surpluses: Vec<f64> = placed.iter().filter_map(surplus).collect();
     if !surpluses.is_empty() {
         let mean = surpluses.iter().sum::<f64>() / pixels(surpluses.len());
-        placed.iter_mut().for_each(|(_, x)| *x -= mean);
+        for (_, x) in &mut placed {
+            *x -= mean;
+        }
     }
     placed
 }

@@ -120,7 +120,7 @@ fn chips(picture: &Picture, least: f64) -> (Vec<Chip>, f64) {
     let width_of = |text: &str| (width::monospaced(text, 11.0) + 24.0).ceil();
     let total: f64 = all.iter().map(|(_, text)| width_of(text) + 20.0).sum();
     let width = least.max(total + 260.0);
-    let mut x = (width - total + 20.0) / 2.0;
+    let mut x = 10.0 + (width - total) / 2.0;
     let chips = all.into_iter().map(|(kind, text)| {
         let y = if kind == ChipKind::HostEnd { 18.0 } else { -13.0 };
         let rect = Rect { x, y, width: width_of(&text), height: 26.0 };
@@ -164,7 +164,7 @@ fn nat(picture: &Picture, router: &mut Router<'_>) -> Vec<Stroke> {
     let mut strokes = Vec::new();
     for (index, network) in picture.networks.iter().enumerate() {
         if let WayOut::Nat(uplink) = &network.way_out {
-            let points = router.from_bar_to_chip(index, uplink.index);
+            let points = router.bar_to_chip(index, uplink.index);
             let label = at(points[0].x, points[0].y - 15.0);
             strokes.push(Stroke {
                 kind: StrokeKind::Nat,
@@ -191,8 +191,8 @@ impl Stroke {
         let parts = self.points.windows(2).enumerate();
         let straight = parts.filter(|(place, _)| self.bend != Bend::CurveAfter(*place));
         straight.into_iter().any(|(_, ends)| {
-            (0..=200_u32).any(|step| {
-                let share = f64::from(step) / 200.0;
+            (0..=60_u32).any(|step| {
+                let share = f64::from(step) / 60.0;
                 let x = ends[0].x + (ends[1].x - ends[0].x) * share;
                 let y = ends[0].y + (ends[1].y - ends[0].y) * share;
                 inner.is_near(&Rect { x, y, width: 0.0, height: 0.0 }, 0.0)

@@ -52,7 +52,7 @@ fn tunnels(picture: &Picture, router: &mut Router<'_>) -> Vec<Draft> {
                 kind: TagKind::Tunnel,
                 text: format!("VXLAN {} ⇄ {}", tunnel.vni, tunnel.remote),
                 title: format!("{}: {}", network.name, tunnel.words()),
-                line: router.from_bar_to_the_right(index),
+                line: router.bar_to_the_right(index),
             });
         }
     }
@@ -73,7 +73,7 @@ fn ports(picture: &Picture, router: &mut Router<'_>) -> Vec<Draft> {
         },
         text: tag.words(),
         title: format!("port {} of the host leads to {} ({})", tag.published, tag.node.name, tag.target),
-        line: router.from_card_to_the_right(tag.node.index),
+        line: router.card_to_the_right(tag.node.index),
     };
     picture.ports.iter().map(draft).collect()
 }

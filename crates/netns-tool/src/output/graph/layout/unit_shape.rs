@@ -167,7 +167,7 @@ fn circle(sizes: &[(f64, f64)], exits: &[usize]) -> Local {
 
 fn on_ellipse(sizes: &[(f64, f64)], radius: (f64, f64)) -> Vec<Rect> {
     let step = std::f64::consts::TAU / pixels(sizes.len());
-    let start = if sizes.len() % 2 == 0 { step / 2.0 } else { 0.0 };
+    let start = if sizes.len().is_multiple_of(2) { step / 2.0 } else { 0.0 };
     let place = |(index, (width, height)): (usize, &(f64, f64))| {
         let (sine, cosine) = (start + step * pixels(index)).sin_cos();
         Rect {

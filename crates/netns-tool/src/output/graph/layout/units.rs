@@ -150,7 +150,7 @@ fn part_units(graph: &Graph, members: &[usize], found: &[Option<Found>]) -> Vec<
     let mut unit_of_bar = vec![usize::MAX; graph.bars];
     let mut fans: Vec<(usize, usize)> = Vec::new();
     for place in members {
-        let Found { level, part, from } = found[*place].expect("members were found");
+        let Some(Found { level, part, from }) = found[*place] else { continue };
         let fresh = |bar, cards| Unit { bar, cards, level, part, shape: Shape::Grid };
         match (graph.thing(*place), from) {
             (Thing::Bar(bar), _) => {
@@ -158,7 +158,7 @@ fn part_units(graph: &Graph, members: &[usize], found: &[Option<Found>]) -> Vec<
                 units.push(fresh(Some(bar), Vec::new()));
             }
             (Thing::Card(card), Some(home)) if graph.is_bar(home) => {
-                units[unit_of_bar[home]].cards.push(card)
+                units[unit_of_bar[home]].cards.push(card);
             }
             (Thing::Card(card), Some(parent)) if is_fan(graph, parent, *place) => {
                 if let Some((_, unit)) = fans.iter().find(|(of, _)| *of == parent) {

@@ -45,7 +45,7 @@ fn cable(wire: &Wire, router: &mut Router<'_>, host_end: &mut usize) -> Option<S
         (Spot::Node(card), Spot::Node(peer)) => between(router, (card.index, one), (peer.index, other)),
         (Spot::Host, Spot::Node(card)) | (Spot::Node(card), Spot::Host) => {
             *host_end += 1;
-            ((router.from_card_to_chip(card.index, *host_end - 1), Bend::Corners), Vec::new())
+            ((router.card_to_chip(card.index, *host_end - 1), Bend::Corners), Vec::new())
         }
         _ => return None,
     };
@@ -61,7 +61,7 @@ pub(super) fn macvlans(picture: &Picture, router: &mut Router<'_>) -> Vec<Stroke
             if let Spot::HostLink(parent) = &link.to {
                 strokes.push(Stroke {
                     kind: StrokeKind::Macvlan,
-                    points: router.from_card_to_chip(index, parent.index),
+                    points: router.card_to_chip(index, parent.index),
                     bend: Bend::Corners,
                     title: format!("{}:{} is a macvlan link on {}", card.name, link.name, parent.name),
                     labels: Vec::new(),
@@ -175,7 +175,7 @@ fn side_by_side(
     let (left, right, ends) =
         if one.x <= other.x { (one, other, ends) } else { (other, one, (ends.1, ends.0)) };
     let gap = right.x - left.right();
-    if left.y == right.y && gap > 0.0 && gap < 100.0 {
+    if (left.y - right.y).abs() < 0.5 && gap > 0.0 && gap < 100.0 {
         let y = left.y + 16.0;
         let labels = if shape == Shape::Chain {
             let short = |text: &str| shortened(text, 6);
@@ -190,7 +190,7 @@ fn side_by_side(
     }
     let (upper, lower) = if one.y < other.y { (one, other) } else { (other, one) };
     let x = one.center().x;
-    (shape == Shape::Chain && one.x == other.x)
+    (shape == Shape::Chain && (one.x - other.x).abs() < 0.5)
         .then(|| ((vec![at(x, upper.bottom()), at(x, lower.y)], Bend::Corners), Vec::new()))
 }
 
@@ -229,7 +229,7 @@ fn from_above(
         }
     }
     let labels = if seat.row == RowKind::Only && own_bar.is_none() {
-        let end = points.last().copied().unwrap_or(seat.rect.center());
+        let end = points.last().copied().unwrap_or_else(|| seat.rect.center());
         vec![beside(end, router.seat(upper.0).rect.center(), &lower.1.link)]
     } else {
         Vec::new()
