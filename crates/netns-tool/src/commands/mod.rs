@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod dns;
 pub(crate) mod exec;
 pub(crate) mod gc;
+pub(crate) mod graph;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod nat;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
+    Graph(graph::Graph),
     Gc(gc::Gc),
     Demo(demo::Demo),
     Playground(playground::Playground),
@@ -93,6 +95,7 @@ impl Command {
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),
+            Self::Graph(graph) => graph.run(context),
             Self::Gc(gc) => gc.run(context),
             Self::Demo(demo) => demo.run(context),
             Self::Playground(playground) => playground.run(context),

@@ -1,5 +1,6 @@
 //! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
 
+pub(crate) mod graph;
 mod human;
 mod json;
 mod look;
@@ -161,6 +162,22 @@ impl Output {
     pub(crate) fn playground_banner(&self) {
         if self.format == Format::Human && self.verbosity > Verbosity::Quiet {
             print_lines(human::playground_banner());
+        }
+    }
+
+    /// Prints a picture of a topology.
+    pub(crate) fn picture(&self, picture: &graph::Picture, drawing: graph::Drawing) {
+        print_lines([match self.format {
+            Format::Json => json::view(picture),
+            Format::Human => graph::draw(picture, drawing).trim_end().to_owned(),
+        }]);
+    }
+
+    /// Returns a picture of a topology for a file: without colour.
+    pub(crate) fn plain_picture(&self, picture: &graph::Picture, drawing: graph::Drawing) -> String {
+        match self.format {
+            Format::Json => json::view(picture) + "\n",
+            Format::Human => anstream::adapter::strip_str(&graph::draw(picture, drawing)).to_string(),
         }
     }
 
