@@ -1,10 +1,10 @@
 //! The road every change takes: observe, plan, apply, report.
 
 use crate::{
-    apply::apply,
+    apply::{Progress, apply},
     error::Error,
     journal::{self, Journal},
-    kernel::{Kernel, hold_signals_back, state},
+    kernel::{Kernel, Refusal, hold_signals_back, state},
     plan::{Desired, Operation, Plan},
 };
 
@@ -36,17 +36,54 @@ pub fn plan(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Plan, Err
 ///
 /// Returns why nothing was changed, or which step was refused and what became of the others.
 pub fn make(desired: &dyn Desired, kernel: &mut impl Kernel) -> Result<Report, Error> {
+    make_watched(desired, kernel, &mut |_| {})
+}
+
+/// How far a change is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stage {
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps that there are.
+    pub of: usize,
+}
+
+/// Does what [`make`] does, and tells `watch` before each step how far it is.
+///
+/// # Errors
+///
+/// Returns why nothing was changed, or which step was refused and what became of the others.
+pub fn make_watched(
+    desired: &dyn Desired,
+    kernel: &mut impl Kernel,
+    watch: &mut dyn FnMut(Stage),
+) -> Result<Report, Error> {
     let _lock = state::lock().map_err(Error::NoState)?;
     let _held = hold_signals_back().map_err(Error::NoState)?;
     let recovered = journal::recover(kernel).map_err(Error::Unrecovered)?;
     let done = plan(desired, kernel)?;
     if !done.is_empty() {
-        let mut journal = Journal::open(&done.steps).map_err(Error::NoState)?;
-        let applied = apply(&done, kernel, &mut journal);
-        let closed = journal.close();
+        let journal = Journal::open(&done.steps).map_err(Error::NoState)?;
+        let mut watched = Watched { journal, of: done.steps.len(), watch };
+        let applied = apply(&done, kernel, &mut watched);
+        let closed = watched.journal.close();
         // Why the change failed matters more than that its journal stays.
         applied?;
         closed.map_err(Error::NoState)?;
     }
     Ok(Report { done, recovered })
+}
+
+/// A journal that somebody looks at.
+struct Watched<'a> {
+    journal: Journal,
+    of: usize,
+    watch: &'a mut dyn FnMut(Stage),
+}
+
+impl Progress for Watched<'_> {
+    fn about_to(&mut self, index: usize) -> Result<(), Refusal> {
+        (self.watch)(Stage { done: index, of: self.of });
+        self.journal.about_to(index)
+    }
 }

@@ -83,8 +83,8 @@ pub enum Operation {
     AddEntries(Vec<TableEntry>),
     /// Deletes entries from the own table, in one transaction.
     DeleteEntries(Vec<TableEntry>),
-    /// Deletes connection-tracking entries that still lead to the forward's target.
-    ForgetFlows(PortForward),
+    /// Deletes connection-tracking entries that still lead to the targets of these forwards.
+    ForgetFlows(Vec<PortForward>),
     /// Remembers a change of ours.
     Remember(Record),
     /// Drops what was remembered.
@@ -328,9 +328,12 @@ impl fmt::Display for Operation {
             Self::DeleteEntries(entries) => {
                 write!(f, "delete {} from table 'inet netns_tool'", entries_in_words(entries))
             }
-            Self::ForgetFlows(forward) => {
-                write!(f, "forget tracked flows from {} to {}", forward.published, forward.target)
-            }
+            Self::ForgetFlows(forwards) => match forwards.as_slice() {
+                [forward] => {
+                    write!(f, "forget tracked flows from {} to {}", forward.published, forward.target)
+                }
+                forwards => write!(f, "forget tracked flows from {}", count(forwards, "published port")),
+            },
             Self::Remember(record) => write!(f, "note {} in /run/netns-tool", record.key()),
             Self::ForgetNetns(name) => write!(f, "drop the mark of netns '{name}' from /run/netns-tool"),
             Self::Forget(key) => write!(f, "drop the note on {key} from /run/netns-tool"),

@@ -73,6 +73,13 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.configured_forwarding.retain(|family| to_switch.contains(family));
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
+    seen.hosts.retain(|topology, _| scope.hosts.contains(topology));
+    seen.shared_hosts.retain(|name, _| scope.shared_hosts.contains(name));
+    seen.programs.retain(|program| scope.programs.contains(&program.netns));
+    if scope.shaping == Asked::No {
+        let links = seen.stacks.values_mut().flat_map(|stack| stack.links.values_mut());
+        links.for_each(|link| link.shaping = None);
+    }
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
@@ -164,7 +171,9 @@ fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
         TableSelection::All => return firewall,
         TableSelection::WithoutForwards => {
             if let Some(entries) = &mut firewall.table {
-                entries.retain(|entry| !matches!(entry, TableEntry::Forward(_)));
+                entries.retain(|entry| {
+                    !matches!(entry, TableEntry::Forward(_)) || is_about_published(scope, entry)
+                });
             }
             return firewall;
         }

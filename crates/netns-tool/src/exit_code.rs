@@ -30,6 +30,8 @@ pub(crate) enum Code {
     Missing = 7,
     /// A step was refused, and not everything before it could be undone.
     LeftBehind = 8,
+    /// `status` or `check`: something is not as it should be.
+    NotAsAsked = 9,
     /// `exec`: the file is there, but is no program, or not for this user (as shells do).
     NotExecutable = 126,
     /// `exec`: no such program (as shells do).
@@ -103,6 +105,7 @@ fn of_refusal(refusal: &Refusal) -> Code {
 fn of_conflict(conflict: &Conflict) -> Code {
     match conflict {
         Conflict::NoNetns(_)
+        | Conflict::NoTopology(_)
         | Conflict::NoLink(_)
         | Conflict::NoBridge(_)
         | Conflict::NoRoute { .. }

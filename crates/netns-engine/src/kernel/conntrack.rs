@@ -22,15 +22,25 @@ const ORIGINAL: u16 = 1;
 const REPLY: u16 = 2;
 const ID: u16 = 12;
 
-/// Deletes the tracked flows that `forward` once sent to its target.
-pub(super) fn forget_flows(forward: &PortForward) -> Result<(), Refusal> {
+/// Deletes the tracked flows that `forwards` once sent to their targets.
+///
+/// The kernel walks all of its table for one as for many of them, so each family is asked for once.
+pub(super) fn forget_flows(forwards: &[PortForward]) -> Result<(), Refusal> {
+    let (v4, v6): (Vec<_>, Vec<_>) = forwards.iter().partition(|forward| forward.target.is_ipv4());
+    [v4, v6].iter().filter(|of_family| !of_family.is_empty()).try_for_each(|of_family| forget(of_family))
+}
+
+fn forget(forwards: &[&PortForward]) -> Result<(), Refusal> {
+    let Some(first) = forwards.first() else { return Ok(()) };
     let mut socket = Socket::open(Protocol::Netfilter)?;
-    let family = protocol_family(forward.target.ip());
+    let family = protocol_family(first.target.ip());
     let mut stale = Vec::new();
     let every = Request { kind: kind(GET), flags: 0, payload: Attributes::new().message(family) };
     socket.dump(&every, |answer| match answer {
         None => stale.clear(),
-        Some(flow) => stale.extend(deletion_if_stale(body(flow), forward, family)),
+        Some(flow) => {
+            stale.extend(forwards.iter().find_map(|forward| deletion_if_stale(body(flow), forward, family)));
+        }
     })?;
     for answer in socket.change_all(&stale) {
         match answer {

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, conntrack, iptables, namespace,
+    Kernel, Refusal, conntrack, hosts, iptables, namespace,
     nftables::Nftables,
     processes, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
@@ -44,12 +44,11 @@ impl Kernel for LinuxKernel {
             Operation::AddLink(link) => self.add_link(link),
             Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
-            Operation::WriteHosts(..)
-            | Operation::RemoveHosts(_)
-            | Operation::ShareHosts(..)
-            | Operation::UnshareHosts(_)
-            | Operation::StartProgram(..)
-            | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::StartProgram(..) | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
+            Operation::RemoveHosts(topology) => hosts::remove(topology),
+            Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),
+            Operation::UnshareHosts(netns) => hosts::unshare(netns),
             Operation::DeleteLink(at) => self.talk(&at.place)?.delete_link(&at.name),
             Operation::SetLink(at, change) => self.talk(&at.place)?.set_link(&at.name, change),
             Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),
@@ -62,7 +61,7 @@ impl Kernel for LinuxKernel {
             Operation::DeleteTable => self.nftables()?.delete_table(),
             Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
             Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),
-            Operation::ForgetFlows(forward) => conntrack::forget_flows(forward),
+            Operation::ForgetFlows(forwards) => conntrack::forget_flows(forwards),
             Operation::Remember(record) => state::remember(record),
             Operation::Forget(key) => state::forget(key),
             Operation::ForgetNetns(name) => state::unmark_netns(name),

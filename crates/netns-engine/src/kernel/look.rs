@@ -30,7 +30,9 @@ use crate::{
     own_table,
     place::Entrance,
     plan::Conflict,
+    record::{Record, TopologyRecord},
     sysctl::Sysctl,
+    topology::TopologyName,
     view::{
         FirewallView, Forwarding, NetnsSummary, PeerPlace, PeerView, Process, StackView, SummaryState,
         TableView,
@@ -94,6 +96,25 @@ pub fn show(entrance: &Entrance) -> Result<StackView, Refusal> {
         Entrance::File(_) => None,
     };
     Ok(view)
+}
+
+/// Returns the note on a topology that is up.
+///
+/// # Errors
+///
+/// Returns why the notes could not be read.
+pub fn topology(name: &TopologyName) -> Result<Option<TopologyRecord>, Refusal> {
+    Ok(topologies()?.into_iter().find(|record| record.topology.name == *name))
+}
+
+/// Returns the notes on all topologies that are up, in the order of their names.
+///
+/// # Errors
+///
+/// Returns why the notes could not be read.
+pub fn topologies() -> Result<Vec<TopologyRecord>, Refusal> {
+    let records = state::records()?.into_values();
+    Ok(records.filter_map(|record| if let Record::Topology(up) = record { Some(up) } else { None }).collect())
 }
 
 /// Returns every name under `/run/netns` or `/etc/netns` that this tool takes.

@@ -5,6 +5,7 @@
 
 mod conntrack;
 pub mod exec;
+mod hosts;
 mod iptables;
 mod linux;
 mod listeners;

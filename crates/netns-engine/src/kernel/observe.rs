@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink, shaping,
-    state, sysctl, sysctl_files,
+    LinuxKernel, Refusal, hosts, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink,
+    shaping, state, sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Fills an [`Observed`] with what `scope` asks for.
 pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observed, Refusal> {
-    let records = if scope.ports_of.is_empty() { BTreeMap::new() } else { state::records()? };
+    let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
     for name in &scope.netns {
@@ -75,6 +75,12 @@ fn observe_own_table(
 fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
     for netns in &scope.resolvers {
         observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
+    }
+    for topology in &scope.hosts {
+        observed.hosts.extend(hosts::read(topology)?.map(|entries| (topology.clone(), entries)));
+    }
+    for netns in &scope.shared_hosts {
+        observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
     }
     if scope.upstream == Asked::Yes {
         observed.upstream = resolver::upstream()?;

@@ -39,7 +39,12 @@ pub(crate) fn write(netns: &NetnsName, contents: &ResolvConf) -> Result<(), Refu
 pub(crate) fn remove(netns: &NetnsName) -> Result<(), Refusal> {
     let path = path_of(netns);
     fs::remove_file(&path)?;
-    match path.parent().map_or(Ok(()), fs::remove_dir) {
+    remove_empty(path.parent())
+}
+
+/// Removes the folder of a netns, unless something is in it.
+pub(super) fn remove_empty(folder: Option<&Path>) -> Result<(), Refusal> {
+    match folder.map_or(Ok(()), fs::remove_dir) {
         Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error.into()),
         _ => Ok(()),
     }

@@ -68,6 +68,16 @@ pub(crate) fn records_in(scope: &Scope) -> Result<BTreeMap<RecordKey, Record>, R
     Ok(records)
 }
 
+/// Reads the notes on the topologies that `scope` asks for.
+pub(crate) fn topologies_in(scope: &Scope) -> Result<BTreeMap<RecordKey, Record>, Refusal> {
+    let mut records = BTreeMap::new();
+    for name in scope.topologies.keys() {
+        let record = record(&path_of(&RecordKey::Topology(name.clone())))?;
+        records.extend(record.map(|record| (record.key(), record)));
+    }
+    Ok(records)
+}
+
 /// Reads every note.
 pub(crate) fn records() -> Result<BTreeMap<RecordKey, Record>, Refusal> {
     let mut records = BTreeMap::new();

@@ -15,6 +15,7 @@ mod scope;
 mod settings;
 mod shaping;
 mod shows;
+mod topology;
 mod undo;
 
 pub use doomed::Doomed;

@@ -92,7 +92,7 @@ impl Observed {
         let stack = Stack {
             links: [(LinkName::from_kernel("lo".to_owned()), loopback)].into(),
             routes: BTreeSet::new(),
-            sysctls: [(Sysctl::IpForward, 0)].into(),
+            sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0)].into(),
         };
         self.stacks.insert(Place::Netns(name.clone()), stack);
         Ok(())
@@ -117,7 +117,13 @@ impl Observed {
     fn add_bridge(&mut self, bridge: &NewBridge) -> Result<(), Refusal> {
         self.refuse_taken(&bridge.at)?;
         let link = Link { mac: Some(bridge.mac), ours: true, ..Link::new(LinkKind::Bridge) };
-        self.stack_mut(&bridge.at.place).links.insert(bridge.at.name.clone(), link);
+        let stack = self.stack_mut(&bridge.at.place);
+        stack.links.insert(bridge.at.name.clone(), link);
+        stack.sysctls.insert(Sysctl::RouteLocalnet(bridge.at.name.clone()), 0);
+        let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()));
+        if let Some(value) = stack.sysctls.get(&by_default).copied() {
+            stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
+        }
         Ok(())
     }
 

@@ -64,16 +64,22 @@ impl Scope {
         self.with_records()
     }
 
-    /// Returns the scope with what the ports published into [`Scope::ports_of`] touch: only the
-    /// notes tell which those are.
+    /// Returns the scope with what the ports published into [`Scope::ports_of`] touch, and with what
+    /// [`Scope::topologies`] consist of: only the notes tell which those are.
     #[must_use]
     pub fn widened_by<'a>(&'a self, records: &BTreeMap<RecordKey, Record>) -> Cow<'a, Self> {
         let mut widened = Cow::Borrowed(self);
         for record in records.values() {
-            if let Record::Published(port) = record
-                && self.ports_of.contains(&port.netns)
-            {
-                widened = Cow::Owned(widened.into_owned().with_published(&port.forward.published));
+            match record {
+                Record::Published(port) if self.ports_of.contains(&port.netns) => {
+                    widened = Cow::Owned(widened.into_owned().with_published(&port.forward.published));
+                }
+                Record::Topology(up) => {
+                    if let Some(wanted) = self.topologies.get(&up.topology.name) {
+                        widened = Cow::Owned(widened.into_owned().with_former(&up.topology, wanted));
+                    }
+                }
+                _ => {}
             }
         }
         widened

@@ -11,7 +11,7 @@ use crate::{
     place::{LinkAt, Place},
     record::RecordKey,
     sysctl::Sysctl,
-    topology::TopologyName,
+    topology::{Topology, TopologyName},
 };
 
 /// What to read: the cost of observing follows the scope, not the host.
@@ -55,6 +55,8 @@ pub struct Scope {
     pub hosts: BTreeSet<TopologyName>,
     /// Whether `/etc/netns/NAME/hosts` of these is that of a topology.
     pub shared_hosts: BTreeSet<NetnsName>,
+    /// Topologies as they are to be; all that was made for them before is read, as their notes tell.
+    pub topologies: BTreeMap<TopologyName, Topology>,
     /// Programs of topologies that run in these (walks `/proc`).
     pub programs: BTreeSet<NetnsName>,
     /// The limits of links that are read.

@@ -1,12 +1,15 @@
 //! What takes an operation back, fixed while the old state is still known.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use ipnet::IpNet;
 
 use super::{Link, LinkKind, NetnsState, Observed};
 use crate::{
-    name::NetnsName,
+    name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
@@ -28,9 +31,7 @@ impl Observed {
             }
             Operation::AddVeth(veth) => vec![Operation::DeleteLink(veth.main.at.clone())],
             Operation::DeleteLink(at) => self.rebuild_link(at),
-            Operation::DeleteLinks(links) => {
-                links.iter().flat_map(|link| self.rebuild_link(&LinkAt::on_host(link.clone()))).collect()
-            }
+            Operation::DeleteLinks(links) => self.rebuild_links(links),
             Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
                 vec![match self.link(at).and_then(|link| link.shaping.clone()) {
                     Some(shaping) => Operation::SetShaping(at.clone(), shaping),
@@ -141,7 +142,19 @@ impl Observed {
         operations
     }
 
-    /// What only a deletion of cables, before this one, leaves in a netns: `lo` and bridges.
+    /// Bridges come first; cables that go with them are plugged in when they are made.
+    fn rebuild_links(&self, names: &[LinkName]) -> Vec<Operation> {
+        let deleted: BTreeSet<_> = names.iter().collect();
+        let is_bridge = |at: &LinkAt| self.link(at).is_some_and(|link| link.kind == LinkKind::Bridge);
+        let links = names.iter().map(|name| LinkAt::on_host(name.clone()));
+        let (bridges, others): (Vec<_>, Vec<_>) = links.partition(is_bridge);
+        let is_deleted = |port: &LinkAt| port.place == Place::Host && deleted.contains(&port.name);
+        let of_bridges = bridges.iter().filter_map(|at| Some((at, self.link(at)?)));
+        let of_bridges = of_bridges.flat_map(|(at, link)| self.rebuild_bridge(at, link, &is_deleted));
+        of_bridges.chain(others.iter().flat_map(|at| self.rebuild_link(at))).collect()
+    }
+
+    /// What is in a netns: `lo`, bridges, and cables to places that are there.
     fn rebuild_netns(&self, name: &NetnsName) -> Vec<Operation> {
         // A name that led to an ordinary file cannot be made like that again, and nobody misses it.
         if self.netns.get(name).is_some_and(|entry| entry.state == NetnsState::HalfMade) {
@@ -158,8 +171,9 @@ impl Observed {
             let at = place.link(name);
             match &link.kind {
                 LinkKind::Loopback => operations.extend(self.refurnish(&at, &without_localhost(link))),
-                LinkKind::Bridge => operations.extend(self.rebuild_bridge(&at, link)),
-                LinkKind::Veth | LinkKind::Other(_) => {}
+                LinkKind::Bridge => operations.extend(self.rebuild_bridge(&at, link, &|_| false)),
+                LinkKind::Veth => operations.extend(self.rebuild_veth_of_netns(&at, link)),
+                LinkKind::Other(_) => {}
             }
         }
         operations
@@ -168,19 +182,36 @@ impl Observed {
     fn rebuild_link(&self, at: &LinkAt) -> Vec<Operation> {
         let Some(link) = self.link(at) else { return Vec::new() };
         match (&link.kind, &link.peer) {
-            (LinkKind::Bridge, _) => self.rebuild_bridge(at, link),
+            (LinkKind::Bridge, _) => self.rebuild_bridge(at, link, &|_| false),
             (LinkKind::Veth, Some(peer)) => self.rebuild_veth(at, peer),
             _ => Vec::new(),
         }
     }
 
-    fn rebuild_bridge(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
+    /// Of a pair inside one netns, the first end makes both.
+    fn rebuild_veth_of_netns(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
+        match &link.peer {
+            Some(peer) if peer.place != at.place || at.name < peer.name => self.rebuild_veth(at, peer),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A bridge with its ports, but for those that are made later.
+    fn rebuild_bridge(
+        &self,
+        at: &LinkAt,
+        link: &Link,
+        is_made_later: &dyn Fn(&LinkAt) -> bool,
+    ) -> Vec<Operation> {
         let Some(mac) = link.mac else { return Vec::new() };
         let mut operations = vec![Operation::AddBridge(NewBridge { at: at.clone(), mac })];
         let stack = self.stack(&at.place);
         let ports = stack.into_iter().flat_map(|stack| &stack.links);
         for (port, link) in ports.filter(|(_, port)| port.master.as_ref() == Some(&at.name)) {
             let port = at.place.link(port);
+            if is_made_later(&port) {
+                continue;
+            }
             operations.push(Operation::SetLink(port.clone(), LinkChange::Master(at.name.clone())));
             if link.hairpin {
                 operations.push(Operation::SetLink(port.clone(), LinkChange::HairpinOn));

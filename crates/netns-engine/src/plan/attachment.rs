@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An Ethernet link's MTU, in bytes.
-const ETHERNET_MTU: u32 = 1500;
+pub(super) const ETHERNET_MTU: u32 = 1500;
 
 impl Desired for Attachment {
     fn scope(&self) -> Scope {
@@ -198,7 +198,7 @@ fn addresses_above(gateway: &IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
 /// The MTU both ends need so that nothing has to be fragmented on the way out; none for Ethernet's.
 ///
 /// With 1500 inside and less outside, and ICMP filtered on the way, uploads stall for good.
-fn uplink_mtu(observed: &Observed) -> Option<u32> {
+pub(super) fn uplink_mtu(observed: &Observed) -> Option<u32> {
     let host = observed.stack(&Place::Host)?;
     let uplink = host.routes.iter().find(|route| route.is_default())?.link.as_ref()?;
     let mtu = host.links.get(uplink)?.mtu_bytes;

@@ -12,6 +12,7 @@ use crate::{
     place::{LinkAt, Place},
     record::RecordKey,
     route::Route,
+    topology::TopologyName,
 };
 
 /// A desired state that contradicts what is there. The program adds the hint.
@@ -27,6 +28,20 @@ pub enum Conflict {
     /// Somebody else made a netns of this name.
     #[error("netns '{0}' already exists, and was not made by netns-tool")]
     NetnsTaken(NetnsName),
+    /// This tool made a netns of this name, but for something else.
+    #[error("netns '{name}' already exists, and is not part of topology '{topology}'")]
+    NotOfTopology {
+        /// The netns.
+        name: NetnsName,
+        /// The topology that wants one of this name.
+        topology: TopologyName,
+    },
+    /// No such topology is up.
+    #[error("topology '{0}' is not up")]
+    NoTopology(TopologyName),
+    /// Somebody else wrote the file.
+    #[error("/etc/netns/{0}/resolv.conf already exists, and was not written by netns-tool")]
+    ResolverTaken(NetnsName),
     /// Processes, open files or mounts keep the netns alive.
     #[error("netns '{name}' is still held by {}", holders_in_words(holders))]
     NetnsHeld {

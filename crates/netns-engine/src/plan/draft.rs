@@ -31,6 +31,17 @@ impl Draft {
         self.steps.push(Step { operation, undo, why: why.into() });
     }
 
+    /// Adds a step whose undo the model cannot know.
+    pub(crate) fn then_undone_by(
+        &mut self,
+        operation: Operation,
+        undo: Vec<Operation>,
+        why: impl Into<String>,
+    ) {
+        drop(self.state.project(&operation));
+        self.steps.push(Step { operation, undo, why: why.into() });
+    }
+
     /// Adds all steps of a plan that was made from the state so far.
     pub(crate) fn then_all(&mut self, plan: Plan) {
         self.steps.extend(plan.steps);

@@ -19,6 +19,7 @@ mod own_table;
 mod port_forward;
 mod resolver;
 mod route;
+mod topology;
 mod veth;
 
 pub use crate::operation::{

@@ -47,9 +47,11 @@ impl Desired for NetnsRemoved {
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
-        let entry = observed.netns.get(&self.name).ok_or_else(|| Conflict::NoNetns(self.name.clone()))?;
+        if !observed.netns.contains_key(&self.name) {
+            return Err(Conflict::NoNetns(self.name.clone()));
+        }
         let mut draft = Draft::from(observed);
-        self.release(entry, &mut draft)?;
+        release(&mut draft, &self.name, self.on_holders)?;
         take_back_ports_of(&mut draft, &self.name)?;
         for link in cables_of(observed, &self.name) {
             draft.then(
@@ -64,38 +66,44 @@ impl Desired for NetnsRemoved {
             );
         }
         // Last, for nothing else here is harder to bring back.
-        draft.then(
-            Operation::DeleteNetns(self.name.clone()),
-            "Without its name, and with nobody inside, the netns and all that is left in it is gone.",
-        );
+        delete_netns(&mut draft, &self.name);
         Ok(draft.finish())
     }
 }
 
-impl NetnsRemoved {
-    /// Gets rid of those who would keep the netns alive, or refuses.
-    fn release(&self, entry: &NetnsEntry, draft: &mut Draft) -> Result<(), Conflict> {
-        let held = |holders: Vec<Holder>| Conflict::NetnsHeld { name: self.name.clone(), holders };
-        let (mounts, mut processes): (Vec<_>, Vec<_>) =
-            entry.holders.iter().cloned().partition(|holder| matches!(holder.by, Hold::Mount(_)));
-        if self.on_holders == OnHolders::Refuse && !entry.holders.is_empty() {
-            return Err(held(entry.holders.clone()));
-        }
-        processes.dedup_by_key(|holder| holder.pid);
-        let pids: Vec<u32> = processes.iter().map(|holder| holder.pid).collect();
-        // A process that also sees another mount of it takes that mount along only if it is the
-        // last one in its mount namespace, which cannot be known; so refuse before killing.
-        if mounts.iter().any(|holder| !pids.contains(&holder.pid)) {
-            return Err(held(mounts));
-        }
-        if !pids.is_empty() {
-            draft.then(
-                Operation::KillProcesses(self.name.clone(), pids),
-                "A netns lives as long as a process runs in it or holds it open.",
-            );
-        }
-        Ok(())
+/// Deletes the name of a netns, if it is there.
+pub(super) fn delete_netns(draft: &mut Draft, name: &NetnsName) {
+    if draft.state().netns.contains_key(name) {
+        draft.then(
+            Operation::DeleteNetns(name.clone()),
+            "Without its name, and with nobody inside, the netns and all that is left in it is gone.",
+        );
     }
+}
+
+/// Gets rid of those who would keep a netns alive, or refuses.
+pub(super) fn release(draft: &mut Draft, name: &NetnsName, on_holders: OnHolders) -> Result<(), Conflict> {
+    let Some(entry) = draft.state().netns.get(name) else { return Ok(()) };
+    let held = |holders: Vec<Holder>| Conflict::NetnsHeld { name: name.clone(), holders };
+    if on_holders == OnHolders::Refuse && !entry.holders.is_empty() {
+        return Err(held(entry.holders.clone()));
+    }
+    let (mounts, mut processes): (Vec<_>, Vec<_>) =
+        entry.holders.iter().cloned().partition(|holder| matches!(holder.by, Hold::Mount(_)));
+    processes.dedup_by_key(|holder| holder.pid);
+    let pids: Vec<u32> = processes.iter().map(|holder| holder.pid).collect();
+    // A process that also sees another mount of it takes that mount along only if it is the last one in
+    // its mount namespace, which cannot be known; so refuse before killing.
+    if mounts.iter().any(|holder| !pids.contains(&holder.pid)) {
+        return Err(held(mounts));
+    }
+    if !pids.is_empty() {
+        draft.then(
+            Operation::KillProcesses(name.clone(), pids),
+            "A netns lives as long as a process runs in it or holds it open.",
+        );
+    }
+    Ok(())
 }
 
 /// Switches `lo` on, unless it is.

@@ -3,13 +3,18 @@
 //! Both are shared by everything that is published or translated with nftables. They come with the
 //! first who needs them and go with the last; the tool's notes tell who that is.
 
+use std::collections::BTreeSet;
+
 use super::{Conflict, Draft, Operation};
 use crate::{
     firewall::{Driver, TableEntry},
     name::LinkName,
     observed::Observed,
     record::{NatRecord, Record},
+    topology::TopologyName,
 };
+
+pub(super) const ONLY_OURS: &str = "Only what was added for this bridge goes.";
 
 /// Refuses where the kernel does not speak nftables.
 pub(super) fn require_nftables(observed: &Observed) -> Result<(), Conflict> {
@@ -50,7 +55,7 @@ pub(super) fn guard(draft: &mut Draft, bridge: &LinkName) {
 /// Deletes the guard of `bridge`, or the whole table, if nobody needs it in `later`, the state to come.
 pub(super) fn drop_unneeded(draft: &mut Draft, bridge: &LinkName, later: &Observed) {
     let guard = TableEntry::Guard { bridge: bridge.clone() };
-    let mut users = later.records.values().filter_map(bridge_of_user).peekable();
+    let mut users = later.records.values().flat_map(bridges_of_user).peekable();
     if users.peek().is_none() {
         if draft.state().firewall.table.is_some() {
             draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
@@ -68,18 +73,55 @@ pub(super) fn drop_unneeded(draft: &mut Draft, bridge: &LinkName, later: &Observ
 pub(super) fn unneeded_entries(observed: &Observed, leaving: &NatRecord) -> Vec<TableEntry> {
     let guard = TableEntry::Guard { bridge: leaving.bridge.clone() };
     let mut entries: Vec<_> = leaving.entries.iter().filter(|entry| **entry != guard).cloned().collect();
-    let is_published = |record: &Record| matches!(record, Record::Published(published) if published.forward.bridge == leaving.bridge);
-    if leaving.driver == Driver::Nftables && !observed.records.values().any(is_published) {
+    let relies = |record: &Record| {
+        !matches!(record, Record::Nat(_)) && bridges_of_user(record).contains(&&leaving.bridge)
+    };
+    if observed.records.values().any(relies) {
+        let confined = TableEntry::Confine { bridge: leaving.bridge.clone() };
+        let needs_no_nat = |record: &Record| matches!(record, Record::Topology(_)) && relies(record);
+        if observed.records.values().any(needs_no_nat) {
+            entries.retain(|entry| *entry != confined);
+        }
+    } else if leaving.driver == Driver::Nftables {
         entries.push(guard);
     }
     entries
 }
 
-/// The bridge whose guard a noted change relies on.
-fn bridge_of_user(record: &Record) -> Option<&LinkName> {
+/// Takes away what kept the networks of a topology closed, but for bridges that somebody else relies on.
+pub(super) fn open(draft: &mut Draft, bridges: &[&LinkName], topology: &TopologyName) {
+    let others = draft
+        .state()
+        .records
+        .values()
+        .filter(|record| !matches!(record, Record::Topology(up) if up.topology.name == *topology));
+    let relied_on: BTreeSet<_> = others.flat_map(bridges_of_user).collect();
+    let unneeded = bridges.iter().filter(|bridge| !relied_on.contains(**bridge)).flat_map(|bridge| {
+        [TableEntry::Guard { bridge: (*bridge).clone() }, TableEntry::Confine { bridge: (*bridge).clone() }]
+    });
+    let there: Vec<_> = unneeded.filter(|entry| has(draft.state(), entry)).collect();
+    delete_entries(draft, there);
+}
+
+/// Deletes entries, and the table with the last of them.
+pub(super) fn delete_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
+    if entries.is_empty() {
+        return;
+    }
+    let left = draft.state().firewall.table.iter().flatten().any(|entry| !entries.contains(entry));
+    if left {
+        draft.then(Operation::DeleteEntries(entries), ONLY_OURS);
+    } else {
+        draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
+    }
+}
+
+/// The bridges whose guards a noted change relies on.
+fn bridges_of_user(record: &Record) -> Vec<&LinkName> {
     match record {
-        Record::Nat(nat) if nat.driver == Driver::Nftables => Some(&nat.bridge),
-        Record::Published(published) => Some(&published.forward.bridge),
-        Record::Nat(_) | Record::Forwarding(_) | Record::Topology(_) => None,
+        Record::Nat(nat) if nat.driver == Driver::Nftables => vec![&nat.bridge],
+        Record::Published(published) => vec![&published.forward.bridge],
+        Record::Topology(up) => up.topology.networks.iter().map(|network| &network.bridge).collect(),
+        Record::Nat(_) | Record::Forwarding(_) => Vec::new(),
     }
 }

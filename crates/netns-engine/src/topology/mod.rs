@@ -6,18 +6,34 @@
 
 mod cable;
 mod check;
+mod error;
+mod file;
+mod likeness;
+mod mistake;
 mod network;
 mod node;
+mod position;
+mod read;
+mod resolve;
 mod shaping;
+mod warning;
+
+use std::collections::BTreeSet;
 
 pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
+pub use error::{Excerpt, TopologyError};
+pub use mistake::Mistake;
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
+
+pub use position::Position;
+pub use read::{MAX_BYTES, read};
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
+pub use warning::Warning;
 
-use crate::name::NetnsName;
+use crate::{address::Family, name::NetnsName};
 
 /// The name of a topology, by the same rules as that of a netns.
 pub type TopologyName = NetnsName;
@@ -37,4 +53,30 @@ pub struct Topology {
     pub hosts: Vec<HostEntry>,
     /// What should work once it is up.
     pub checks: Vec<Check>,
+}
+
+impl Topology {
+    /// A topology of nothing.
+    #[must_use]
+    pub fn new(name: TopologyName) -> Self {
+        Self {
+            name,
+            networks: Vec::new(),
+            nodes: Vec::new(),
+            cables: Vec::new(),
+            hosts: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// Returns the families that the host must forward for it.
+    #[must_use]
+    pub fn forwarded_families(&self) -> BTreeSet<Family> {
+        let leads_out = |network: &&Network| matches!(network.reach, Reach::Internet { .. });
+        let of_networks = self.networks.iter().filter(leads_out).flat_map(|network| &network.addresses);
+        let forwards = self.nodes.iter().flat_map(|node| &node.ports);
+        let for_others = forwards.filter(|forward| !forward.published.is_for_this_host_only());
+        let of_ports = for_others.map(|forward| Family::of(forward.published.address));
+        of_networks.map(Family::of_net).chain(of_ports).collect()
+    }
 }

@@ -50,6 +50,8 @@ pub enum Reach {
 pub struct Tunnel {
     /// The link.
     pub link: LinkName,
+    /// Its link-layer address.
+    pub mac: MacAddress,
     /// VXLAN network identifier, 1 to 16,777,215.
     pub vni: u32,
     /// The other host.

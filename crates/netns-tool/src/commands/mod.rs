@@ -15,6 +15,7 @@ pub(crate) mod playground;
 pub(crate) mod publish;
 pub(crate) mod route;
 pub(crate) mod shell;
+pub(crate) mod topology;
 pub(crate) mod veth;
 
 use std::process::ExitCode;
@@ -45,6 +46,10 @@ pub(crate) enum Command {
     Publish(publish::Publish),
     Unpublish(publish::Unpublish),
     Dns(dns::Dns),
+    Up(topology::Up),
+    Down(topology::Down),
+    Plan(topology::PlanFile),
+    Status(topology::Status),
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
@@ -81,6 +86,10 @@ impl Command {
             Self::Publish(publish) => publish.run(context),
             Self::Unpublish(unpublish) => unpublish.run(context),
             Self::Dns(dns) => dns.run(context),
+            Self::Up(up) => up.run(context),
+            Self::Down(down) => down.run(context),
+            Self::Plan(plan) => plan.run(context),
+            Self::Status(status) => status.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),

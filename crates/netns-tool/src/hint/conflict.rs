@@ -26,6 +26,15 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         Conflict::NetnsTaken(name) => {
             format!("use it as it is, choose another name, or 'netns-tool delete {name}' first")
         }
+        Conflict::NotOfTopology { name, .. } => {
+            format!("give the node another name, or 'netns-tool delete {name}' first")
+        }
+        Conflict::NoTopology(_) => {
+            "'netns-tool status' shows what is up, 'netns-tool up FILE' brings it up".to_owned()
+        }
+        Conflict::ResolverTaken(name) => {
+            format!("leave 'nameservers' of node '{name}' away, or move the file out of the way")
+        }
         Conflict::NetnsHeld { name, holders } if holders.iter().all(|holder| path_of(holder).is_some()) => {
             let paths: Vec<_> = holders.iter().filter_map(path_of).collect();
             format!("'umount {}', then 'netns-tool delete {name}'", paths.join(" "))

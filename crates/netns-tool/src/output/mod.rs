@@ -3,6 +3,8 @@
 mod human;
 mod json;
 mod look;
+mod progress;
+pub(crate) mod status;
 pub(crate) mod tour;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
@@ -17,6 +19,10 @@ use netns_engine::{
     view::{NetnsSummary, StackView},
 };
 
+use self::{
+    progress::{ProgressBar, Visibility},
+    status::TopologyStatus,
+};
 use crate::{
     exit_code::{self, Code},
     hint,
@@ -120,6 +126,20 @@ impl Output {
             Format::Json => vec![json::view(view)],
             Format::Human => look::show(entrance, view),
         });
+    }
+
+    /// Says whether topologies are as asked.
+    pub(crate) fn status(&self, statuses: &[TopologyStatus]) {
+        print_lines(match self.format {
+            Format::Json => vec![status::json(statuses).to_string()],
+            Format::Human => status::human(statuses),
+        });
+    }
+
+    /// Returns a bar that shows how far a change is, where there is a terminal to show it.
+    pub(crate) fn progress(&self) -> ProgressBar {
+        let talks = self.format == Format::Human && self.verbosity > Verbosity::Quiet;
+        ProgressBar::new(if talks { Visibility::OnTerminal } else { Visibility::Hidden })
     }
 
     /// Prints a command line that would do the same.

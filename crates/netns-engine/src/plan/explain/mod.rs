@@ -94,7 +94,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::DeleteTable => firewall::delete_table(),
         Operation::AddEntries(entries) => firewall::add_entries(entries),
         Operation::DeleteEntries(entries) => firewall::delete_entries(entries),
-        Operation::ForgetFlows(forward) => vec![firewall::forget_flows(forward)],
+        Operation::ForgetFlows(forwards) => forwards.iter().map(firewall::forget_flows).collect(),
         Operation::Remember(_) | Operation::Forget(_) | Operation::ForgetNetns(_) => Vec::new(),
     }
 }

@@ -43,21 +43,32 @@ impl Desired for Nat {
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let mut draft = Draft::from(observed);
+        self.extend(&mut draft)?;
+        Ok(draft.finish())
+    }
+}
+
+impl Nat {
+    /// Adds the steps to a plan in the making.
+    pub(super) fn extend(&self, draft: &mut Draft) -> Result<(), Conflict> {
+        let observed = draft.state();
         bridge::require(observed, &LinkAt::on_host(self.bridge.clone()))?;
-        let before = record_of(observed, &self.bridge);
+        let before = record_of(observed, &self.bridge).cloned();
         let path = Path {
             bridge: self.bridge.clone(),
             uplink: self.uplink(observed)?,
             subnets: self.subnets(observed)?,
             translation: self.translation,
         };
-        let driver = self.driver(observed, before, path.families())?;
-        refuse_other(before, &path, driver)?;
+        let driver = self.driver(observed, before.as_ref(), path.families())?;
+        refuse_other(before.as_ref(), &path, driver)?;
         let wanted = match driver {
             Driver::Iptables => iptables::wanted(&path)?,
             Driver::Nftables => nftables::wanted(observed, &path)?,
         };
-        Ok(plan(observed, before, &path, (driver, wanted)))
+        translate(draft, before.as_ref(), &path, (driver, wanted));
+        Ok(())
     }
 }
 
@@ -82,21 +93,16 @@ struct Wanted {
     entries: Vec<TableEntry>,
 }
 
-fn plan(
-    observed: &Observed,
-    before: Option<&NatRecord>,
-    path: &Path,
-    (driver, wanted): (Driver, Wanted),
-) -> Plan {
-    let mut draft = Draft::from(observed);
+fn translate(draft: &mut Draft, before: Option<&NatRecord>, path: &Path, (driver, wanted): (Driver, Wanted)) {
+    let observed = draft.state();
     let missing = Wanted {
         rules: wanted.rules.iter().filter(|rule| !has_rule(observed, rule)).cloned().collect(),
         entries: wanted.entries.iter().filter(|entry| !own_table::has(observed, entry)).cloned().collect(),
     };
     if let Some(before) = before {
         let outdated = outdated(before, &wanted);
-        removal::take_away_rules(&mut draft, &outdated.rules);
-        nftables::delete_outdated(&mut draft, outdated.entries);
+        removal::take_away_rules(draft, &outdated.rules);
+        nftables::delete_outdated(draft, outdated.entries);
     }
     let record = Record::Nat(NatRecord {
         bridge: path.bridge.clone(),
@@ -113,12 +119,11 @@ fn plan(
             "This notes what is ours, so that it can be taken away without touching what was there.",
         );
     }
-    add_rules(&mut draft, &missing.rules);
-    nftables::add_entries(&mut draft, missing.entries);
+    add_rules(draft, &missing.rules);
+    nftables::add_entries(draft, missing.entries);
     for family in path.families() {
-        forwarding::switch_on(&mut draft, family, Some(&path.uplink));
+        forwarding::switch_on(draft, family, Some(&path.uplink));
     }
-    draft.finish()
 }
 
 /// What was ours and is still wanted, and what is added now. The rest of the wanted was there

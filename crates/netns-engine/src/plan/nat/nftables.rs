@@ -7,8 +7,6 @@ use crate::{
     plan::{Conflict, Draft, Operation, own_table},
 };
 
-const ONLY_OURS: &str = "Only what was added for this bridge goes.";
-
 /// The entries; also iptables rules where its chains drop, for an accept in one table does not
 /// help against a drop in another.
 pub(super) fn wanted(observed: &Observed, path: &Path) -> Result<Wanted, Conflict> {
@@ -49,19 +47,6 @@ pub(super) fn add_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
 pub(super) fn delete_outdated(draft: &mut Draft, mut entries: Vec<TableEntry>) {
     entries.retain(|entry| own_table::has(draft.state(), entry));
     if !entries.is_empty() {
-        draft.then(Operation::DeleteEntries(entries), ONLY_OURS);
-    }
-}
-
-/// Deletes entries, and the table with the last of them.
-pub(super) fn delete_entries(draft: &mut Draft, entries: Vec<TableEntry>) {
-    if entries.is_empty() {
-        return;
-    }
-    let left = draft.state().firewall.table.iter().flatten().any(|entry| !entries.contains(entry));
-    if left {
-        draft.then(Operation::DeleteEntries(entries), ONLY_OURS);
-    } else {
-        draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
+        draft.then(Operation::DeleteEntries(entries), own_table::ONLY_OURS);
     }
 }

@@ -1,6 +1,6 @@
 //! Takes away what was added for a bridge, and only that.
 
-use super::{Wanted, has_rule, iptables, nftables, record_of};
+use super::{Wanted, has_rule, iptables, record_of};
 use crate::{
     address::Family,
     desired::NatRemoved,
@@ -68,7 +68,7 @@ fn take_away(draft: &mut Draft, ours: &Wanted) {
     take_away_rules(draft, &ours.rules);
     let there = |entry: &&_| own_table::has(draft.state(), entry);
     let entries: Vec<_> = ours.entries.iter().filter(there).cloned().collect();
-    nftables::delete_entries(draft, entries);
+    own_table::delete_entries(draft, entries);
 }
 
 /// Deletes the rules that are still there. Passage goes before translation, so that no packet leaves

@@ -10,7 +10,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use self::{
     needs::{Needs, has_hairpin, has_rule},
@@ -20,11 +20,11 @@ use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan, forwarding, n
 use crate::{
     address::Family,
     desired::PortPublished,
-    firewall::{PortForward, Published, RuleChange, TableEntry},
-    name::LinkName,
+    firewall::{PortForward, Published, RuleChange, TableEntry, Transport},
+    name::{LinkName, NetnsName},
     observed::{Listener, Observed, Scope},
     place::{LinkAt, Place},
-    record::{PublishedRecord, Record},
+    record::{PublishedRecord, Record, RecordKey},
 };
 
 impl Desired for PortPublished {
@@ -37,32 +37,61 @@ impl Desired for PortPublished {
         own_table::require_nftables(observed)?;
         refuse_foreign_address(observed, &self.published)?;
         let way = Way::to(observed, &self.target.netns, Family::of(self.published.address))?;
-        let forward = way.forward(self);
-        refuse_published_elsewhere(observed, self, &forward)?;
-        refuse_listened_on(observed, &forward)?;
-        let needs = Needs::of(observed, &forward, way.port.as_ref())?;
+        let wanted =
+            Wanted { forward: way.forward(self), netns: self.target.netns.clone(), port: way.port.clone() };
         let mut draft = Draft::from(observed);
-        own_table::guard(&mut draft, &forward.bridge);
-        self.note(&mut draft, &forward, &needs);
-        provide(&mut draft, &forward, &needs);
-        let entry = TableEntry::Forward(forward);
-        if !own_table::has(draft.state(), &entry) {
-            let why = format!(
-                "Connections to {} get the netns' address as their destination; replies are translated back.",
-                self.published
-            );
-            draft.then(Operation::AddEntries(vec![entry]), why);
-        }
+        publish(&mut draft, &[wanted])?;
         Ok(draft.finish())
     }
 }
 
-impl PortPublished {
-    fn note(&self, draft: &mut Draft, forward: &PortForward, needs: &Needs) {
-        let known = record_of(draft.state(), &self.published).filter(|record| record.forward == *forward);
+/// A forward with what its netns hangs on.
+pub(super) struct Wanted {
+    pub(super) forward: PortForward,
+    pub(super) netns: NetnsName,
+    /// The port of the bridge which the netns hangs on.
+    pub(super) port: Option<LinkName>,
+}
+
+/// Publishes ports: what each needs first, then all forwards in one transaction.
+pub(super) fn publish(draft: &mut Draft, wanted: &[Wanted]) -> Result<(), Conflict> {
+    own_table::require_nftables(draft.state())?;
+    let known = Known::of(draft.state());
+    let mut entries = Vec::new();
+    for wanted in wanted {
+        let forward = &wanted.forward;
+        refuse_foreign_address(draft.state(), &forward.published)?;
+        known.refuse_published_elsewhere(forward)?;
+        refuse_listened_on(draft.state(), forward)?;
+        let needs = Needs::of(draft.state(), forward, wanted.port.as_ref())?;
+        own_table::guard(draft, &forward.bridge);
+        wanted.note(draft, &needs);
+        provide(draft, forward, &needs);
+        let entry = TableEntry::Forward(forward.clone());
+        if !own_table::has(draft.state(), &entry) {
+            entries.push(entry);
+        }
+    }
+    let ports = match wanted {
+        [Wanted { forward, .. }] => forward.published.to_string(),
+        _ => "these ports".to_owned(),
+    };
+    if !entries.is_empty() {
+        let why = format!(
+            "Connections to {ports} get the netns' address as their destination; replies are translated back."
+        );
+        draft.then(Operation::AddEntries(entries), why);
+    }
+    Ok(())
+}
+
+impl Wanted {
+    fn note(&self, draft: &mut Draft, needs: &Needs) {
+        let forward = &self.forward;
+        let known = record_of(draft.state(), &forward.published).filter(|record| record.forward == *forward);
         let mut record = known.cloned().unwrap_or_else(|| PublishedRecord {
             forward: forward.clone(),
-            netns: self.target.netns.clone(),
+            netns: self.netns.clone(),
             rules: Vec::new(),
             settings: Vec::new(),
             hairpin: None,
@@ -73,6 +102,43 @@ impl PortPublished {
                 Operation::Remember(Record::Published(record)),
                 "What was there before is noted, so that nothing is left when the port is taken back.",
             );
+        }
+    }
+}
+
+/// What is published already, found by its port: there may be thousands.
+struct Known {
+    noted: HashMap<(u16, Transport), Vec<PublishedRecord>>,
+    in_table: HashMap<Published, PortForward>,
+}
+
+impl Known {
+    fn of(observed: &Observed) -> Self {
+        let mut noted: HashMap<_, Vec<_>> = HashMap::new();
+        for record in published_records(observed) {
+            let published = &record.forward.published;
+            noted.entry((published.port, published.transport)).or_default().push(record.clone());
+        }
+        let in_table = forwards_in_table(observed).map(|known| (known.published.clone(), known.clone()));
+        Self { noted, in_table: in_table.collect() }
+    }
+
+    fn refuse_published_elsewhere(&self, forward: &PortForward) -> Result<(), Conflict> {
+        let asked = &forward.published;
+        let refused = |published: &Published, target: String| {
+            Err(Conflict::AlreadyPublished { published: published.clone(), target })
+        };
+        for record in self.noted.get(&(asked.port, asked.transport)).into_iter().flatten() {
+            let other = &record.forward;
+            if other.published.overlaps(asked)
+                && (other.target, &other.bridge) != (forward.target, &forward.bridge)
+            {
+                return refused(&other.published, format!("{}:{}", record.netns, other.target.port()));
+            }
+        }
+        match self.in_table.get(asked) {
+            Some(other) if other != forward => refused(&other.published, other.target.to_string()),
+            _ => Ok(()),
         }
     }
 }
@@ -119,7 +185,10 @@ fn uplink<'a>(observed: &'a Observed, published: &Published) -> Option<&'a LinkN
 }
 
 fn record_of<'a>(observed: &'a Observed, published: &Published) -> Option<&'a PublishedRecord> {
-    published_records(observed).find(|record| record.forward.published == *published)
+    match observed.records.get(&RecordKey::Published(published.clone()))? {
+        Record::Published(record) => Some(record),
+        _ => None,
+    }
 }
 
 fn published_records(observed: &Observed) -> impl Iterator<Item = &PublishedRecord> {
@@ -131,8 +200,12 @@ fn published_records(observed: &Observed) -> impl Iterator<Item = &PublishedReco
 
 /// The forward from exactly this port that is in the table, noted or not.
 fn forward_in_table<'a>(observed: &'a Observed, published: &Published) -> Option<&'a PortForward> {
-    observed.firewall.table.iter().flatten().find_map(|entry| match entry {
-        TableEntry::Forward(forward) if forward.published == *published => Some(forward),
+    forwards_in_table(observed).find(|forward| forward.published == *published)
+}
+
+fn forwards_in_table(observed: &Observed) -> impl Iterator<Item = &PortForward> {
+    observed.firewall.table.iter().flatten().filter_map(|entry| match entry {
+        TableEntry::Forward(forward) => Some(forward),
         _ => None,
     })
 }
@@ -148,28 +221,6 @@ fn refuse_foreign_address(observed: &Observed, published: &Published) -> Result<
         return Ok(());
     }
     Err(Conflict::NotAHostsAddress(address))
-}
-
-fn refuse_published_elsewhere(
-    observed: &Observed,
-    asked: &PortPublished,
-    forward: &PortForward,
-) -> Result<(), Conflict> {
-    let refused = |published: &Published, target: String| {
-        Err(Conflict::AlreadyPublished { published: published.clone(), target })
-    };
-    for record in published_records(observed) {
-        let other = &record.forward;
-        if other.published.overlaps(&asked.published)
-            && (other.target, &other.bridge) != (forward.target, &forward.bridge)
-        {
-            return refused(&other.published, format!("{}:{}", record.netns, other.target.port()));
-        }
-    }
-    match forward_in_table(observed, &asked.published) {
-        Some(other) if other != forward => refused(&other.published, other.target.to_string()),
-        _ => Ok(()),
-    }
 }
 
 fn refuse_listened_on(observed: &Observed, forward: &PortForward) -> Result<(), Conflict> {

@@ -33,7 +33,7 @@ impl Desired for PortUnpublished {
             );
         }
         draft.then(
-            Operation::ForgetFlows(forward.clone()),
+            Operation::ForgetFlows(vec![forward.clone()]),
             "A tracked flow would still be translated, whatever the table says: the next UDP packet must not arrive.",
         );
         if let Some(record) = record {

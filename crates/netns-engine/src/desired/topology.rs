@@ -1,0 +1,28 @@
+//! A whole network, up or gone.
+
+use super::OnHolders;
+use crate::{
+    record::Lifetime,
+    topology::{Topology, TopologyName},
+};
+
+/// A topology that is up, exactly as described: what an earlier version of it had and this one has not is
+/// taken away.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TopologyUp {
+    /// What there should be.
+    pub topology: Topology,
+    /// How long; as before, or until it is taken down, if not given.
+    pub lifetime: Option<Lifetime>,
+    /// What to do with processes in netns that have to go.
+    pub on_holders: OnHolders,
+}
+
+/// No topology of this name, nor anything that was made for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TopologyRemoved {
+    /// Its name.
+    pub name: TopologyName,
+    /// What to do with processes in its netns, beside its own programs.
+    pub on_holders: OnHolders,
+}

@@ -1,0 +1,120 @@
+//! The cables of a topology.
+
+use crate::{
+    observed::{LinkKind, Observed},
+    place::LinkAt,
+    plan::{
+        Conflict, Draft, LinkChange, LinkLocal, NewVeth, NewVethEnd, Operation,
+        address::{add_address, refuse_unusable},
+        attachment::ETHERNET_MTU,
+        veth::{link_local_for, switch_on},
+    },
+    topology::{Cable, CableEnd, Isolation},
+};
+
+use super::networks::set_mtu;
+
+/// Lays a cable, or mends the one that is there. Both places must be there.
+pub(super) fn lay(draft: &mut Draft, cable: &Cable, mtu_bytes: Option<u32>) -> Result<(), Conflict> {
+    let [first, second] = &cable.ends;
+    if is_laid(draft.state(), cable) {
+        for end in &cable.ends {
+            mend(draft, end);
+            set_mtu(draft, &end.at, Some(mtu_bytes.unwrap_or(ETHERNET_MTU)));
+        }
+    } else {
+        for end in &cable.ends {
+            clear_the_way(draft, &end.at)?;
+        }
+        let pair = NewVeth { main: born(first, mtu_bytes), peer: born(second, mtu_bytes) };
+        let why = format!("A veth pair is a cable: what enters {} comes out of {}.", first.at, second.at);
+        draft.then(Operation::AddVeth(pair), why);
+    }
+    for end in &cable.ends {
+        limit(draft, end);
+        isolate(draft, end);
+    }
+    for end in [second, first] {
+        address(draft, end)?;
+        switch_on(draft, &end.at, "A new link is down; a cable carries packets only with both ends up.");
+    }
+    Ok(())
+}
+
+fn is_laid(state: &Observed, cable: &Cable) -> bool {
+    let [first, second] = &cable.ends;
+    state.link(&first.at).is_some_and(|link| link.peer.as_ref() == Some(&second.at))
+}
+
+fn born(end: &CableEnd, mtu_bytes: Option<u32>) -> NewVethEnd {
+    let link_local = if end.bridge.is_some() { LinkLocal::None } else { link_local_for(&end.addresses) };
+    NewVethEnd { at: end.at.clone(), mac: Some(end.mac), mtu_bytes, master: end.bridge.clone(), link_local }
+}
+
+/// What is left of a cable whose other end is gone or elsewhere.
+fn clear_the_way(draft: &mut Draft, at: &LinkAt) -> Result<(), Conflict> {
+    let Some(link) = draft.state().link(at) else { return Ok(()) };
+    if link.ours && link.kind == LinkKind::Veth {
+        let why = "Its other end is gone or not where it should be, so the cable is laid anew.";
+        draft.then(Operation::DeleteLink(at.clone()), why);
+        return Ok(());
+    }
+    let difference = "it was not made by netns-tool".to_owned();
+    Err(Conflict::LinkTaken { at: at.clone(), difference })
+}
+
+fn mend(draft: &mut Draft, end: &CableEnd) {
+    let Some(link) = draft.state().link(&end.at) else { return };
+    let (mac, master) = (link.mac, link.master.clone());
+    let mut set = |change, why: &str| draft.then(Operation::SetLink(end.at.clone(), change), why);
+    if mac != Some(end.mac) {
+        set(LinkChange::Mac(end.mac), "Its neighbours know it by the address that was asked for.");
+    }
+    match &end.bridge {
+        Some(bridge) if master.as_ref() != Some(bridge) => {
+            set(LinkChange::Master(bridge.clone()), "The cable is plugged into this bridge.");
+        }
+        None if master.is_some() => set(LinkChange::NoMaster, "The cable is plugged into no bridge."),
+        _ => {}
+    }
+}
+
+fn limit(draft: &mut Draft, end: &CableEnd) {
+    let is = draft.state().link(&end.at).and_then(|link| link.shaping.clone());
+    match &end.shaping {
+        Some(shaping) if is.as_ref() != Some(shaping) => draft.then(
+            Operation::SetShaping(end.at.clone(), shaping.clone()),
+            "What leaves through a link waits in a queue; the queue keeps to these limits.",
+        ),
+        None if is.is_some() => {
+            draft.then(Operation::ClearShaping(end.at.clone()), "No limits are asked for here.");
+        }
+        _ => {}
+    }
+}
+
+fn isolate(draft: &mut Draft, end: &CableEnd) {
+    let Some(link) = draft.state().link(&end.at) else { return };
+    let change = match end.isolation {
+        wanted if link.isolation == wanted => return,
+        Isolation::On => LinkChange::IsolatedOn,
+        Isolation::Off => LinkChange::IsolatedOff,
+    };
+    draft.then(
+        Operation::SetLink(end.at.clone(), change),
+        "Isolated ports of a bridge reach its other ports and the host, but not each other.",
+    );
+}
+
+fn address(draft: &mut Draft, end: &CableEnd) -> Result<(), Conflict> {
+    for address in &end.addresses {
+        if draft.state().link(&end.at).is_some_and(|link| link.addresses.contains(address)) {
+            continue;
+        }
+        refuse_unusable(draft.state(), &end.at, *address)?;
+        let why =
+            "The address says who the link is, and its prefix length which neighbours it reaches directly.";
+        add_address(draft, &end.at, *address, why);
+    }
+    Ok(())
+}

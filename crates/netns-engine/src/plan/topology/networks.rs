@@ -1,0 +1,142 @@
+//! The switches of a topology: bridges, their guards, their way out.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    address::Family,
+    desired::Nat,
+    firewall::{Driver, TableEntry, Translation},
+    observed::Observed,
+    place::{LinkAt, Place},
+    plan::{
+        Conflict, Draft, LinkChange, NewBridge, NewLink, NewLinkKind, Operation,
+        address::{add_address, ipv6_probe, refuse_unusable},
+        own_table,
+        veth::switch_on,
+    },
+    sysctl::Sysctl,
+    topology::{Network, Reach, Topology, Tunnel},
+};
+
+/// Makes what is missing: all bridges, then all guards at once, then the ways out, then bridges up.
+pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict> {
+    for network in &wanted.networks {
+        make_bridge(draft, network)?;
+        network.tunnels.iter().for_each(|tunnel| make_tunnel(draft, network, tunnel));
+    }
+    guard(draft, &wanted.networks);
+    for network in &wanted.networks {
+        if let Reach::Internet { uplink } = &network.reach {
+            let nat = Nat {
+                bridge: network.bridge.clone(),
+                uplink: uplink.clone(),
+                translation: Translation::Masquerade,
+                driver: draft.state().firewall.nftables.then_some(Driver::Nftables),
+            };
+            nat.extend(draft)?;
+        }
+    }
+    for network in &wanted.networks {
+        switch_on(draft, &bridge_of(network), "A bridge that is down forwards nothing.");
+    }
+    Ok(())
+}
+
+fn bridge_of(network: &Network) -> LinkAt {
+    LinkAt::on_host(network.bridge.clone())
+}
+
+fn make_bridge(draft: &mut Draft, network: &Network) -> Result<(), Conflict> {
+    let at = bridge_of(network);
+    match draft.state().link(&at) {
+        None => {
+            let new = NewBridge { at: at.clone(), mac: network.mac };
+            draft.then(
+                Operation::AddBridge(new),
+                format!("Network '{}' is a bridge: a virtual switch on the host.", network.name),
+            );
+        }
+        Some(link) if link.mac != Some(network.mac) => {
+            let back = Operation::SetLink(at.clone(), LinkChange::Mac(network.mac));
+            draft.then(back, "The address that the bridge is known by is part of what was asked for.");
+        }
+        Some(_) => {}
+    }
+    close_to_ipv6(draft, network);
+    for address in &network.addresses {
+        if !has_address(draft.state(), &at, address) {
+            refuse_unusable(draft.state(), &at, *address)?;
+            let why = "With an address the host takes part in the network, as its gateway.";
+            add_address(draft, &at, *address, why);
+        }
+    }
+    set_mtu(draft, &at, network.mtu_bytes);
+    Ok(())
+}
+
+fn has_address(state: &Observed, at: &LinkAt, address: &ipnet::IpNet) -> bool {
+    state.link(at).is_some_and(|link| link.addresses.contains(address))
+}
+
+/// Without a link-local address, nothing on the bridge reaches the host's services by it.
+fn close_to_ipv6(draft: &mut Draft, network: &Network) {
+    let setting = Sysctl::DisableIpv6(network.bridge.clone());
+    let asked = network.addresses.iter().any(|address| Family::of_net(address) == Family::Ipv6);
+    let exists = draft.state().sysctl(&Place::Host, &ipv6_probe()).is_some();
+    if exists && !asked && draft.state().sysctl(&Place::Host, &setting) != Some(1) {
+        draft.then(
+            Operation::SetSysctl(Place::Host, setting, 1),
+            "Nobody asked for IPv6 here: without a link-local address, nothing on the bridge reaches the host's services by it.",
+        );
+    }
+}
+
+/// Sets the MTU of a link, unless it is that already or none is asked for.
+pub(super) fn set_mtu(draft: &mut Draft, at: &LinkAt, wanted: Option<u32>) {
+    let Some(bytes) = wanted else { return };
+    if draft.state().link(at).is_some_and(|link| link.mtu_bytes != bytes) {
+        let change = Operation::SetLink(at.clone(), LinkChange::Mtu(bytes));
+        draft.then(change, "The largest packet is the same for all who share a network.");
+    }
+}
+
+fn make_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
+    let at = LinkAt::on_host(tunnel.link.clone());
+    if draft.state().link(&at).is_none() {
+        draft.then(
+            Operation::AddLink(new_tunnel(network, tunnel)),
+            format!("The tunnel carries the network's frames to {}, inside UDP packets.", tunnel.remote),
+        );
+    }
+    switch_on(draft, &at, "A new link is down.");
+}
+
+pub(super) fn new_tunnel(network: &Network, tunnel: &Tunnel) -> NewLink {
+    NewLink {
+        at: LinkAt::on_host(tunnel.link.clone()),
+        kind: NewLinkKind::Vxlan { vni: tunnel.vni, remote: tunnel.remote, port: tunnel.port },
+        mac: tunnel.mac,
+        mtu_bytes: network.mtu_bytes,
+        master: Some(network.bridge.clone()),
+    }
+}
+
+/// Nobody outside reaches a network but by published ports, and none of its nodes gets out but as asked.
+fn guard(draft: &mut Draft, networks: &[Network]) {
+    if networks.is_empty() || !draft.state().firewall.nftables {
+        return;
+    }
+    let wanted = networks.iter().map(|network| &network.bridge).collect::<BTreeSet<_>>();
+    let entries = wanted.into_iter().flat_map(|bridge| {
+        [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Confine { bridge: bridge.clone() }]
+    });
+    let missing: Vec<_> = entries.filter(|entry| !own_table::has(draft.state(), entry)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    own_table::make_table(draft);
+    draft.then(
+        Operation::AddEntries(missing),
+        "Before anything can pass: nobody outside reaches these networks but by published ports, and they reach nobody else.",
+    );
+}

@@ -1,0 +1,294 @@
+//! What an earlier version of a topology had, and the new one has not.
+//!
+//! Ports and ways out go first, then cables, then netns: an undo can only imitate what is deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::{networks::new_tunnel, nodes::new_macvlan};
+use crate::{
+    desired::{OnHolders, PortUnpublished},
+    firewall::PortForward,
+    name::{LinkName, NetnsName},
+    place::{LinkAt, Place},
+    plan::{
+        Conflict, Desired, Draft, LinkChange, NewLink, Operation, forwarding,
+        nat::removal,
+        netns::{delete_netns, release},
+        own_table,
+    },
+    record::{Record, RecordKey},
+    route::RouteProtocol,
+    topology::{Cable, CableEnd, KnownHosts, Macvlan, Network, Node, ProgramKey, Reach, Topology, Tunnel},
+};
+
+/// Takes away what `wanted` has no more of `before`.
+pub(super) fn retire(
+    draft: &mut Draft,
+    before: &Topology,
+    wanted: &Topology,
+    on_holders: OnHolders,
+) -> Result<(), Conflict> {
+    let kept = Kept::of(before, wanted);
+    kept.stop_programs(draft, before);
+    kept.release_nodes(draft, before, on_holders)?;
+    kept.unpublish(draft, before)?;
+    kept.withdraw_nat(draft, before)?;
+    kept.empty_links(draft, before);
+    kept.delete_links(draft, before);
+    kept.lift_guards(draft, before);
+    kept.delete_files(draft, before, wanted);
+    for node in before.nodes.iter().filter(|node| !kept.nodes.contains_key(&node.name)) {
+        delete_netns(draft, &node.name);
+    }
+    Ok(())
+}
+
+/// Switches forwarding of families off that no part of the topology needs any more.
+pub(super) fn stop_forwarding(draft: &mut Draft, before: &Topology, wanted: &Topology) {
+    for family in before.forwarded_families().difference(&wanted.forwarded_families()) {
+        let later = draft.state().clone();
+        forwarding::switch_off(draft, *family, &later);
+    }
+}
+
+/// What stays, by what it is known by.
+struct Kept<'a> {
+    nodes: BTreeMap<&'a NetnsName, &'a Node>,
+    networks: BTreeMap<&'a LinkName, &'a Network>,
+    /// Cables by their two ends, in order.
+    cables: BTreeMap<[&'a LinkAt; 2], &'a Cable>,
+    ports: BTreeSet<&'a PortForward>,
+}
+
+impl<'a> Kept<'a> {
+    fn of(before: &'a Topology, wanted: &'a Topology) -> Self {
+        let old: BTreeMap<_, _> = before.nodes.iter().map(|node| (&node.name, node)).collect();
+        let stays = |node: &&Node| old.get(&node.name).is_none_or(|old| can_become(old, node));
+        let nodes: BTreeMap<_, _> =
+            wanted.nodes.iter().filter(stays).map(|node| (&node.name, node)).collect();
+        let in_kept_node = |cable: &&Cable| {
+            cable.ends.iter().filter_map(|end| end.at.place.netns()).all(|netns| nodes.contains_key(netns))
+        };
+        let cables = wanted.cables.iter().filter(in_kept_node).map(|cable| (ends(cable), cable)).collect();
+        let networks = wanted.networks.iter().map(|network| (&network.bridge, network)).collect();
+        let ports = nodes.values().flat_map(|node| &node.ports).collect();
+        Self { nodes, networks, cables, ports }
+    }
+
+    fn release_nodes(
+        &self,
+        draft: &mut Draft,
+        before: &Topology,
+        on_holders: OnHolders,
+    ) -> Result<(), Conflict> {
+        for node in before.nodes.iter().filter(|node| !self.nodes.contains_key(&node.name)) {
+            release(draft, &node.name, on_holders)?;
+        }
+        Ok(())
+    }
+
+    fn stop_programs(&self, draft: &mut Draft, before: &Topology) {
+        for node in &before.nodes {
+            let programs =
+                self.nodes.get(&node.name).map(|node| node.programs.as_slice()).unwrap_or_default();
+            for (index, program) in node.programs.iter().enumerate() {
+                let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                let key = ProgramKey { topology: before.name.clone(), netns: node.name.clone(), number };
+                if programs.get(index) != Some(program) && draft.state().programs.contains(&key) {
+                    draft.then(Operation::StopProgram(key), "The program is asked for no more.");
+                }
+            }
+        }
+    }
+
+    fn unpublish(&self, draft: &mut Draft, before: &Topology) -> Result<(), Conflict> {
+        let ports = before.nodes.iter().flat_map(|node| &node.ports);
+        for forward in ports.filter(|forward| !self.ports.contains(forward)) {
+            let unpublished = PortUnpublished { published: forward.published.clone(), target: None };
+            match unpublished.plan(draft.state()) {
+                Ok(plan) => draft.then_all(plan),
+                // Somebody took it back by hand.
+                Err(Conflict::NotPublished(_)) => {}
+                Err(conflict) => return Err(conflict),
+            }
+        }
+        Ok(())
+    }
+
+    fn withdraw_nat(&self, draft: &mut Draft, before: &Topology) -> Result<(), Conflict> {
+        for network in &before.networks {
+            let stays = self.networks.get(&network.bridge).is_some_and(|kept| kept.reach == network.reach);
+            let leads_out = matches!(network.reach, Reach::Internet { .. });
+            let key = RecordKey::Nat(network.bridge.clone());
+            if let Some(Record::Nat(record)) = draft.state().records.get(&key).cloned()
+                && leads_out
+                && !stays
+            {
+                removal::remove(draft, &record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes addresses and routes from what stays.
+    fn empty_links(&self, draft: &mut Draft, before: &Topology) {
+        for node in &before.nodes {
+            if let Some(kept) = self.nodes.get(&node.name) {
+                delete_routes(draft, node, kept);
+                let loopback = lo_of(&node.name);
+                delete_addresses(draft, &loopback, &node.addresses, &kept.addresses);
+            }
+        }
+        for cable in &before.cables {
+            let Some(kept) = self.cables.get(&ends(cable)) else { continue };
+            let end_by_end = cable.ends.iter().zip(&kept.ends);
+            for (CableEnd { at, addresses, .. }, kept) in end_by_end {
+                delete_addresses(draft, at, addresses, &kept.addresses);
+            }
+        }
+        for network in &before.networks {
+            if let Some(kept) = self.networks.get(&network.bridge) {
+                let bridge = LinkAt::on_host(network.bridge.clone());
+                delete_addresses(draft, &bridge, &network.addresses, &kept.addresses);
+            }
+        }
+    }
+
+    /// Deletes what is on the host together; then what only connects nodes, if its nodes stay.
+    fn delete_links(&self, draft: &mut Draft, before: &Topology) {
+        self.delete_tunnels(draft, before);
+        self.delete_macvlans(draft, before);
+        let gone = || before.cables.iter().filter(|cable| !self.cables.contains_key(&ends(cable)));
+        let mut on_host: Vec<LinkName> = Vec::new();
+        for network in &before.networks {
+            let kept = self.networks.get(&network.bridge);
+            on_host.extend(kept.is_none().then(|| network.bridge.clone()));
+        }
+        let has_host_end = |cable: &&Cable| ends(cable)[0].place == Place::Host;
+        on_host.extend(gone().filter(has_host_end).map(|cable| ends(cable)[0].name.clone()));
+        on_host
+            .retain(|link| draft.state().link(&LinkAt::on_host(link.clone())).is_some_and(|link| link.ours));
+        if !on_host.is_empty() {
+            let why = "Together, because the kernel makes every deletion wait for all packets on their way.";
+            draft.then(Operation::DeleteLinks(on_host), why);
+        }
+        for cable in gone().filter(|cable| !has_host_end(cable)) {
+            self.delete_inner_cable(draft, cable);
+        }
+    }
+
+    /// A cable goes with either of its netns, but a moment later.
+    fn delete_inner_cable(&self, draft: &mut Draft, cable: &Cable) {
+        let staying = cable
+            .ends
+            .iter()
+            .filter(|end| end.at.place.netns().is_some_and(|netns| self.nodes.contains_key(netns)));
+        for at in staying.map(|end| &end.at) {
+            if draft.state().link(at).is_some_and(|link| link.ours) {
+                draft.then(Operation::DeleteLink(at.clone()), "The cable is asked for no more.");
+            }
+        }
+    }
+
+    fn delete_tunnels(&self, draft: &mut Draft, before: &Topology) {
+        for network in &before.networks {
+            let kept = self.networks.get(&network.bridge);
+            let stays = |tunnel: &&Tunnel| kept.is_some_and(|kept| kept.tunnels.contains(tunnel));
+            for tunnel in network.tunnels.iter().filter(|tunnel| !stays(tunnel)) {
+                delete_link(draft, new_tunnel(network, tunnel), &[]);
+            }
+        }
+    }
+
+    fn delete_macvlans(&self, draft: &mut Draft, before: &Topology) {
+        for node in &before.nodes {
+            let kept = self.nodes.get(&node.name);
+            let stays = |macvlan: &&Macvlan| kept.is_some_and(|kept| kept.macvlans.contains(macvlan));
+            for macvlan in node.macvlans.iter().filter(|macvlan| !stays(macvlan)) {
+                delete_link(draft, new_macvlan(&node.name, macvlan), &macvlan.addresses);
+            }
+        }
+    }
+
+    fn lift_guards(&self, draft: &mut Draft, before: &Topology) {
+        let gone = before.networks.iter().filter(|network| !self.networks.contains_key(&network.bridge));
+        let bridges: Vec<_> = gone.map(|network| &network.bridge).collect();
+        own_table::open(draft, &bridges, &before.name);
+    }
+
+    fn delete_files(&self, draft: &mut Draft, before: &Topology, wanted: &Topology) {
+        for node in &before.nodes {
+            let kept = self.nodes.get(&node.name);
+            let ours = |file: &crate::resolver::ResolvConf| file.is_ours();
+            if node.resolver.is_some()
+                && kept.is_none_or(|kept| kept.resolver.is_none())
+                && draft.state().resolvers.get(&node.name).is_some_and(ours)
+            {
+                let why = "The next netns of that name would be given these name servers.";
+                draft.then(Operation::RemoveResolver(node.name.clone()), why);
+            }
+            let shares = draft.state().shared_hosts.get(&node.name) == Some(&before.name);
+            if shares && kept.is_none_or(|kept| kept.hosts == KnownHosts::OfHost) {
+                let why = "The node knows the host's names again.";
+                draft.then(Operation::UnshareHosts(node.name.clone()), why);
+            }
+        }
+        let used = wanted.nodes.iter().any(|node| node.hosts == KnownHosts::OfTopology);
+        if !used && draft.state().hosts.contains_key(&before.name) {
+            draft.then(Operation::RemoveHosts(before.name.clone()), "No node asks for these names.");
+        }
+    }
+}
+
+/// Deletes a link of another kind; only what was asked for tells how to make it again.
+fn delete_link(draft: &mut Draft, birth: NewLink, addresses: &[IpNet]) {
+    let at = birth.at.clone();
+    if !draft.state().link(&at).is_some_and(|link| link.ours) {
+        return;
+    }
+    let mut undo = vec![Operation::AddLink(birth)];
+    undo.extend(addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
+    undo.push(Operation::SetLink(at.clone(), LinkChange::Up));
+    draft.then_undone_by(Operation::DeleteLink(at), undo, "The link is asked for no more, or not like this.");
+}
+
+/// Whether a node can be changed into another: a setting that is asked for no more leaves no trace of
+/// what it was, so such a node is made anew.
+fn can_become(old: &Node, new: &Node) -> bool {
+    old.settings.iter().all(|(setting, _)| new.settings.iter().any(|(kept, _)| kept == setting))
+}
+
+fn ends(cable: &Cable) -> [&LinkAt; 2] {
+    let [first, second] = &cable.ends;
+    [&first.at, &second.at]
+}
+
+fn lo_of(netns: &NetnsName) -> LinkAt {
+    LinkAt::inside(netns.clone(), LinkName::from_kernel("lo".to_owned()))
+}
+
+fn delete_routes(draft: &mut Draft, before: &Node, kept: &Node) {
+    let place = Place::Netns(before.name.clone());
+    for route in before.routes.iter().filter(|route| !kept.routes.contains(route)) {
+        let routes = draft.state().stack(&place).into_iter().flat_map(|stack| &stack.routes);
+        let same = |known: &&crate::route::Route| {
+            known.destination == route.destination
+                && known.metric == route.metric
+                && known.gateway == route.gateway
+                && known.protocol == RouteProtocol::Ours
+        };
+        if let Some(known) = routes.into_iter().find(same).cloned() {
+            draft.then(Operation::DeleteRoute(place.clone(), known), "The route is asked for no more.");
+        }
+    }
+}
+
+fn delete_addresses(draft: &mut Draft, at: &LinkAt, before: &[IpNet], kept: &[IpNet]) {
+    for address in before.iter().filter(|address| !kept.contains(address)) {
+        if draft.state().link(at).is_some_and(|link| link.addresses.contains(address)) {
+            draft.then(Operation::DeleteAddress(at.clone(), *address), "The address is asked for no more.");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+use std::net::SocketAddr;
+
+use super::*;
+use crate::{
+    address::MacAddress,
+    desired::{OnHolders, TopologyRemoved},
+    firewall::{PortForward, Published, Transport},
+    name::NetnsName,
+    observed::{Iptables, Link, LinkKind, Stack},
+    plan::Step,
+    route::{Route, RouteProtocol},
+    sysctl::Sysctl,
+    topology::{
+        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach, Shaping,
+    },
+};
+
+type Edit = fn(&mut Topology);
+
+fn link(name: &str) -> LinkName {
+    LinkName::new(name).unwrap()
+}
+
+fn netns(name: &str) -> NetnsName {
+    NetnsName::new(name).unwrap()
+}
+
+/// A host with an uplink, and nothing else.
+fn host() -> Observed {
+    let up = |kind| Link { up: true, ..Link::new(kind) };
+    let mut uplink = up(LinkKind::Other("physical".to_owned()));
+    uplink.addresses.insert("192.0.2.2/24".parse().unwrap());
+    let default = Route {
+        protocol: RouteProtocol::Boot,
+        ..Route::default_via("192.0.2.1".parse().unwrap()).on(link("eth0"))
+    };
+    let stack = Stack {
+        links: [(link("lo"), up(LinkKind::Loopback)), (link("eth0"), uplink)].into(),
+        routes: [default].into(),
+        sysctls: [
+            (Sysctl::IpForward, 0),
+            (Sysctl::Ipv6Forwarding, 0),
+            (Sysctl::AcceptRedirects, 1),
+            (Sysctl::DisableIpv6(link("default")), 0),
+        ]
+        .into(),
+    };
+    let mut observed = Observed { stacks: [(Place::Host, stack)].into(), ..Observed::default() };
+    observed.firewall.nftables = true;
+    observed.firewall.iptables = Some(Iptables::default());
+    observed
+}
+
+fn end(at: LinkAt, addresses: &[&str]) -> CableEnd {
+    CableEnd {
+        mac: MacAddress::derived_from(&at.to_string()),
+        at,
+        bridge: None,
+        isolation: Isolation::Off,
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        shaping: None,
+    }
+}
+
+fn node(name: &str, routes: Vec<Route>) -> Node {
+    Node {
+        name: netns(name),
+        addresses: Vec::new(),
+        routes,
+        forwarding: Forwarding::Off,
+        settings: Vec::new(),
+        resolver: None,
+        hosts: KnownHosts::OfHost,
+        ports: Vec::new(),
+        macvlans: Vec::new(),
+        programs: Vec::new(),
+    }
+}
+
+fn plug(node: &str, bridge: &str, address: &str) -> Cable {
+    let outer =
+        CableEnd { bridge: Some(link(bridge)), ..end(LinkAt::on_host(link(&format!("v-{node}"))), &[]) };
+    Cable { ends: [outer, end(LinkAt::inside(netns(node), link("eth0")), &[address])], mtu_bytes: None }
+}
+
+fn between(first: (&str, &str), second: (&str, &str)) -> Cable {
+    let inner = |(node, address): (&str, &str)| end(LinkAt::inside(netns(node), link("lan0")), &[address]);
+    Cable { ends: [inner(first), inner(second)], mtu_bytes: None }
+}
+
+/// Two nodes behind a bridge with NAT, one published port, and a cable between them.
+fn pair() -> Topology {
+    let default = || vec![Route::default_via("10.0.0.1".parse().unwrap()).on(link("eth0"))];
+    let mut web = node("web", default());
+    web.ports.push(PortForward {
+        published: Published { address: [0, 0, 0, 0].into(), port: 8080, transport: Transport::Tcp },
+        target: SocketAddr::from(([10, 0, 0, 2], 80)),
+        bridge: link("br0"),
+    });
+    web.hosts = KnownHosts::OfTopology;
+    web.programs.push(Program { command: vec!["httpd".to_owned()] });
+    let mut router = node("router", default());
+    router.forwarding = Forwarding::On;
+    Topology {
+        networks: vec![Network {
+            name: "br0".to_owned(),
+            bridge: link("br0"),
+            mac: MacAddress::derived_from("br0"),
+            mtu_bytes: None,
+            addresses: vec!["10.0.0.1/24".parse().unwrap()],
+            reach: Reach::Internet { uplink: None },
+            tunnels: Vec::new(),
+        }],
+        nodes: vec![web, router],
+        cables: vec![
+            plug("web", "br0", "10.0.0.2/24"),
+            plug("router", "br0", "10.0.0.3/24"),
+            between(("web", "10.9.0.1/30"), ("router", "10.9.0.2/30")),
+        ],
+        hosts: vec![HostEntry { address: [10, 0, 0, 2].into(), names: vec!["web".to_owned()] }],
+        ..Topology::new(netns("pair"))
+    }
+}
+
+fn up(topology: &Topology) -> TopologyUp {
+    TopologyUp { topology: topology.clone(), lifetime: None, on_holders: OnHolders::Refuse }
+}
+
+/// Carries a plan out on the model, which must accept every step.
+fn carried_out(observed: &Observed, plan: &Plan) -> Observed {
+    let mut state = observed.clone();
+    for Step { operation, .. } in &plan.steps {
+        state.project(operation).unwrap_or_else(|refusal| panic!("{operation}: {refusal}"));
+    }
+    assert_eq!(state, plan.expected);
+    state
+}
+
+/// Takes a plan back from every step on, and compares with the start.
+fn assert_undone(observed: &Observed, plan: &Plan) {
+    for done in 1..=plan.steps.len() {
+        let mut state = observed.clone();
+        for step in &plan.steps[..done] {
+            state.project(&step.operation).unwrap();
+        }
+        for step in plan.steps[..done].iter().rev() {
+            for undo in &step.undo {
+                if let Err(refusal) = state.project(undo) {
+                    assert!(undo.is_moot_after(refusal.errno()), "{undo}: {refusal}");
+                }
+            }
+        }
+        assert_same(&state, observed, &plan.steps[done - 1]);
+    }
+}
+
+/// What an undo leaves in the model beside the state: settings of links that were told explicitly.
+fn assert_same(state: &Observed, first: &Observed, step: &Step) {
+    let plain = |state: &Observed| {
+        let mut state = state.clone();
+        for stack in state.stacks.values_mut() {
+            stack.sysctls.retain(|setting, value| setting.link().is_none() && *value != 0);
+        }
+        state.programs.clear();
+        state
+    };
+    assert_eq!(plain(state), plain(first), "after taking back: {}", step.operation);
+}
+
+/// The state without settings that say no more than what every netns starts with.
+fn known(state: &Observed) -> Observed {
+    let mut state = state.clone();
+    for stack in state.stacks.values_mut() {
+        stack.sysctls.retain(|setting, value| *setting != Sysctl::Ipv6Forwarding || *value != 0);
+    }
+    state
+}
+
+fn assert_up_and_down(topology: &Topology) {
+    let first = host();
+    let plan = up(topology).plan(&first).unwrap();
+    let second = carried_out(&first, &plan);
+    assert_undone(&first, &plan);
+    assert!(up(topology).plan(&second).unwrap().is_empty(), "twice is a no-op");
+    let removed = TopologyRemoved { name: topology.name.clone(), on_holders: OnHolders::Refuse };
+    let plan = removed.plan(&second).unwrap();
+    let last = carried_out(&second, &plan);
+    assert_undone(&second, &plan);
+    assert_eq!(last, first);
+}
+
+#[test]
+fn up_twice_is_a_no_op_and_down_leaves_the_first_state() {
+    assert_up_and_down(&pair());
+}
+
+#[test]
+fn an_edit_changes_only_the_difference() {
+    let first = host();
+    let before = up(&pair()).plan(&first).unwrap().expected;
+    let mut edited = pair();
+    edited.nodes.push(node("db", Vec::new()));
+    edited.cables.push(plug("db", "br0", "10.0.0.4/24"));
+    let plan = up(&edited).plan(&before).unwrap();
+    let touched: Vec<_> = plan.steps.iter().map(|step| step.operation.to_string()).collect();
+    assert!(touched.iter().all(|step| !step.contains("web") && !step.contains("router")), "{touched:#?}");
+    let after = carried_out(&before, &plan);
+    assert_undone(&before, &plan);
+    // And back again.
+    let plan = up(&pair()).plan(&after).unwrap();
+    assert_eq!(carried_out(&after, &plan), before);
+    assert_undone(&after, &plan);
+}
+
+#[test]
+fn every_kind_of_edit_leads_where_a_fresh_start_would() {
+    let edits: [(&str, Edit); 14] = [
+        ("no nat", |t| t.networks[0].reach = Reach::Host),
+        ("no cable between nodes", |t| drop(t.cables.pop())),
+        ("no router", |t| {
+            t.nodes.pop();
+            t.cables.truncate(1);
+        }),
+        ("another address", |t| t.cables[1].ends[1].addresses = vec!["10.0.0.9/24".parse().unwrap()]),
+        ("no port", |t| t.nodes[0].ports.clear()),
+        ("another port", |t| t.nodes[0].ports[0].published.port = 9090),
+        ("no default route", |t| t.nodes[0].routes.clear()),
+        ("no forwarding", |t| t.nodes[1].forwarding = Forwarding::Off),
+        ("no names", |t| t.nodes[0].hosts = KnownHosts::OfHost),
+        ("no program", |t| t.nodes[0].programs.clear()),
+        ("a limit", |t| {
+            t.cables[2].ends[0].shaping = Some(Shaping { rate_bits: Some(1_000_000), ..Shaping::default() });
+        }),
+        ("isolated", |t| t.cables[0].ends[0].isolation = Isolation::On),
+        ("another MTU", |t| t.cables[0].mtu_bytes = Some(1400)),
+        ("nothing", |t| *t = Topology::new(t.name.clone())),
+    ];
+    for (name, edit) in edits {
+        let mut edited = pair();
+        edit(&mut edited);
+        assert_up_and_down(&edited);
+        let (before, fresh) =
+            (up(&pair()).plan(&host()).unwrap().expected, up(&edited).plan(&host()).unwrap().expected);
+        let plan = up(&edited).plan(&before).unwrap();
+        assert!(!plan.is_empty(), "{name}");
+        assert_eq!(known(&carried_out(&before, &plan)), known(&fresh), "{name}");
+        assert_undone(&before, &plan);
+        let plan = up(&pair()).plan(&fresh).unwrap();
+        assert_eq!(known(&carried_out(&fresh, &plan)), known(&before), "{name}, taken back");
+        assert_undone(&fresh, &plan);
+    }
+}
+
+#[test]
+fn what_was_there_before_is_refused() {
+    let mut taken = host();
+    taken.stacks.get_mut(&Place::Host).unwrap().links.insert(link("br0"), Link::new(LinkKind::Bridge));
+    let conflict = up(&pair()).plan(&taken).unwrap_err();
+    assert_eq!(conflict.to_string(), "link 'br0' already exists: it was not made by netns-tool");
+    let mut taken = host();
+    taken.project(&Operation::CreateNetns(netns("web"))).unwrap();
+    let conflict = up(&pair()).plan(&taken).unwrap_err();
+    assert_eq!(conflict.to_string(), "netns 'web' already exists, and is not part of topology 'pair'");
+}

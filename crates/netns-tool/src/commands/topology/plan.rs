@@ -1,0 +1,42 @@
+//! `plan`: what `up` would change.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use netns_engine::{
+    change,
+    desired::{OnHolders, TopologyUp},
+    kernel::LinuxKernel,
+};
+
+use super::{super::Context, source};
+
+/// Show what 'up' would change, and change nothing.
+///
+/// The same as 'up --dry-run'; with --explain, the shell script that would do it.
+#[derive(Debug, Args)]
+#[command(
+    name = "plan",
+    after_help = "Examples:
+  netns-tool plan lab.yaml
+  netns-tool plan --explain lab.yaml"
+)]
+pub(crate) struct PlanFile {
+    /// The topology file; - for standard input.
+    file: source::File,
+}
+
+impl PlanFile {
+    pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
+        let topology = self.file.read(context)?;
+        let desired = TopologyUp { topology, lifetime: None, on_holders: OnHolders::Refuse };
+        let plan = change::plan(&desired, &mut LinuxKernel::default())?;
+        if context.global.explain {
+            context.output.explain(&plan)
+        } else {
+            context.output.dry_run(&plan)
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a topology comes from: a file, or the note on one that is up.
+
+use std::{
+    convert::Infallible,
+    fmt::{self, Display},
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+};
+
+use anyhow::{Context as _, Result};
+use netns_engine::{
+    apply::ApplyError,
+    change::{self, Report},
+    error::Error,
+    kernel::{LinuxKernel, look},
+    plan::{Conflict, Desired},
+    topology::{self, Topology, TopologyName},
+};
+
+use super::super::Context;
+
+/// What is wrong or without effect in a topology file.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {remark}")]
+struct InFile<T: Display + fmt::Debug> {
+    file: String,
+    remark: T,
+}
+
+/// A topology file, or standard input.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+}
+
+/// A topology file, or the name of a topology that is up.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    File(File),
+    Name(TopologyName),
+}
+
+impl FromStr for File {
+    type Err = Infallible;
+
+    fn from_str(path: &str) -> Result<Self, Infallible> {
+        Ok(Self { path: path.into() })
+    }
+}
+
+impl FromStr for Source {
+    type Err = netns_engine::name::NameError;
+
+    /// Takes what looks like a file, or is one, as a file.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = Path::new(text);
+        let has_ending = path.extension().is_some_and(|ending| {
+            ["yaml", "yml", "json"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+        });
+        if text == "-" || text.contains('/') || has_ending || path.is_file() {
+            return Ok(Self::File(File { path: path.into() }));
+        }
+        text.parse().map(Self::Name)
+    }
+}
+
+impl File {
+    /// Reads the topology, and warns of what in the file has no effect.
+    pub(crate) fn read(&self, context: Context<'_>) -> Result<Topology> {
+        let (topology, warnings) =
+            topology::read(&self.text()?).map_err(|mistake| InFile { file: self.name(), remark: mistake })?;
+        for warning in warnings {
+            context.output.warn(&InFile { file: self.name(), remark: warning });
+        }
+        Ok(topology)
+    }
+
+    /// Reads the file, but no more of it than a topology may have.
+    fn text(&self) -> Result<String> {
+        let reader: Box<dyn Read> = if self.path == Path::new("-") {
+            Box::new(io::stdin().lock())
+        } else {
+            Box::new(fs::File::open(&self.path).with_context(|| format!("cannot open '{}'", self.name()))?)
+        };
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(topology::MAX_BYTES).unwrap_or(u64::MAX);
+        reader
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read '{}'", self.name()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn name(&self) -> String {
+        if self.path == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            self.path.display().to_string()
+        }
+    }
+}
+
+impl Source {
+    /// Returns the topology: as the file says, or as it was asked for last.
+    pub(crate) fn read(&self, context: Context<'_>) -> Result<Topology> {
+        match self {
+            Self::File(file) => file.read(context),
+            Self::Name(name) => {
+                let record = look::topology(name).map_err(Error::Unreadable)?;
+                let record = record.ok_or_else(|| Error::Conflict(Conflict::NoTopology(name.clone())))?;
+                Ok(record.topology)
+            }
+        }
+    }
+
+    /// Returns the name alone.
+    pub(crate) fn name(&self, context: Context<'_>) -> Result<TopologyName> {
+        match self {
+            Self::File(file) => Ok(file.read(context)?.name),
+            Self::Name(name) => Ok(name.clone()),
+        }
+    }
+}
+
+/// How often a change is planned anew because a link of a deleted netns went by itself meanwhile.
+const TRIES: usize = 5;
+
+/// Makes a change and shows how far it is; what goes by itself before it can be deleted is no error.
+pub(super) fn change_patiently(
+    desired: &dyn Desired,
+    context: Context<'_>,
+    say: impl Fn(&Report) -> Vec<String>,
+) -> Result<ExitCode> {
+    let Context { global, output, .. } = context;
+    let mut kernel = LinuxKernel::default();
+    if global.only_shows() {
+        let plan = change::plan(desired, &mut kernel)?;
+        if global.explain {
+            output.explain(&plan)
+        } else {
+            output.dry_run(&plan)
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let progress = output.progress();
+    let attempt =
+        || change::make_watched(desired, &mut LinuxKernel::default(), &mut |stage| progress.show(stage));
+    let mut result = attempt();
+    for _ in 1..TRIES {
+        match &result {
+            Err(error) if went_by_itself(error) => result = attempt(),
+            _ => break,
+        }
+    }
+    progress.end();
+    output.changed(&result?, say);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn went_by_itself(error: &Error) -> bool {
+    match error {
+        Error::Apply(ApplyError::Refused { operation, cause, undone }) => {
+            operation.is_moot_after(cause.errno()) && undone.left_behind.is_empty()
+        }
+        _ => false,
+    }
+}
