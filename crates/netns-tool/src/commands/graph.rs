@@ -8,9 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use netns_engine::topology::Topology;
 
-use super::Context;
+use super::{Context, topology::Source};
 use crate::output::graph::{self, Drawing};
 
 /// Draw a topology: netns, bridges, cables, addresses, NAT and published ports.
@@ -24,7 +23,7 @@ use crate::output::graph::{self, Drawing};
 pub(crate) struct Graph {
     /// The topology: a file, or the name of one that is up.
     #[arg(value_name = "FILE|NAME")]
-    topology: PathBuf,
+    topology: Source,
     /// How to draw it.
     #[arg(long, value_name = "FORMAT")]
     format: Option<Drawing>,
@@ -35,7 +34,7 @@ pub(crate) struct Graph {
 
 impl Graph {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        let picture = graph::picture(&load(&self.topology)?);
+        let picture = graph::picture(&self.topology.read(context)?);
         let named = self.output.as_deref().and_then(by_ending);
         let drawing = self.format.or(named).unwrap_or(Drawing::Text);
         match &self.output {
@@ -59,11 +58,4 @@ fn by_ending(file: &Path) -> Option<Drawing> {
         "html" | "htm" => Some(Drawing::Html),
         _ => None,
     }
-}
-
-/// Reads the topology as the note on one that is up holds it.
-fn load(file: &Path) -> Result<Topology> {
-    let shown = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read '{shown}'"))?;
-    serde_json::from_str(&text).with_context(|| format!("'{shown}' holds no topology"))
 }
