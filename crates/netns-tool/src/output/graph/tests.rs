@@ -100,8 +100,13 @@ fn small() -> Topology {
     router.forwarding = Forwarding::On;
     let mut behind = network("behind", &[], Reach::Internal);
     behind.name = MISCHIEF.to_owned();
-    behind.tunnels =
-        vec![Tunnel { link: link("vx0"), vni: 42, remote: "198.51.100.7".parse().unwrap(), port: 4789 }];
+    behind.tunnels = vec![Tunnel {
+        link: link("vx0"),
+        mac: MacAddress::derived_from("vx0"),
+        vni: 42,
+        remote: "198.51.100.7".parse().unwrap(),
+        port: 4789,
+    }];
     let mut guest = node("guest", &[]);
     guest.macvlans = vec![Macvlan {
         link: link("mv0"),
