@@ -1,5 +1,6 @@
 //! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
 
+pub(crate) mod check;
 mod human;
 mod json;
 mod look;
@@ -20,6 +21,7 @@ use netns_engine::{
 };
 
 use self::{
+    check::Checked,
     progress::{ProgressBar, Visibility},
     status::TopologyStatus,
 };
@@ -140,6 +142,14 @@ impl Output {
     pub(crate) fn progress(&self) -> ProgressBar {
         let talks = self.format == Format::Human && self.verbosity > Verbosity::Quiet;
         ProgressBar::new(if talks { Visibility::OnTerminal } else { Visibility::Hidden })
+    }
+
+    /// Says what came of checks.
+    pub(crate) fn checks(&self, checked: &[Checked]) {
+        match self.format {
+            Format::Json => print_lines([check::json(checked).to_string()]),
+            Format::Human => print_lines(check::human(checked, self.verbosity)),
+        }
     }
 
     /// Prints a command line that would do the same.
