@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod bridge;
+pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod dns;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Down(topology::Down),
     Plan(topology::PlanFile),
     Status(topology::Status),
+    Check(check::Check),
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
@@ -92,6 +94,7 @@ impl Command {
             Self::Down(down) => down.run(context),
             Self::Plan(plan) => plan.run(context),
             Self::Status(status) => status.run(context),
+            Self::Check(check) => check.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),

@@ -1,5 +1,6 @@
 //! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
 
+pub(crate) mod check;
 pub(crate) mod graph;
 mod human;
 mod json;
@@ -21,6 +22,7 @@ use netns_engine::{
 };
 
 use self::{
+    check::Checked,
     progress::{ProgressBar, Visibility},
     status::TopologyStatus,
 };
@@ -141,6 +143,14 @@ impl Output {
     pub(crate) fn progress(&self) -> ProgressBar {
         let talks = self.format == Format::Human && self.verbosity > Verbosity::Quiet;
         ProgressBar::new(if talks { Visibility::OnTerminal } else { Visibility::Hidden })
+    }
+
+    /// Says what came of checks.
+    pub(crate) fn checks(&self, checked: &[Checked]) {
+        match self.format {
+            Format::Json => print_lines([check::json(checked).to_string()]),
+            Format::Human => print_lines(check::human(checked, self.verbosity)),
+        }
     }
 
     /// Prints a command line that would do the same.
