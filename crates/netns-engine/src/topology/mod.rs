@@ -6,8 +6,10 @@
 
 mod cable;
 mod check;
+mod clab;
 mod error;
 mod file;
+mod generate;
 mod likeness;
 mod mistake;
 mod network;

@@ -3,7 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, MessageFormatter, Options, options::DuplicateKeyPolicy};
 
-use super::{Mistake, Position, Topology, TopologyError, Warning, file::File, mistake::Flaw, resolve};
+use super::{
+    Mistake, Position, Topology, TopologyError, Warning, clab, file::File, generate, mistake::Flaw, resolve,
+};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -37,12 +39,14 @@ fn read_parts(text: &str) -> Result<(Topology, Vec<Warning>), Flaw> {
     if text.len() > MAX_BYTES {
         return Err(Flaw::new(Position::default(), Mistake::FileTooLarge { most_bytes: MAX_BYTES }));
     }
-    let file: File = parse(text)?;
-    Ok((resolve::resolve(&file)?, Vec::new()))
+    let (mut file, warnings) =
+        if clab::is_one(text) { clab::translate(parse(text)?)? } else { (parse::<File>(text)?, Vec::new()) };
+    generate::expand(&mut file)?;
+    Ok((resolve::resolve(&file)?, warnings))
 }
 
 /// Reads YAML; aliases may repeat only as much as a file can hold.
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Flaw> {
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Flaw> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| flaw(&error))
 }
 
