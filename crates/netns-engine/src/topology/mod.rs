@@ -17,7 +17,10 @@ mod node;
 mod position;
 mod read;
 mod resolve;
+mod schema;
 mod shaping;
+#[cfg(test)]
+mod tests;
 mod warning;
 
 pub use cable::{Cable, CableEnd, Isolation};
@@ -28,6 +31,7 @@ pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
 pub use position::Position;
 pub use read::{MAX_BYTES, read};
+pub use schema::json_schema;
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
 pub use warning::Warning;

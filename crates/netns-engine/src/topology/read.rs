@@ -1,7 +1,7 @@
 //! From the text of a file to a topology.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::{Error, MessageFormatter, Options, options::DuplicateKeyPolicy};
+use serde_saphyr::{Error, MessageFormatter, Options, budget::BudgetBreach, options::DuplicateKeyPolicy};
 
 use super::{
     Mistake, Position, Topology, TopologyError, Warning, clab, file::File, generate, mistake::Flaw, resolve,
@@ -9,6 +9,12 @@ use super::{
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 16 << 20;
+
+/// What the YAML of a file may consist of.
+const MOST_VALUES: usize = 500_000;
+const MOST_LEVELS: usize = 32;
+const MOST_ANCHORS: usize = 1_000;
+const MOST_ALIASES: usize = 1_000;
 
 /// Reads a topology file and settles every name, address and MAC address in it.
 ///
@@ -57,9 +63,11 @@ fn options() -> Options {
         strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_documents: 1,
-            max_depth: 32,
-            max_anchors: 1_000,
-            max_aliases: 10_000,
+            max_nodes: MOST_VALUES,
+            max_events: 2 * MOST_VALUES,
+            max_depth: MOST_LEVELS,
+            max_anchors: MOST_ANCHORS,
+            max_aliases: MOST_ALIASES,
         },
     }
 }
@@ -80,8 +88,26 @@ fn flaw(error: &Error) -> Flaw {
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             Flaw::new(at, Mistake::Form { what: format!("expected {expected}, found {unexpected}") })
         }
+        Error::Budget { breach, .. } => too_much(at, breach),
+        Error::InvalidScalar { ty: "bool", .. } | Error::InvalidBooleanStrict { .. } => {
+            Flaw::new(at, Mistake::Form { what: "expected true or false".to_owned() })
+        }
+        Error::InvalidScalar { .. } => {
+            Flaw::new(at, Mistake::Form { what: "expected a whole number".to_owned() })
+        }
         error => Flaw::new(at, Mistake::Form { what: words(error) }),
     }
+}
+
+fn too_much(at: Position, breach: &BudgetBreach) -> Flaw {
+    let (things, most) = match breach {
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => ("values", MOST_VALUES),
+        BudgetBreach::Depth { .. } => ("levels of nesting", MOST_LEVELS),
+        BudgetBreach::Aliases { .. } | BudgetBreach::AliasAnchorRatio { .. } => ("aliases", MOST_ALIASES),
+        BudgetBreach::Anchors { .. } => ("anchors", MOST_ANCHORS),
+        _ => return Flaw::new(at, Mistake::Form { what: "more than a topology needs".to_owned() }),
+    };
+    Flaw::new(at, Mistake::TooMany { things, most })
 }
 
 fn words(error: &Error) -> String {
