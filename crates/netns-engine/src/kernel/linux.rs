@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, conntrack, iptables, namespace,
+    Kernel, Refusal, conntrack, hosts, iptables, namespace,
     nftables::Nftables,
-    processes, resolver,
+    processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -41,15 +41,15 @@ impl Kernel for LinuxKernel {
             Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
             Operation::DeleteLinks(links) => self.delete_links(links),
-            Operation::AddLink(_)
-            | Operation::SetShaping(..)
-            | Operation::ClearShaping(_)
-            | Operation::WriteHosts(..)
-            | Operation::RemoveHosts(_)
-            | Operation::ShareHosts(..)
-            | Operation::UnshareHosts(_)
-            | Operation::StartProgram(..)
-            | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::AddLink(_) | Operation::SetShaping(..) | Operation::ClearShaping(_) => {
+                Err(Errno::OPNOTSUPP.into())
+            }
+            Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
+            Operation::RemoveHosts(topology) => hosts::remove(topology),
+            Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),
+            Operation::UnshareHosts(netns) => hosts::unshare(netns),
+            Operation::StartProgram(key, program) => programs::start(key, program),
+            Operation::StopProgram(key) => programs::stop(key),
             Operation::DeleteLink(at) => self.talk(&at.place)?.delete_link(&at.name),
             Operation::SetLink(at, change) => self.talk(&at.place)?.set_link(&at.name, change),
             Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),

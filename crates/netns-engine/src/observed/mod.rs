@@ -8,6 +8,7 @@
 mod doomed;
 mod firewall;
 mod holder;
+mod programs;
 mod project;
 mod published;
 mod scope;
