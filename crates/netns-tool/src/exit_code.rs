@@ -97,7 +97,7 @@ fn of_apply(error: &ApplyError) -> Code {
 fn of_refusal(refusal: &Refusal) -> Code {
     match refusal.kind() {
         RefusalKind::NotPermitted => Code::NotPermitted,
-        RefusalKind::NotSupported => Code::Missing,
+        RefusalKind::NotSupported | RefusalKind::Lacks(_) => Code::Missing,
         _ => Code::Refused,
     }
 }

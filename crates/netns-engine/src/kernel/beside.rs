@@ -32,7 +32,7 @@ pub(super) fn observe_topologies(scope: &Scope, observed: &mut Observed) -> Resu
         observed.hosts.extend(hosts::read(topology)?.map(|entries| (topology.clone(), entries)));
     }
     for netns in &scope.shared_hosts {
-        observed.shared_hosts.extend(hosts::shared_with(netns)?.map(|topology| (netns.clone(), topology)));
+        observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
     }
     observed.programs = programs::running_in(&scope.programs)?.into_keys().collect();
     Ok(())

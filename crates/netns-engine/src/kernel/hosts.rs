@@ -1,5 +1,5 @@
-//! The names that the nodes of a topology share: `/run/netns-tool/hosts/TOPOLOGY`, and the links to it by which
-//! `ip netns exec` shows it to programs as `/etc/hosts`.
+//! Names that the nodes of a topology know: one file for all of them, `/run/netns-tool/hosts/NAME`, to
+//! which `/etc/netns/NODE/hosts` leads. `ip netns exec` shows the latter as `/etc/hosts`.
 
 use std::{
     fs, io,
@@ -15,18 +15,27 @@ use crate::{
     topology::{HostEntry, TopologyName},
 };
 
-/// Where the files are.
-const DIRECTORY: &str = "/run/netns-tool/hosts";
+/// What every `hosts(5)` file says.
+const LOCALHOST: &str = "127.0.0.1 localhost\n::1 localhost\n";
 
-/// What every file begins with: it takes the place of the host's, which says so too.
-const OF_EVERY_HOST: [&str; 2] = ["127.0.0.1 localhost", "::1 localhost"];
+/// Writes the names of a topology, as a whole or not at all.
+pub(super) fn write(topology: &TopologyName, entries: &[HostEntry]) -> Result<(), Refusal> {
+    let lines = entries.iter().map(|entry| format!("{entry}\n"));
+    let text = std::iter::once(LOCALHOST.to_owned()).chain(lines).collect::<String>();
+    state::publish(&path_of(topology), text.as_bytes())
+}
 
-/// Reads the names of a topology, or none if it shares none.
-pub(crate) fn read(topology: &TopologyName) -> Result<Option<Vec<HostEntry>>, Refusal> {
-    match fs::read_to_string(file_of(topology)) {
+/// Removes the names of a topology.
+pub(super) fn remove(topology: &TopologyName) -> Result<(), Refusal> {
+    fs::remove_file(path_of(topology)).map_err(Refusal::from)
+}
+
+/// Reads the names of a topology, if they were written.
+pub(super) fn read(topology: &TopologyName) -> Result<Option<Vec<HostEntry>>, Refusal> {
+    match fs::read_to_string(path_of(topology)) {
         Ok(text) => {
-            let own = text.lines().filter(|line| !OF_EVERY_HOST.contains(line));
-            Ok(Some(own.filter_map(entry).collect()))
+            let own = text.strip_prefix(LOCALHOST).unwrap_or(&text);
+            Ok(Some(own.lines().filter_map(entry).collect()))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
@@ -39,61 +48,56 @@ fn entry(line: &str) -> Option<HostEntry> {
     Some(HostEntry { address, names: words.map(str::to_owned).collect() })
 }
 
-/// Writes the names of a topology, as a whole or not at all.
-pub(crate) fn write(topology: &TopologyName, entries: &[HostEntry]) -> Result<(), Refusal> {
-    let own = entries.iter().map(|entry| format!("{entry}\n"));
-    let text: String = OF_EVERY_HOST.iter().map(|line| format!("{line}\n")).chain(own).collect();
-    state::publish(&file_of(topology), text.as_bytes())
-}
-
-/// Removes the names of a topology.
-pub(crate) fn remove(topology: &TopologyName) -> Result<(), Refusal> {
-    fs::remove_file(file_of(topology))?;
-    // It stays while other topologies share names.
-    fs::remove_dir(DIRECTORY).ok();
-    Ok(())
-}
-
-/// Returns the topology whose names a netns knows; none if it has no file, or one of somebody else.
-pub(crate) fn shared_with(netns: &NetnsName) -> Result<Option<TopologyName>, Refusal> {
-    match fs::read_link(link_of(netns)) {
-        Ok(target) => {
-            let file = target.strip_prefix(DIRECTORY).ok().and_then(Path::to_str);
-            Ok(file.and_then(|name| TopologyName::new(name).ok()))
-        }
-        // An ordinary file is no link (EINVAL, `readlink(2)`).
-        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput].contains(&error.kind()) => {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Lets a netns know the names of a topology, at once and in place of another topology's; a file of
-/// somebody else stays.
-pub(crate) fn share(netns: &NetnsName, topology: &TopologyName) -> Result<(), Refusal> {
+/// Lets the netns know the names of a topology; a file that somebody wrote by hand stays.
+pub(super) fn share(netns: &NetnsName, topology: &TopologyName) -> Result<(), Refusal> {
     let link = link_of(netns);
-    if link.symlink_metadata().is_ok() && shared_with(netns)?.is_none() {
-        let words = format!("'{}' is there, and not of this tool", link.display());
-        return Err(Refusal::new(Errno::EXIST).with_message(words));
-    }
     let folder = link.parent().ok_or(Errno::INVAL)?;
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    if link.symlink_metadata().is_ok() && shared(netns)?.is_none() {
+        let text = format!("'{}' was not written by netns-tool", link.display());
+        return Err(Refusal::new(Errno::EXIST).with_message(text));
+    }
+    // A rename replaces what is there at once, so that nobody finds nothing.
     let new = folder.join(".new-hosts");
-    // Left by a process that was killed right here.
-    fs::remove_file(&new).ok();
-    symlink(file_of(topology), &new)?;
+    fs::remove_file(&new).or_else(unless_missing)?;
+    symlink(path_of(topology), &new)?;
     fs::rename(&new, &link).map_err(Refusal::from)
 }
 
-/// Lets a netns know the names of the host again.
-pub(crate) fn unshare(netns: &NetnsName) -> Result<(), Refusal> {
-    shared_with(netns)?.ok_or(Errno::NOENT)?;
-    resolver::remove_from_etc(&link_of(netns))
+/// Lets the netns know the host's names again, and removes the folder if nothing else is in it.
+pub(super) fn unshare(netns: &NetnsName) -> Result<(), Refusal> {
+    if shared(netns)?.is_none() {
+        return Err(Errno::NOENT.into());
+    }
+    let link = link_of(netns);
+    fs::remove_file(&link)?;
+    resolver::remove_empty(link.parent())
 }
 
-fn file_of(topology: &TopologyName) -> PathBuf {
-    Path::new(DIRECTORY).join(topology.as_str())
+/// Returns the topology whose names the netns knows.
+pub(super) fn shared(netns: &NetnsName) -> Result<Option<TopologyName>, Refusal> {
+    let target = match fs::read_link(link_of(netns)) {
+        Ok(target) => target,
+        // No file, or one that is no symbolic link.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let name = target.strip_prefix(folder()).ok().and_then(Path::to_str);
+    Ok(name.and_then(|name| TopologyName::new(name).ok()))
+}
+
+fn unless_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+fn folder() -> PathBuf {
+    Path::new(state::DIRECTORY).join("hosts")
+}
+
+fn path_of(topology: &TopologyName) -> PathBuf {
+    folder().join(topology.as_str())
 }
 
 fn link_of(netns: &NetnsName) -> PathBuf {

@@ -28,6 +28,7 @@ mod refusal;
 mod resolver;
 mod rtnetlink;
 mod ruleset;
+mod shaping;
 mod signals;
 mod sockets;
 pub(crate) mod state;
@@ -37,7 +38,7 @@ mod sysctl_files;
 pub mod user;
 
 pub use linux::LinuxKernel;
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::{KernelOption, Refusal, RefusalKind};
 pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{

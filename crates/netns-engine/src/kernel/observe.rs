@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, beside, iptables, listeners, namespace, rtnetlink::RawLink, state, sysctl,
+    LinuxKernel, Refusal, beside, iptables, listeners, namespace, rtnetlink::RawLink, shaping, state, sysctl,
     sysctl_files,
 };
 use crate::{
@@ -35,6 +35,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
         observed.stale_marks = state::stale_marks()?;
     }
     observe_stacks(kernel, scope, &mut observed)?;
+    shaping::observe(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
@@ -161,6 +162,7 @@ fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
         mtu_bytes: raw.mtu_bytes,
         master: raw.master.and_then(|index| names.get(&index).cloned()),
         hairpin: raw.hairpin,
+        isolation: raw.isolation,
         ours: raw.ours,
         ..Link::new(raw.kind.clone())
     }

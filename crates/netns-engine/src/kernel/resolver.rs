@@ -35,13 +35,14 @@ pub(crate) fn write(netns: &NetnsName, contents: &ResolvConf) -> Result<(), Refu
 
 /// Removes the file of a netns, and the folder if nothing else is in it.
 pub(crate) fn remove(netns: &NetnsName) -> Result<(), Refusal> {
-    remove_from_etc(&path_of(netns))
+    let path = path_of(netns);
+    fs::remove_file(&path)?;
+    remove_empty(path.parent())
 }
 
-/// Removes a file of a netns' folder, and the folder if nothing else is in it.
-pub(crate) fn remove_from_etc(path: &Path) -> Result<(), Refusal> {
-    fs::remove_file(path)?;
-    match path.parent().map_or(Ok(()), fs::remove_dir) {
+/// Removes the folder of a netns, unless something is in it.
+pub(super) fn remove_empty(folder: Option<&Path>) -> Result<(), Refusal> {
+    match folder.map_or(Ok(()), fs::remove_dir) {
         Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error.into()),
         _ => Ok(()),
     }

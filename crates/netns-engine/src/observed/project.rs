@@ -10,11 +10,11 @@ use crate::{
     firewall::{RuleChange, TableEntry},
     kernel::Refusal,
     name::{LinkName, NetnsName},
-    operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
+    operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
     sysctl::Sysctl,
-    topology::{Isolation, Shaping},
+    topology::Isolation,
 };
 
 impl Observed {
@@ -35,8 +35,8 @@ impl Observed {
             Operation::AddLink(link) => self.add_link(link),
             Operation::DeleteLink(at) => self.delete_link(at),
             Operation::DeleteLinks(links) => self.delete_links(links),
-            Operation::SetShaping(at, shaping) => self.shape(at, Some(shaping.clone())),
-            Operation::ClearShaping(at) => self.shape(at, None),
+            Operation::SetShaping(at, shaping) => self.set_shaping(at, shaping),
+            Operation::ClearShaping(at) => self.clear_shaping(at),
             Operation::WriteHosts(topology, entries) => {
                 self.hosts.insert(topology.clone(), entries.clone());
                 Ok(())
@@ -119,6 +119,7 @@ impl Observed {
         let link = Link { mac: Some(bridge.mac), ours: true, ..Link::new(LinkKind::Bridge) };
         let stack = self.stack_mut(&bridge.at.place);
         stack.links.insert(bridge.at.name.clone(), link);
+        stack.sysctls.insert(Sysctl::RouteLocalnet(bridge.at.name.clone()), 0);
         let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()));
         if let Some(value) = stack.sysctls.get(&by_default).copied() {
             stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
@@ -150,24 +151,6 @@ impl Observed {
         Ok(())
     }
 
-    fn add_link(&mut self, new: &NewLink) -> Result<(), Refusal> {
-        self.refuse_taken(&new.at)?;
-        let mut mtu_bytes = new.mtu_bytes;
-        if let NewLinkKind::Macvlan { parent, .. } = &new.kind {
-            let parent = self.link(&LinkAt::on_host(parent.clone())).ok_or(Errno::NODEV)?;
-            mtu_bytes = mtu_bytes.or(Some(parent.mtu_bytes));
-        }
-        let link = Link {
-            mac: Some(new.mac),
-            mtu_bytes: mtu_bytes.unwrap_or(1500),
-            master: new.master.clone(),
-            ours: true,
-            ..Link::new(LinkKind::Other(new.kind.word().to_owned()))
-        };
-        self.stack_mut(&new.at.place).links.insert(new.at.name.clone(), link);
-        Ok(())
-    }
-
     /// All or none: they are looked up before the first one goes.
     fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
         let at = |link: &LinkName| LinkAt::on_host(link.clone());
@@ -177,17 +160,7 @@ impl Observed {
         links.iter().try_for_each(|link| self.delete_link(&at(link)))
     }
 
-    fn shape(&mut self, at: &LinkAt, shaping: Option<Shaping>) -> Result<(), Refusal> {
-        let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
-        let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
-        if shaping.is_none() && link.shaping.is_none() {
-            return Err(Errno::NOENT.into());
-        }
-        link.shaping = shaping;
-        Ok(())
-    }
-
-    fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
+    pub(super) fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
         if self.link(at).is_some() { Err(Errno::EXIST.into()) } else { Ok(()) }
     }
 

@@ -59,7 +59,9 @@ fn edits_on_the_model() {
 }
 
 fn edits_on_the_kernel() {
-    for_any_edit(24, |first, second| on_fresh_host(Uplink::PretendInternet, |_| edit_on_the_kernel(first, second)));
+    for_any_edit(24, |first, second| {
+        on_fresh_host(Uplink::PretendInternet, |_| edit_on_the_kernel(first, second))
+    });
 }
 
 fn edit_on_the_kernel(first: &Topology, second: &Topology) {

@@ -16,10 +16,18 @@ use netns_engine::{
     error::Error,
     kernel::{LinuxKernel, look},
     plan::{Conflict, Desired},
-    topology::{self, Topology, TopologyName},
+    topology::{self, Topology, TopologyError, TopologyName},
 };
 
 use super::super::Context;
+
+/// A mistake in a topology file.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {mistake}")]
+struct InFile {
+    file: String,
+    mistake: TopologyError,
+}
 
 /// A topology file, or standard input.
 #[derive(Clone, Debug)]
@@ -62,7 +70,7 @@ impl File {
     /// Reads the topology, and warns of what in the file has no effect.
     pub(crate) fn read(&self, context: Context<'_>) -> Result<Topology> {
         let (topology, warnings) =
-            topology::read(&self.text()?).map_err(|error| error.in_file(&self.name()))?;
+            topology::read(&self.text()?).map_err(|mistake| InFile { file: self.name(), mistake })?;
         warnings.iter().for_each(|warning| context.output.warn(warning));
         Ok(topology)
     }
@@ -75,7 +83,7 @@ impl File {
             Box::new(fs::File::open(&self.path).with_context(|| format!("cannot open '{}'", self.name()))?)
         };
         let mut bytes = Vec::new();
-        let limit = u64::try_from(topology::MAX_FILE_BYTES).unwrap_or(u64::MAX);
+        let limit = u64::try_from(topology::MAX_BYTES).unwrap_or(u64::MAX);
         reader
             .take(limit + 1)
             .read_to_end(&mut bytes)

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use netns_engine::{
-    change::{self, Report},
+    change::Report,
     desired::{OnHolders, TopologyUp},
-    kernel::LinuxKernel,
     topology::Topology,
 };
 
