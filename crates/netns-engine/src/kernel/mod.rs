@@ -9,6 +9,7 @@ mod conntrack;
 pub mod exec;
 mod hosts;
 mod iptables;
+pub mod lifetime;
 mod linux;
 mod listeners;
 mod logs;

@@ -41,12 +41,16 @@ pub(crate) struct Seat {
 impl Mounts {
     /// Reads what the process with `pid` sees; nothing if it is gone or may not be asked.
     pub(crate) fn of_process(pid: u32) -> Self {
-        fs::read(format!("/proc/{pid}/mountinfo")).map(|text| Self::parse(&text)).unwrap_or_default()
+        Self::read(&format!("/proc/{pid}/mountinfo"))
     }
 
-    /// Reads what this process sees.
+    /// Reads what the calling thread sees.
     pub(crate) fn own() -> Self {
-        Self::of_process(std::process::id())
+        Self::read("/proc/thread-self/mountinfo")
+    }
+
+    fn read(path: &str) -> Self {
+        fs::read(path).map(|text| Self::parse(&text)).unwrap_or_default()
     }
 
     fn parse(text: &[u8]) -> Self {

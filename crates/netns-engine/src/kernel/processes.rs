@@ -86,7 +86,7 @@ pub(crate) fn holders_of(names: &BTreeSet<NetnsName>) -> Result<BTreeMap<NetnsNa
         return Ok(BTreeMap::new());
     }
     let own = std::process::id();
-    let mut seen = BTreeSet::from_iter(mount_namespace(own));
+    let mut seen = BTreeSet::from_iter(NetnsId::at("/proc/thread-self/ns/mnt"));
     search.look_at_own_mounts(own);
     for pid in pids()?.into_iter().filter(|pid| *pid != own) {
         for (netns, by) in search.holds_of(pid) {

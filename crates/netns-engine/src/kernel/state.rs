@@ -168,7 +168,7 @@ fn mark_of(name: &NetnsName) -> PathBuf {
     Path::new(DIRECTORY).join("netns").join(name.as_str())
 }
 
-fn path_of(key: &RecordKey) -> PathBuf {
+pub(crate) fn path_of(key: &RecordKey) -> PathBuf {
     let (kind, file) = match key {
         RecordKey::Nat(bridge) => ("nat", bridge.to_string()),
         RecordKey::Published(published) => return folder_of(published).join(published.address.to_string()),
