@@ -16,6 +16,7 @@ mod topology;
 mod veth;
 
 pub use address::{AddressOn, AddressRemoved};
+pub(crate) use attachment::host_end;
 pub use attachment::{AddressChoice, Attachment};
 pub use bridge::{Bridge, BridgeRemoved};
 pub use cable::Cable;

@@ -6,18 +6,32 @@
 
 mod cable;
 mod check;
+mod error;
+mod file;
+mod likeness;
+mod mistake;
 mod network;
 mod node;
+mod position;
+mod read;
+mod resolve;
 mod shaping;
+mod warning;
+
+use std::collections::BTreeSet;
 
 pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
+pub use error::{Excerpt, TopologyError};
+pub use mistake::Mistake;
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
-use std::collections::BTreeSet;
 
+pub use position::Position;
+pub use read::{MAX_BYTES, read};
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
+pub use warning::Warning;
 
 use crate::{address::Family, name::NetnsName};
 
