@@ -2,12 +2,19 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::OpenOptionsExt,
+    io::{self, Read},
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use super::{refusal::Refusal, state};
+use rustix::{
+    event::{PollFd, PollFlags},
+    fs::inotify::{self, CreateFlags, WatchFlags},
+    io::Errno,
+};
+use serde::{Serialize, Serializer};
+
+use super::{lifetime, programs, refusal::Refusal, state};
 use crate::{
     name::NetnsName,
     topology::{ProgramKey, TopologyName},
@@ -15,6 +22,95 @@ use crate::{
 
 /// Where the logs are.
 const DIRECTORY: &str = "/run/netns-tool/logs";
+
+/// What one program said.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Said {
+    /// The program.
+    pub program: ProgramKey,
+    /// Its words, standard output and standard error in the order they came.
+    #[serde(serialize_with = "as_text")]
+    pub text: Vec<u8>,
+    /// How many other programs the node has.
+    #[serde(skip)]
+    pub others: usize,
+}
+
+fn as_text<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(bytes))
+}
+
+/// Reads the logs of a netns as they grow.
+#[derive(Debug)]
+pub struct Reader {
+    logs: Vec<(ProgramKey, File)>,
+    /// Tells when one of them has grown.
+    growth: OwnedFd,
+    /// The processes of their programs, when last asked.
+    running: Vec<OwnedFd>,
+}
+
+impl Reader {
+    /// Opens the logs of the netns; none if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Returns why they could not be opened.
+    pub fn open(netns: &NetnsName) -> Result<Option<Self>, Refusal> {
+        let growth = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let mut logs = Vec::new();
+        for key in of_netns(netns)? {
+            let path = path_of(&key);
+            inotify::add_watch(&growth, &path, WatchFlags::MODIFY)?;
+            logs.push((key, File::open(path)?));
+        }
+        Ok((!logs.is_empty()).then_some(Self { logs, growth, running: Vec::new() }))
+    }
+
+    /// Reads what was said since the last call, or ever.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it could not be read.
+    pub fn read(&mut self) -> Result<Vec<Said>, Refusal> {
+        let others = self.logs.len() - 1;
+        let mut said = Vec::new();
+        for (program, log) in &mut self.logs {
+            let mut text = Vec::new();
+            log.read_to_end(&mut text)?;
+            said.push(Said { program: program.clone(), text, others });
+        }
+        Ok(said)
+    }
+
+    /// Returns whether one of the programs is still running.
+    ///
+    /// # Errors
+    ///
+    /// Returns why that cannot be known.
+    pub fn is_anybody_there(&mut self) -> Result<bool, Refusal> {
+        self.running.clear();
+        for (program, _) in &self.logs {
+            self.running.extend(programs::hold(program)?);
+        }
+        Ok(!self.running.is_empty())
+    }
+
+    /// Waits until something is said, or a process ends.
+    ///
+    /// # Errors
+    ///
+    /// Returns why nothing can be waited for.
+    pub fn wait(&self) -> Result<(), Refusal> {
+        let processes = self.running.iter();
+        let mut files: Vec<_> = processes.map(|process| PollFd::new(process, PollFlags::IN)).collect();
+        files.push(PollFd::new(&self.growth, PollFlags::IN));
+        match rustix::event::poll(&mut files, None) {
+            Ok(_) | Err(Errno::INTR) => lifetime::drain(&self.growth),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
 
 /// The file that holds what a program says.
 pub(crate) fn path_of(key: &ProgramKey) -> PathBuf {

@@ -12,7 +12,7 @@ mod iptables;
 pub mod lifetime;
 mod linux;
 mod listeners;
-mod logs;
+pub mod logs;
 pub mod look;
 mod mounts;
 pub mod namespace;
