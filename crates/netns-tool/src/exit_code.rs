@@ -106,6 +106,7 @@ fn of_conflict(conflict: &Conflict) -> Code {
     match conflict {
         Conflict::NoNetns(_)
         | Conflict::NoTopology(_)
+        | Conflict::NoProgram(_)
         | Conflict::NoLink(_)
         | Conflict::NoBridge(_)
         | Conflict::NoRoute { .. }

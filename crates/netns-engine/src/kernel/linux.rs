@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::{
     Kernel, Refusal, conntrack, hosts, iptables, namespace,
     nftables::Nftables,
-    processes, resolver,
+    processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -44,7 +44,8 @@ impl Kernel for LinuxKernel {
             Operation::AddLink(link) => self.add_link(link),
             Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
-            Operation::StartProgram(..) | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::StartProgram(key, program) => programs::start(key, program),
+            Operation::StopProgram(key) => programs::stop(key),
             Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
             Operation::RemoveHosts(topology) => hosts::remove(topology),
             Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),

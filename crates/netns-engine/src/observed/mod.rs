@@ -9,6 +9,7 @@ mod doomed;
 mod firewall;
 mod holder;
 mod new_link;
+mod programs;
 mod project;
 mod published;
 mod scope;

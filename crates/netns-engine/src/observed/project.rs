@@ -14,7 +14,7 @@ use crate::{
     place::{LinkAt, Place},
     route::Route,
     sysctl::Sysctl,
-    topology::{Isolation, ProgramKey},
+    topology::Isolation,
 };
 
 impl Observed {
@@ -48,7 +48,7 @@ impl Observed {
             }
             Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
             Operation::StartProgram(key, _) => self.start_program(key),
-            Operation::StopProgram(key) => existing(self.programs.take(key), Errno::SRCH),
+            Operation::StopProgram(key) => self.stop_program(key),
             Operation::SetLink(at, change) => self.set_link(at, change),
             Operation::AddAddress(at, address) => self.add_address(at, *address),
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
@@ -158,13 +158,6 @@ impl Observed {
             return Err(Errno::NODEV.into());
         }
         links.iter().try_for_each(|link| self.delete_link(&at(link)))
-    }
-
-    fn start_program(&mut self, key: &ProgramKey) -> Result<(), Refusal> {
-        if !self.netns.contains_key(&key.netns) {
-            return Err(Errno::NOENT.into());
-        }
-        if self.programs.insert(key.clone()) { Ok(()) } else { Err(Errno::EXIST.into()) }
     }
 
     pub(super) fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
@@ -359,6 +352,6 @@ fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {
     stack.links.iter().find(|(_, link)| reaches(link)).map(|(name, _)| name.clone())
 }
 
-fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
+pub(super) fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
     removed.map(drop).ok_or_else(|| otherwise.into())
 }

@@ -11,6 +11,7 @@ pub(crate) mod gc;
 pub(crate) mod graph;
 pub(crate) mod link;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod nat;
 pub(crate) mod netns;
 pub(crate) mod playground;
@@ -56,10 +57,14 @@ pub(crate) enum Command {
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
+    Shell(exec::Shell),
+    Logs(logs::Logs),
     Graph(graph::Graph),
     Gc(gc::Gc),
     Demo(demo::Demo),
     Playground(playground::Playground),
+    #[command(hide = true)]
+    Watch(topology::Watch),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -98,6 +103,9 @@ impl Command {
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),
+            Self::Shell(shell) => shell.run(context),
+            Self::Logs(logs) => logs.run(context),
+            Self::Watch(watch) => watch.run(context),
             Self::Graph(graph) => graph.run(context),
             Self::Gc(gc) => gc.run(context),
             Self::Demo(demo) => demo.run(context),
