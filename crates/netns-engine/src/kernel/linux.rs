@@ -13,7 +13,7 @@ use super::{
     state, sysctl,
 };
 use crate::{
-    name::{LinkName, NetnsName},
+    name::NetnsName,
     observed::{Observed, Scope},
     place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
@@ -40,7 +40,7 @@ impl Kernel for LinuxKernel {
             Operation::DeleteNetns(name) => self.delete_netns(name),
             Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
-            Operation::DeleteLinks(links) => self.delete_links(links),
+            Operation::DeleteLinks(links) => self.talk(&Place::Host)?.delete_links(links),
             Operation::AddLink(link) => self.add_link(link),
             Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
@@ -113,11 +113,6 @@ impl LinuxKernel {
         // The name is gone, so this is done: a mark that stays is of no netns, and `gc` drops it.
         drop(state::unmark_netns(name));
         Ok(())
-    }
-
-    fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
-        let conversation = self.talk(&Place::Host)?;
-        links.iter().try_for_each(|link| conversation.delete_link(link))
     }
 
     fn add_veth(&mut self, veth: &NewVeth) -> Result<(), Refusal> {

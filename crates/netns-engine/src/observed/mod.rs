@@ -6,6 +6,7 @@
 //! the fake kernel of the tests.
 
 mod doomed;
+mod entries;
 mod firewall;
 mod holder;
 mod new_link;

@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Link, LinkKind, NetnsState, Observed};
+use super::{Link, LinkKind, NetnsState, Observed, Stack};
 use crate::{
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
@@ -267,13 +267,25 @@ impl Observed {
 
     /// With the last address of a family, every route through the link goes.
     fn routes_lost_by(&self, operation: &Operation, place: &Place) -> Vec<Operation> {
-        let mut after = self.clone();
+        let mut after = self.only(place);
         // What is refused loses nothing.
         drop(after.project(operation));
         let left = after.stack(place);
         let is_lost = |route: &&Route| !left.is_some_and(|stack| stack.routes.contains(*route));
         let before = self.stack(place).into_iter().flat_map(|stack| &stack.routes);
         before.filter(is_lost).map(|route| Operation::AddRoute(place.clone(), route.clone())).collect()
+    }
+
+    /// This place and nothing else: a copy of all that is known would cost as much as the largest network.
+    fn only(&self, place: &Place) -> Self {
+        let netns = place.netns().and_then(|netns| self.netns.get_key_value(netns));
+        let stack = self.stacks.get_key_value(place);
+        let copy = |(place, stack): (&Place, &Stack)| (place.clone(), stack.clone());
+        Self {
+            netns: netns.map(|(name, entry)| (name.clone(), entry.clone())).into_iter().collect(),
+            stacks: stack.map(copy).into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {
