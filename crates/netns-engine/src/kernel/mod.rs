@@ -4,6 +4,7 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod conntrack;
+mod conversations;
 pub mod exec;
 mod hosts;
 mod iptables;

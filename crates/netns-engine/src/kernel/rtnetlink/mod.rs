@@ -1,6 +1,7 @@
 //! Links, addresses and routes by netlink (`rtnetlink(7)`), one file per kind of object.
 
 mod address;
+mod group;
 mod link;
 mod route;
 mod survey;
