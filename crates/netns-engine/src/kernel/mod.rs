@@ -27,11 +27,13 @@ mod rtnetlink;
 mod ruleset;
 mod signals;
 mod sockets;
+mod stacks;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
 pub mod user;
+mod visit;
 
 pub use linux::LinuxKernel;
 pub use refusal::{Refusal, RefusalKind};
