@@ -13,7 +13,7 @@ use crate::{
     apply::Progress,
     kernel::{Kernel, Refusal, state},
     observed::Scope,
-    plan::{NewBridge, NewVeth, Operation, Step},
+    plan::{NewBridge, NewLink, NewVeth, Operation, Step},
 };
 
 /// An open journal; dropping the file is part of a finished change.
@@ -87,7 +87,7 @@ pub(crate) fn recover(kernel: &mut impl Kernel) -> Result<Vec<Operation>, Refusa
 /// because of it. Ours carries the mark or, killed before it was marked, the planned identity.
 fn made_by_another(step: &Step, kernel: &mut impl Kernel) -> Result<bool, Refusal> {
     match &step.operation {
-        Operation::AddBridge(NewBridge { at, mac }) => {
+        Operation::AddBridge(NewBridge { at, mac }) | Operation::AddLink(NewLink { at, mac, .. }) => {
             let observed = kernel.observe(&Scope::default().with_link(at))?;
             Ok(observed.link(at).is_some_and(|link| !link.ours && link.mac != Some(*mac)))
         }

@@ -136,7 +136,7 @@ pub enum NameError {
 }
 
 /// Makes hostile text safe to print: control characters escaped, long texts cut.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     const MOST: usize = 40;
     let mut text: String = name.chars().take(MOST).flat_map(char::escape_debug).collect();
     if name.chars().nth(MOST).is_some() {

@@ -66,6 +66,10 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
             to_switch.contains(&family) || (on.contains(&family) && *setting == Sysctl::forwarding(family))
         });
     }
+    if scope.shaping == Asked::No {
+        let links = seen.stacks.values_mut().flat_map(|stack| stack.links.values_mut());
+        links.for_each(|link| link.shaping = None);
+    }
     seen.configured_forwarding.retain(|family| to_switch.contains(family));
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));

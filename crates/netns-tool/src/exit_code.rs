@@ -97,7 +97,7 @@ fn of_apply(error: &ApplyError) -> Code {
 fn of_refusal(refusal: &Refusal) -> Code {
     match refusal.kind() {
         RefusalKind::NotPermitted => Code::NotPermitted,
-        RefusalKind::NotSupported => Code::Missing,
+        RefusalKind::NotSupported | RefusalKind::Lacks(_) => Code::Missing,
         _ => Code::Refused,
     }
 }
@@ -106,6 +106,7 @@ fn of_conflict(conflict: &Conflict) -> Code {
     match conflict {
         Conflict::NoNetns(_)
         | Conflict::NoTopology(_)
+        | Conflict::NoProgram(_)
         | Conflict::NoLink(_)
         | Conflict::NoBridge(_)
         | Conflict::NoRoute { .. }

@@ -61,21 +61,26 @@ impl Attachment {
     }
 
     /// Names the port on the host.
-    ///
-    /// `veth-NETNS` for the first link where it fits into 15 bytes, else a name made of the netns'
-    /// first letters and a hash, the same in every run. Not `ve-` or `vb-`: systemd-networkd
-    /// configures links with those prefixes by itself.
     #[must_use]
     pub fn host_end(&self) -> LinkAt {
-        let of_first = format!("veth-{}", self.netns);
-        let name = if self.link.as_str() == "eth0" { of_first } else { format!("{of_first}-{}", self.link) };
-        if name.len() <= LinkName::MAX_BYTES && !name.contains('%') {
-            return LinkAt::on_host(LinkName::from_kernel(name));
-        }
-        let start: String = self.netns.as_str().chars().take(4).collect();
-        let hash = stable_hash(&name) & 0xff_ffff;
-        LinkAt::on_host(LinkName::from_kernel(format!("veth{start}-{hash:06x}")))
+        LinkAt::on_host(host_end(&self.netns, &self.link))
     }
+}
+
+/// Names the host's end of a cable to `link` in `netns`.
+///
+/// `veth-NETNS` for the first link where it fits into 15 bytes, else a name made of the netns'
+/// first letters and a hash, the same in every run. Not `ve-` or `vb-`: systemd-networkd
+/// configures links with those prefixes by itself.
+pub(crate) fn host_end(netns: &NetnsName, link: &LinkName) -> LinkName {
+    let of_first = format!("veth-{netns}");
+    let name = if link.as_str() == "eth0" { of_first } else { format!("{of_first}-{link}") };
+    if name.len() <= LinkName::MAX_BYTES && !name.contains('%') {
+        return LinkName::from_kernel(name);
+    }
+    let start: String = netns.as_str().chars().take(4).collect();
+    let hash = stable_hash(&name) & 0xff_ffff;
+    LinkName::from_kernel(format!("veth{start}-{hash:06x}"))
 }
 
 #[cfg(test)]

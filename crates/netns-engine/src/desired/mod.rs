@@ -16,6 +16,7 @@ mod topology;
 mod veth;
 
 pub use address::{AddressOn, AddressRemoved};
+pub(crate) use attachment::host_end;
 pub use attachment::{AddressChoice, Attachment};
 pub use bridge::{Bridge, BridgeRemoved};
 pub use cable::Cable;
@@ -25,5 +26,5 @@ pub use netns::{Netns, NetnsRemoved, OnHolders};
 pub use port_forward::{NetnsPort, PortForwardError, PortPublished, PortUnpublished};
 pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
-pub use topology::{TopologyRemoved, TopologyUp};
+pub use topology::{TopologyExpired, TopologyRemoved, TopologyUp};
 pub use veth::{LinkState, Veth};

@@ -2,14 +2,12 @@
 
 use std::os::fd::AsFd;
 
-use rustix::io::Errno;
-
 use super::{
     Kernel, Refusal, conntrack,
     conversations::Conversations,
     hosts, iptables, namespace,
     nftables::Nftables,
-    processes, resolver,
+    processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
@@ -17,7 +15,7 @@ use crate::{
     name::{LinkName, NetnsName},
     observed::{Observed, Scope},
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
+    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
     sysctl::Sysctl,
 };
 
@@ -42,11 +40,11 @@ impl Kernel for LinuxKernel {
             Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
             Operation::DeleteLinks(links) => self.delete_links(links),
-            Operation::AddLink(_)
-            | Operation::SetShaping(..)
-            | Operation::ClearShaping(_)
-            | Operation::StartProgram(..)
-            | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::AddLink(link) => self.add_link(link),
+            Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
+            Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
+            Operation::StartProgram(key, program) => programs::start(key, program),
+            Operation::StopProgram(key) => programs::stop(key),
             Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
             Operation::RemoveHosts(topology) => hosts::remove(topology),
             Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),
@@ -144,6 +142,24 @@ impl LinuxKernel {
         conversation.add_bridge(name, bridge.mac)?;
         let finished = conversation.finish_birth(name, LinkLocal::Generated);
         self.or_delete(&bridge.at, finished)
+    }
+
+    fn add_link(&mut self, link: &NewLink) -> Result<(), Refusal> {
+        let LinkAt { place, name } = &link.at;
+        let master = match &link.master {
+            Some(bridge) => Some(self.talk(place)?.index(bridge)?),
+            None => None,
+        };
+        match &link.kind {
+            NewLinkKind::Vxlan { .. } => self.talk(place)?.add_vxlan(link, master)?,
+            NewLinkKind::Macvlan { parent, .. } => {
+                let netns = place.netns().map(namespace::open).transpose()?;
+                let netns = netns.as_ref().map(AsFd::as_fd);
+                self.talk(&Place::Host)?.add_macvlan(link, parent, master, netns)?;
+            }
+        }
+        let finished = self.talk(place)?.finish_birth(name, LinkLocal::Generated);
+        self.or_delete(&link.at, finished)
     }
 
     /// Leaves no link behind that could not be finished.

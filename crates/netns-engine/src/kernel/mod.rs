@@ -3,13 +3,17 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+pub mod background;
+mod beside;
 mod conntrack;
 mod conversations;
 pub mod exec;
 mod hosts;
 mod iptables;
+pub mod lifetime;
 mod linux;
 mod listeners;
+pub mod logs;
 pub mod look;
 mod mounts;
 pub mod namespace;
@@ -21,10 +25,12 @@ mod pids;
 pub mod playground;
 pub mod probe;
 mod processes;
+mod programs;
 mod refusal;
 mod resolver;
 mod rtnetlink;
 mod ruleset;
+mod shaping;
 mod signals;
 mod sockets;
 mod stacks;
@@ -36,7 +42,7 @@ pub mod user;
 mod visit;
 
 pub use linux::LinuxKernel;
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::{KernelOption, Refusal, RefusalKind};
 pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{

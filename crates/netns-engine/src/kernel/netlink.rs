@@ -26,8 +26,12 @@ const RECEIVE_BYTES: usize = 64 * 1024;
 pub(crate) mod flag {
     /// Answer with an ack.
     pub(crate) const ACK: u16 = 0x4;
+    /// Send the answer to whoever asked, not only to those who listen.
+    pub(crate) const ECHO: u16 = 0x8;
     /// Return every object (`NLM_F_ROOT | NLM_F_MATCH`).
     pub(crate) const DUMP: u16 = 0x300;
+    /// Replace the object if it exists.
+    pub(crate) const REPLACE: u16 = 0x100;
     /// Refuse if the object exists.
     pub(crate) const EXCL: u16 = 0x200;
     /// Create the object if it does not exist.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, hosts, iptables, listeners, namespace, processes, resolver, stacks, state, sysctl,
+    LinuxKernel, Refusal, beside, iptables, listeners, namespace, shaping, stacks, state, sysctl,
     sysctl_files,
 };
 use crate::{
@@ -25,15 +25,12 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
     stacks::observe(kernel, scope, &mut observed)?;
-    for name in &scope.holders {
-        if let Some(entry) = observed.netns.get_mut(name) {
-            entry.holders = processes::holders(name)?;
-        }
-    }
+    beside::observe_holders(scope, &mut observed)?;
     observed.records = state::records_in(scope)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
     }
+    shaping::observe(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
@@ -45,7 +42,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     }
     observe_own_table(kernel, scope, &mut observed)?;
     observed.listeners = listeners::on_ports(&scope.listeners)?;
-    observe_resolvers(scope, &mut observed)?;
+    beside::observe_resolvers(scope, &mut observed)?;
+    beside::observe_topologies(scope, &mut observed)?;
     Ok(observed)
 }
 
@@ -62,22 +60,6 @@ fn observe_own_table(
     if observed.firewall.nftables {
         observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
         observed.firewall.foreign_chains = nftables.foreign_chains()?;
-    }
-    Ok(())
-}
-
-fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
-    for netns in &scope.resolvers {
-        observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
-    }
-    for topology in &scope.hosts {
-        observed.hosts.extend(hosts::read(topology)?.map(|entries| (topology.clone(), entries)));
-    }
-    for netns in &scope.shared_hosts {
-        observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
-    }
-    if scope.upstream == Asked::Yes {
-        observed.upstream = resolver::upstream()?;
     }
     Ok(())
 }

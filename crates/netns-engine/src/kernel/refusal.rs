@@ -10,6 +10,7 @@ use rustix::io::Errno;
 pub struct Refusal {
     errno: Errno,
     message: Option<String>,
+    lacks: Option<KernelOption>,
 }
 
 /// What a [`Refusal`] comes down to.
@@ -20,22 +21,76 @@ pub enum RefusalKind {
     NotPermitted,
     /// The kernel was built without, or has not loaded, what it would take.
     NotSupported,
+    /// The kernel has no such part, nor a module of it at hand.
+    Lacks(KernelOption),
     /// A bridge has all the ports it can have.
     Full,
     /// Anything else.
     Other,
 }
 
+/// A part that a kernel can be built without.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KernelOption {
+    /// Delay and loss.
+    Netem,
+    /// Rates.
+    Tbf,
+    /// Tunnels to other hosts.
+    Vxlan,
+    /// Links that share another one.
+    Macvlan,
+}
+
+impl KernelOption {
+    /// Returns the kernel's own word for what it provides.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Netem => "netem",
+            Self::Tbf => "tbf",
+            Self::Vxlan => "vxlan",
+            Self::Macvlan => "macvlan",
+        }
+    }
+
+    /// Returns the option that a kernel is built with.
+    #[must_use]
+    pub fn config(self) -> &'static str {
+        match self {
+            Self::Netem => "CONFIG_NET_SCH_NETEM",
+            Self::Tbf => "CONFIG_NET_SCH_TBF",
+            Self::Vxlan => "CONFIG_VXLAN",
+            Self::Macvlan => "CONFIG_MACVLAN",
+        }
+    }
+
+    /// Returns the module, where it is one.
+    #[must_use]
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Netem => "sch_netem",
+            Self::Tbf => "sch_tbf",
+            Self::Vxlan => "vxlan",
+            Self::Macvlan => "macvlan",
+        }
+    }
+}
+
 impl Refusal {
     /// Refuses with `errno` alone.
     #[must_use]
     pub fn new(errno: Errno) -> Self {
-        Self { errno, message: None }
+        Self { errno, message: None, lacks: None }
     }
 
     /// Returns what it comes down to for whoever asked.
     #[must_use]
     pub fn kind(&self) -> RefusalKind {
+        if let Some(option) = self.lacks {
+            return RefusalKind::Lacks(option);
+        }
         match self.errno {
             Errno::PERM | Errno::ACCESS => RefusalKind::NotPermitted,
             Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::NOSYS => {
@@ -57,6 +112,12 @@ impl Refusal {
     #[must_use]
     pub fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..self }
+    }
+
+    /// Says which part of the kernel is missing, instead of the kernel's own words.
+    pub(crate) fn lacking(self, option: KernelOption) -> Self {
+        let message = format!("this kernel has no {} ({})", option.word(), option.config());
+        Self { lacks: Some(option), ..self.with_message(message) }
     }
 
     /// The error number (`asm-generic/errno-base.h` and `errno.h`).
@@ -122,6 +183,7 @@ fn symbol(errno: Errno) -> Option<&'static str> {
         (Errno::NOSPC, "ENOSPC"),
         (Errno::ROFS, "EROFS"),
         (Errno::RANGE, "ERANGE"),
+        (Errno::BADMSG, "EBADMSG"),
         (Errno::XFULL, "EXFULL"),
         (Errno::OPNOTSUPP, "EOPNOTSUPP"),
         (Errno::AFNOSUPPORT, "EAFNOSUPPORT"),

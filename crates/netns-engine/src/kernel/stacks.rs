@@ -121,6 +121,7 @@ fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
         mtu_bytes: raw.mtu_bytes,
         master: raw.master.and_then(|index| names.get(&index).cloned()),
         hairpin: raw.hairpin,
+        isolation: raw.isolation,
         ours: raw.ours,
         ..Link::new(raw.kind.clone())
     }

@@ -1,6 +1,6 @@
 //! Kernel settings by file: `/proc/sys/net` shows the netns of the thread that looks.
 
-use std::fs;
+use std::{fs, io::ErrorKind};
 
 use rustix::io::Errno;
 
@@ -10,15 +10,30 @@ use crate::sysctl::Sysctl;
 /// Reads a setting of the calling thread's netns; none if the kernel or the link lacks it.
 pub(crate) fn read(sysctl: &Sysctl) -> Result<Option<i32>, Refusal> {
     match fs::read_to_string(file(sysctl)) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|_| Refusal::new(Errno::BADMSG)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| no_number(sysctl)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Writes a setting of the calling thread's netns.
 pub(crate) fn write(sysctl: &Sysctl, value: i32) -> Result<(), Refusal> {
-    fs::write(file(sysctl), value.to_string()).map_err(Refusal::from)
+    fs::write(file(sysctl), value.to_string()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Refusal::new(Errno::NOENT).with_message(format!("no setting '{sysctl}' here")),
+        ErrorKind::PermissionDenied if is_read_only(sysctl) => {
+            Refusal::new(Errno::ROFS).with_message(format!("'{sysctl}' can only be read here"))
+        }
+        _ => error.into(),
+    })
+}
+
+fn no_number(sysctl: &Sysctl) -> Refusal {
+    Refusal::new(Errno::BADMSG).with_message(format!("'{sysctl}' is not one number"))
+}
+
+/// Some settings belong to the first netns alone, though others show them (`/proc/sys/net/core/rmem_max`).
+fn is_read_only(sysctl: &Sysctl) -> bool {
+    fs::metadata(file(sysctl)).is_ok_and(|file| file.permissions().readonly())
 }
 
 fn file(sysctl: &Sysctl) -> String {

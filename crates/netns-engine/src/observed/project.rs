@@ -10,11 +10,11 @@ use crate::{
     firewall::{RuleChange, TableEntry},
     kernel::Refusal,
     name::{LinkName, NetnsName},
-    operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
+    operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
     sysctl::Sysctl,
-    topology::{Isolation, ProgramKey, Shaping},
+    topology::Isolation,
 };
 
 impl Observed {
@@ -35,8 +35,8 @@ impl Observed {
             Operation::AddLink(link) => self.add_link(link),
             Operation::DeleteLink(at) => self.delete_link(at),
             Operation::DeleteLinks(links) => self.delete_links(links),
-            Operation::SetShaping(at, shaping) => self.shape(at, Some(shaping.clone())),
-            Operation::ClearShaping(at) => self.shape(at, None),
+            Operation::SetShaping(at, shaping) => self.set_shaping(at, shaping),
+            Operation::ClearShaping(at) => self.clear_shaping(at),
             Operation::WriteHosts(topology, entries) => {
                 self.hosts.insert(topology.clone(), entries.clone());
                 Ok(())
@@ -48,7 +48,7 @@ impl Observed {
             }
             Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
             Operation::StartProgram(key, _) => self.start_program(key),
-            Operation::StopProgram(key) => existing(self.programs.take(key), Errno::SRCH),
+            Operation::StopProgram(key) => self.stop_program(key),
             Operation::SetLink(at, change) => self.set_link(at, change),
             Operation::AddAddress(at, address) => self.add_address(at, *address),
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
@@ -151,24 +151,6 @@ impl Observed {
         Ok(())
     }
 
-    fn add_link(&mut self, new: &NewLink) -> Result<(), Refusal> {
-        self.refuse_taken(&new.at)?;
-        let mut mtu_bytes = new.mtu_bytes;
-        if let NewLinkKind::Macvlan { parent, .. } = &new.kind {
-            let parent = self.link(&LinkAt::on_host(parent.clone())).ok_or(Errno::NODEV)?;
-            mtu_bytes = mtu_bytes.or(Some(parent.mtu_bytes));
-        }
-        let link = Link {
-            mac: Some(new.mac),
-            mtu_bytes: mtu_bytes.unwrap_or(1500),
-            master: new.master.clone(),
-            ours: true,
-            ..Link::new(LinkKind::Other(new.kind.word().to_owned()))
-        };
-        self.stack_mut(&new.at.place).links.insert(new.at.name.clone(), link);
-        Ok(())
-    }
-
     /// All or none: they are looked up before the first one goes.
     fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
         let at = |link: &LinkName| LinkAt::on_host(link.clone());
@@ -178,24 +160,7 @@ impl Observed {
         links.iter().try_for_each(|link| self.delete_link(&at(link)))
     }
 
-    fn shape(&mut self, at: &LinkAt, shaping: Option<Shaping>) -> Result<(), Refusal> {
-        let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
-        let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
-        if shaping.is_none() && link.shaping.is_none() {
-            return Err(Errno::NOENT.into());
-        }
-        link.shaping = shaping;
-        Ok(())
-    }
-
-    fn start_program(&mut self, key: &ProgramKey) -> Result<(), Refusal> {
-        if !self.netns.contains_key(&key.netns) {
-            return Err(Errno::NOENT.into());
-        }
-        if self.programs.insert(key.clone()) { Ok(()) } else { Err(Errno::EXIST.into()) }
-    }
-
-    fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
+    pub(super) fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
         if self.link(at).is_some() { Err(Errno::EXIST.into()) } else { Ok(()) }
     }
 
@@ -387,6 +352,6 @@ fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {
     stack.links.iter().find(|(_, link)| reaches(link)).map(|(name, _)| name.clone())
 }
 
-fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
+pub(super) fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
     removed.map(drop).ok_or_else(|| otherwise.into())
 }

@@ -1,9 +1,9 @@
 //! Whether a state that was read back shows what an operation did.
 
-use super::{Observed, project::same_route};
+use super::{LinkKind, Observed, project::same_route};
 use crate::{
     firewall::RuleChange,
-    operation::{NewBridge, NewLink, Operation},
+    operation::{LinkChange, NewBridge, NewLink, Operation},
     place::{LinkAt, Place},
     route::Route,
 };
@@ -20,6 +20,7 @@ impl Observed {
                 self.netns.get(name).map(|entry| entry.state)
                     == expected.netns.get(name).map(|entry| entry.state)
             }
+            Operation::SetLink(at, LinkChange::Mtu(_)) => self.same_mtu(at, expected),
             Operation::AddBridge(NewBridge { at, .. })
             | Operation::AddLink(NewLink { at, .. })
             | Operation::DeleteLink(at)
@@ -75,24 +76,25 @@ impl Observed {
         }
     }
 
+    fn same_mtu(&self, at: &LinkAt, expected: &Self) -> bool {
+        let mtu = |state: &Self| state.link(at).map(|link| link.mtu_bytes);
+        mtu(self) == mtu(expected) && self.same_link(at, expected)
+    }
+
     fn same_shaping(&self, at: &LinkAt, expected: &Self) -> bool {
         let shaping = |state: &Self| state.link(at).and_then(|link| link.shaping.clone());
         shaping(self) == shaping(expected)
     }
 
-    /// Compares what an operation can set; the kernel may choose a MAC address by itself.
+    /// Compares what an operation can set; the kernel may choose a MAC address by itself, and the MTU of a
+    /// bridge follows its smallest port until it is set by hand (`br_mtu_auto_adjust` in
+    /// `net/bridge/br_if.c`).
     fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
         match (self.link(at), expected.link(at)) {
             (Some(is), Some(should)) => {
-                (&is.kind, is.up, &is.master, is.hairpin, is.isolation, is.mtu_bytes)
-                    == (
-                        &should.kind,
-                        should.up,
-                        &should.master,
-                        should.hairpin,
-                        should.isolation,
-                        should.mtu_bytes,
-                    )
+                (&is.kind, is.up, &is.master, is.hairpin, is.isolation)
+                    == (&should.kind, should.up, &should.master, should.hairpin, should.isolation)
+                    && (is.kind == LinkKind::Bridge || is.mtu_bytes == should.mtu_bytes)
                     && (should.mac.is_none() || is.mac == should.mac)
             }
             (is, should) => is.is_none() == should.is_none(),

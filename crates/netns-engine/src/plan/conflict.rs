@@ -39,6 +39,9 @@ pub enum Conflict {
     /// No such topology is up.
     #[error("topology '{0}' is not up")]
     NoTopology(TopologyName),
+    /// No topology runs, or ran, a program in the netns.
+    #[error("no program of a topology has run in netns '{0}'")]
+    NoProgram(NetnsName),
     /// Somebody else wrote the file.
     #[error("/etc/netns/{0}/resolv.conf already exists, and was not written by netns-tool")]
     ResolverTaken(NetnsName),

@@ -6,18 +6,38 @@
 
 mod cable;
 mod check;
+mod clab;
+mod error;
+mod file;
+mod generate;
+mod likeness;
+mod mistake;
 mod network;
 mod node;
+mod position;
+mod read;
+mod resolve;
+mod schema;
 mod shaping;
+#[cfg(test)]
+mod tests;
+mod warning;
+
+use std::collections::BTreeSet;
 
 pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
+pub use error::{Excerpt, TopologyError};
+pub use mistake::Mistake;
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
-use std::collections::BTreeSet;
 
+pub use position::Position;
+pub use read::{MAX_BYTES, read};
+pub use schema::json_schema;
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
+pub use warning::Warning;
 
 use crate::{address::Family, name::NetnsName};
 

@@ -18,6 +18,33 @@ pub struct Shaping {
 }
 
 impl Shaping {
+    /// Returns whether it does more than limit the rate.
+    #[must_use]
+    pub fn delays_or_loses(&self) -> bool {
+        self.delay.is_some() || self.jitter.is_some() || self.loss.is_some()
+    }
+
+    /// Returns it as the kernel keeps it and tells it back: a rate in whole bytes a second, times that fit
+    /// into 63 bits of nanoseconds, and nothing of what has no effect.
+    ///
+    /// ```
+    /// use netns_engine::topology::{Loss, Shaping};
+    ///
+    /// let asked = Shaping { rate_bits: Some(1003), loss: Some(Loss { per_million: 0 }), ..Shaping::default() };
+    /// assert_eq!(asked.as_kept(), Shaping { rate_bits: Some(1000), ..Shaping::default() });
+    /// ```
+    #[must_use]
+    pub fn as_kept(&self) -> Self {
+        const LONGEST: Duration = Duration::from_nanos(i64::MAX.cast_unsigned());
+        let time = |time: Option<Duration>| time.map(|time| time.min(LONGEST)).filter(|time| !time.is_zero());
+        Self {
+            rate_bits: self.rate_bits.map(|bits| bits / 8 * 8).filter(|bits| *bits != 0),
+            delay: time(self.delay),
+            jitter: time(self.jitter),
+            loss: self.loss.filter(|loss| loss.per_million != 0),
+        }
+    }
+
     /// Returns how many bytes may leave at once, without regard to the rate: what it lets through in 5 ms,
     /// and two full packets at least.
     #[must_use]

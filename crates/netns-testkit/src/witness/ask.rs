@@ -8,7 +8,9 @@ use crate::process::Program;
 /// Prints every part behind a line that names it.
 const QUESTIONS: &str = r#"
 part() { echo "@@ $1"; shift; "$@"; }
-part links ip -j -d addr
+links=$(ip -j -d addr)
+part links echo "$links"
+case $links in *'"qdisc":"tbf"'* | *'"qdisc":"netem"'*) part limits tc -j -d qdisc ;; esac
 part routes ip -j -4 route show table all
 part routes ip -j -6 route show table all
 part rules ip -j -4 rule
@@ -42,6 +44,7 @@ pub(super) fn about(place: &str, netns: Option<&str>, snapshot: &mut Snapshot) {
             "links" => note_links(place, answer, snapshot),
             "routes" => note_all(place, name, tidy::routes(parsed(answer)), snapshot),
             "rules" => note_all(place, name, tidy::objects(parsed(answer)), snapshot),
+            "limits" => note_all(place, name, tidy::limits(parsed(answer)), snapshot),
             "nft" => note_all(place, name, tidy::ruleset(parsed(answer)), snapshot),
             "sysctls" => note_all(place, name, answer.lines().map(str::to_owned).collect(), snapshot),
             iptables => note_all(place, iptables, tidy::saved_rules(answer), snapshot),

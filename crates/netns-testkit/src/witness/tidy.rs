@@ -60,6 +60,12 @@ pub(super) fn links(mut listed: Value) -> Vec<(String, Vec<String>)> {
     links
 }
 
+/// One queueing discipline a line, without those that the kernel gives to every link.
+pub(super) fn limits(mut listed: Value) -> Vec<String> {
+    drop_keys(&mut listed, &|key| key == "refcnt");
+    elements(listed).iter().filter(|qdisc| text_at(qdisc, "handle") != "0:").map(Value::to_string).collect()
+}
+
 /// One route a line, without those that come with every IPv6 link.
 pub(super) fn routes(mut listed: Value) -> Vec<String> {
     drop_keys(&mut listed, &|key| FLEETING_OF_ROUTES.contains(&key));

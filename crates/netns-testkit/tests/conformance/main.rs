@@ -4,13 +4,15 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod gateway;
+mod limits;
 mod operations;
+mod special_links;
 
 use std::process::ExitCode;
 
 use netns_engine::{
     kernel::{Kernel, LinuxKernel},
-    observed::{Observed, Scope, Selection, TableSelection},
+    observed::{Asked, Observed, Scope, Selection, TableSelection},
     place::Place,
     plan::{Operation, explain},
     sysctl::Sysctl,
@@ -23,10 +25,9 @@ use proptest::{
 };
 
 fn main() -> ExitCode {
-    let mut trials: Vec<_> = operations::told()
-        .into_iter()
-        .map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told)))
-        .collect();
+    let told = operations::told().into_iter().chain(special_links::told()).chain(limits::told());
+    let mut trials: Vec<_> =
+        told.map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told))).collect();
     let of_gateway = gateway::told().into_iter();
     trials.extend(
         of_gateway
@@ -36,8 +37,12 @@ fn main() -> ExitCode {
     let tables = operations::tables().into_iter();
     trials.extend(tables.map(|(name, table)| {
         bare(&format!("nft_reads_what_the_driver_says::{name}"), move |_: &Sandbox| {
-            nft_reads_what_the_driver_says(&table);
+            same_by_text(&table);
         })
+    }));
+    let scripts = special_links::scripts().into_iter();
+    trials.extend(scripts.map(|(name, operations)| {
+        hostless(&format!("ip_and_tc_make_the_same::{name}"), move || same_by_text(&operations))
     }));
     netns_testkit::main(trials)
 }
@@ -89,6 +94,8 @@ fn everything() -> Scope {
     let mut scope = NETNS.iter().fold(Scope::default(), |scope, name| scope.with_netns(&netns_name(name)));
     scope.stacks.insert(Place::Host, Selection::All);
     scope.table = TableSelection::All;
+    scope.shaping = Asked::Yes;
+    scope = scope.with_sysctl(&Place::Host, limits::setting());
     for place in operations::places() {
         scope = scope.with_sysctl(&place, Sysctl::IpForward);
         for link in LINKS {
@@ -110,15 +117,15 @@ fn comparable(mut state: Observed) -> Observed {
     state
 }
 
-/// The text that `--explain` prints and the messages of the driver make the same table, as `nft`
-/// lists it.
-fn nft_reads_what_the_driver_says(operations: &[Operation]) {
+/// The text that `--explain` prints and the messages of the driver make the same, as other programs
+/// list it.
+fn same_by_text(operations: &[Operation]) {
     let after = |change: &(dyn Fn() + Sync)| {
         let state = on_fresh_host(Uplink::None, |_| {
             change();
             Snapshot::take()
         });
-        state.unwrap_or_else(|error| panic!("{error}"))
+        state.unwrap_or_else(|error| panic!("{error}")).without_random_macs().without_notes()
     };
     let by_driver = after(&|| {
         let mut kernel = LinuxKernel::default();
@@ -127,6 +134,6 @@ fn nft_reads_what_the_driver_says(operations: &[Operation]) {
         }
     });
     let script: Vec<_> = operations.iter().flat_map(explain::commands).collect();
-    let by_text = after(&|| drop(sh(&script.join("\n"))));
+    let by_text = after(&|| drop(sh(&format!("set -e\n{}", script.join("\n")))));
     by_driver.assert_same(&by_text, &format!("- by messages, + by text\n{}", script.join("\n")));
 }

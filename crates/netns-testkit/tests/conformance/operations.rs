@@ -1,5 +1,6 @@
 //! The operations that the model is compared by.
 
+use crate::{limits::limit, special_links::vxlan};
 use ipnet::IpNet;
 use netns_engine::{
     address::{Family, MacAddress},
@@ -13,7 +14,7 @@ use netns_engine::{
 use proptest::{collection::vec, prelude::*, sample::select};
 
 pub(crate) const NETNS: [&str; 2] = ["red", "blue"];
-pub(crate) const LINKS: [&str; 3] = ["br0", "va", "vb"];
+pub(crate) const LINKS: [&str; 4] = ["br0", "va", "vb", "vx"];
 const ADDRESSES: [&str; 4] = ["10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/16", "fd00::1/64"];
 const DESTINATIONS: [&str; 4] = ["0.0.0.0/0", "10.9.0.0/16", "192.0.2.7/32", "fd09::/32"];
 const GATEWAYS: [&str; 3] = ["10.0.0.9", "10.1.0.9", "fd00::9"];
@@ -43,6 +44,9 @@ pub(crate) fn any() -> impl Strategy<Value = Operation> {
         3 => select(places()).prop_map(bridge),
         4 => (select(places()), select(places())).prop_map(|(main, peer)| veth(&main, &peer)),
         1 => link().prop_map(Operation::DeleteLink),
+        1 => (select(places()), prop::option::of(Just(link_name("br0")))).prop_map(|(place, bridge)| vxlan(place, bridge)),
+        2 => (link(), select(&[64_000, 10_000_000][..])).prop_map(|(link, rate)| limit(link, rate)),
+        1 => link().prop_map(Operation::ClearShaping),
         6 => (link(), change()).prop_map(|(link, change)| Operation::SetLink(link, change)),
         6 => (link(), address()).prop_map(|(link, address)| Operation::AddAddress(link, address)),
         2 => (link(), address()).prop_map(|(link, address)| Operation::DeleteAddress(link, address)),
@@ -65,6 +69,8 @@ fn change() -> impl Strategy<Value = LinkChange> {
         1 => Just(LinkChange::NoMaster),
         1 => Just(LinkChange::HairpinOn),
         1 => Just(LinkChange::HairpinOff),
+        1 => Just(LinkChange::IsolatedOn),
+        1 => Just(LinkChange::IsolatedOff),
     ]
 }
 

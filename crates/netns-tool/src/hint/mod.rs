@@ -75,6 +75,11 @@ fn for_refusal(refusal: &Refusal) -> Option<String> {
              (CONFIG_BRIDGE, CONFIG_VETH, CONFIG_NF_TABLES)"
                 .to_owned(),
         ),
+        RefusalKind::Lacks(option) => Some(format!(
+            "'modprobe {}' loads it where it is installed; Fedora keeps it in the package kernel-modules-extra, Ubuntu in \
+             linux-modules-extra-$(uname -r)",
+            option.module()
+        )),
         RefusalKind::Full => Some("a bridge takes 1,023 ports; make a second one".to_owned()),
         _ => None,
     }

@@ -1,5 +1,7 @@
 //! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
 
+pub(crate) mod check;
+pub(crate) mod graph;
 mod human;
 mod json;
 mod look;
@@ -13,6 +15,7 @@ use anyhow::Error;
 use clap::error::ErrorKind;
 use netns_engine::{
     change::Report,
+    kernel::logs::Said,
     observed::Stack,
     place::Entrance,
     plan::Plan,
@@ -20,6 +23,7 @@ use netns_engine::{
 };
 
 use self::{
+    check::Checked,
     progress::{ProgressBar, Visibility},
     status::TopologyStatus,
 };
@@ -142,6 +146,14 @@ impl Output {
         ProgressBar::new(if talks { Visibility::OnTerminal } else { Visibility::Hidden })
     }
 
+    /// Says what came of checks.
+    pub(crate) fn checks(&self, checked: &[Checked]) {
+        match self.format {
+            Format::Json => print_lines([check::json(checked).to_string()]),
+            Format::Human => print_lines(check::human(checked, self.verbosity)),
+        }
+    }
+
     /// Prints a command line that would do the same.
     pub(crate) fn command(&self, words: &[OsString]) {
         print_lines(match self.format {
@@ -161,6 +173,37 @@ impl Output {
     pub(crate) fn playground_banner(&self) {
         if self.format == Format::Human && self.verbosity > Verbosity::Quiet {
             print_lines(human::playground_banner());
+        }
+    }
+
+    /// Prints what programs said; whose words they are, where there are several.
+    pub(crate) fn logs(&self, said: &[Said]) -> std::io::Result<()> {
+        for part in said.iter().filter(|part| !part.text.is_empty()) {
+            match (self.format, part.others) {
+                (Format::Json, _) => print_lines([json::view(part)]),
+                (Format::Human, 0) => self.raw(&part.text)?,
+                (Format::Human, _) => {
+                    self.raw(format!("==> {} <==\n", part.program).as_bytes())?;
+                    self.raw(&part.text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints a picture of a topology.
+    pub(crate) fn picture(&self, picture: &graph::Picture, drawing: graph::Drawing) {
+        print_lines([match self.format {
+            Format::Json => json::view(picture),
+            Format::Human => graph::draw(picture, drawing).trim_end().to_owned(),
+        }]);
+    }
+
+    /// Returns a picture of a topology for a file: without colour.
+    pub(crate) fn plain_picture(&self, picture: &graph::Picture, drawing: graph::Drawing) -> String {
+        match self.format {
+            Format::Json => json::view(picture) + "\n",
+            Format::Human => anstream::adapter::strip_str(&graph::draw(picture, drawing)).to_string(),
         }
     }
 

@@ -1,7 +1,11 @@
 //! What differs from a topology, in words.
 
+use std::collections::BTreeSet;
+
 use anstyle::{AnsiColor, Style};
 use netns_engine::{
+    name::NetnsName,
+    place::{LinkAt, Place},
     plan::{Conflict, LinkChange, Operation},
     record::Lifetime,
     topology::Topology,
@@ -30,8 +34,15 @@ impl From<&Conflict> for Drift {
 }
 
 impl Drift {
+    /// Says what is wrong, given all that would put it right; what is missing on an object that is missing
+    /// itself is not told apart.
+    pub(crate) fn all<'a>(remedies: impl IntoIterator<Item = &'a Operation>) -> Vec<Self> {
+        let mut missing = Missing::default();
+        remedies.into_iter().filter(|remedy| !missing.implies(remedy)).filter_map(Self::of).collect()
+    }
+
     /// Says what is wrong, given what would put it right; nothing for the tool's own notes.
-    pub(crate) fn of(remedy: &Operation) -> Option<Self> {
+    fn of(remedy: &Operation) -> Option<Self> {
         let text = match remedy {
             Operation::Remember(_) | Operation::Forget(_) | Operation::ForgetFlows(_) => return None,
             Operation::CreateNetns(name) => format!("netns '{name}' is missing"),
@@ -66,6 +77,40 @@ impl Drift {
             other => format!("not done: {other}"),
         };
         Some(Self(text))
+    }
+}
+
+/// What is known to be missing.
+#[derive(Default)]
+struct Missing {
+    netns: BTreeSet<NetnsName>,
+    links: BTreeSet<LinkAt>,
+}
+
+impl Missing {
+    /// Returns whether `remedy` only furnishes what is missing anyway, and learns from it.
+    fn implies(&mut self, remedy: &Operation) -> bool {
+        let known = self.knows(remedy);
+        match remedy {
+            Operation::CreateNetns(name) => drop(self.netns.insert(name.clone())),
+            Operation::AddBridge(bridge) => drop(self.links.insert(bridge.at.clone())),
+            Operation::AddLink(link) => drop(self.links.insert(link.at.clone())),
+            Operation::AddVeth(veth) => self.links.extend([veth.main.at.clone(), veth.peer.at.clone()]),
+            _ => {}
+        }
+        known
+    }
+
+    fn knows(&self, remedy: &Operation) -> bool {
+        let in_missing = |place: &&Place| place.netns().is_some_and(|netns| self.netns.contains(netns));
+        match remedy {
+            Operation::SetLink(link, _) | Operation::AddAddress(link, _) | Operation::SetShaping(link, _) => {
+                self.links.contains(link) || in_missing(&&link.place)
+            }
+            Operation::ShareHosts(netns, _) => self.netns.contains(netns),
+            Operation::StartProgram(key, _) => self.netns.contains(&key.netns),
+            _ => remedy.places().iter().any(in_missing),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     name::LinkName,
     observed::LinkKind,
     plan::{LinkChange, LinkLocal, NewVethEnd},
+    topology::Isolation,
 };
 
 /// The alias (`IFLA_IFALIAS`, shown by `ip link`) that marks links made by this tool.
@@ -38,6 +39,8 @@ pub(crate) struct RawLink {
     pub(crate) master: Option<u32>,
     /// Whether that bridge sends frames back through it.
     pub(crate) hairpin: bool,
+    /// Whether the other isolated ports of that bridge do not reach it.
+    pub(crate) isolation: Isolation,
     /// Index of a veth's other end, in the netns of `peer_netns`.
     pub(crate) peer: Option<u32>,
     /// The id by which this netns knows the other end's netns; none if it is the same one.
@@ -149,7 +152,7 @@ impl Rtnetlink {
         Ok(message)
     }
 
-    fn bear(&mut self, birth: &LinkMessage) -> Result<(), Refusal> {
+    pub(super) fn bear(&mut self, birth: &LinkMessage) -> Result<(), Refusal> {
         self.socket.change(&request(message::NEW_LINK, flag::CREATE | flag::EXCL, birth))
     }
 
@@ -216,7 +219,7 @@ impl Rtnetlink {
     }
 
     /// Returns the index of the link called `name`.
-    pub(super) fn index(&mut self, name: &LinkName) -> Result<u32, Refusal> {
+    pub(crate) fn index(&mut self, name: &LinkName) -> Result<u32, Refusal> {
         match self.link(name)? {
             Some(link) => Ok(link.index),
             None => Err(Refusal::new(Errno::NODEV).with_message(format!("no link '{name}'"))),
@@ -269,6 +272,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
         mtu_bytes: 0,
         master: None,
         hairpin: false,
+        isolation: Isolation::Off,
         peer: None,
         peer_netns: None,
         ours: false,
@@ -295,7 +299,10 @@ fn read_attribute(link: &mut RawLink, attribute: LinkAttribute) {
         LinkAttribute::LinkNetNsId(id) => link.peer_netns = Some(id),
         LinkAttribute::IfAlias(alias) => link.ours = alias == MARK,
         LinkAttribute::LinkInfo(infos) => {
-            link.hairpin = infos.iter().any(is_hairpin);
+            link.hairpin = infos.iter().any(|info| has(info, &InfoBridgePort::HairpinMode(true)));
+            if infos.iter().any(|info| has(info, &InfoBridgePort::Isolated(true))) {
+                link.isolation = Isolation::On;
+            }
             if let Some(kind) = infos.into_iter().find_map(kind_of) {
                 link.kind = kind;
             }
@@ -304,11 +311,10 @@ fn read_attribute(link: &mut RawLink, attribute: LinkAttribute) {
     }
 }
 
-fn is_hairpin(info: &LinkInfo) -> bool {
+/// Whether this is about a port of a bridge, with that property.
+fn has(info: &LinkInfo, property: &InfoBridgePort) -> bool {
     match info {
-        LinkInfo::PortData(InfoPortData::BridgePort(properties)) => {
-            properties.contains(&InfoBridgePort::HairpinMode(true))
-        }
+        LinkInfo::PortData(InfoPortData::BridgePort(properties)) => properties.contains(property),
         _ => false,
     }
 }

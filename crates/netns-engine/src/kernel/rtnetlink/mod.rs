@@ -3,6 +3,9 @@
 mod address;
 mod group;
 mod link;
+mod new_link;
+mod qdisc;
+mod qdisc_options;
 mod route;
 mod survey;
 
@@ -28,6 +31,9 @@ mod message {
     pub(super) const DELETE_ROUTE: u16 = 25;
     pub(super) const GET_ROUTE: u16 = 26;
     pub(super) const GET_NEIGHBOUR: u16 = 30;
+    pub(super) const NEW_QDISC: u16 = 36;
+    pub(super) const DELETE_QDISC: u16 = 37;
+    pub(super) const GET_QDISC: u16 = 38;
     pub(super) const GET_NSID: u16 = 90;
 }
 

@@ -74,14 +74,17 @@ pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
 pub(super) fn add_link(link: &NewLink) -> Vec<String> {
     let (name, mac) = (&link.at.name, link.mac);
     let mtu = link.mtu_bytes.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
-    let birth = |words: String| format!("ip link add name {name} address {mac}{mtu} {words}");
     let mut commands = match &link.kind {
-        NewLinkKind::Vxlan { vni, remote, port } => {
-            vec![birth(format!("type vxlan id {vni} remote {remote} dstport {port}"))]
-        }
+        NewLinkKind::Vxlan { vni, remote, port } => vec![format!(
+            "{} link add name {name} address {mac}{mtu} type vxlan id {vni} remote {remote} dstport {port}",
+            ip(&link.at.place)
+        )],
         NewLinkKind::Macvlan { parent, mode } => {
             let netns = link.at.place.netns().map(|netns| format!(" netns {netns}")).unwrap_or_default();
-            vec![birth(format!("link {parent}{netns} type macvlan mode {}", mode.word()))]
+            vec![format!(
+                "ip link add name {name} link {parent} address {mac}{mtu}{netns} type macvlan mode {}",
+                mode.word()
+            )]
         }
     };
     commands.extend(link.master.iter().map(|bridge| set(&link.at, &LinkChange::Master(bridge.clone()))));
@@ -90,27 +93,30 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
 }
 
 pub(super) fn shape(at: &LinkAt, shaping: &Shaping) -> Vec<String> {
+    let shaping = &shaping.as_kept();
     let tc = format!("{} qdisc replace dev {}", tc(&at.place), at.name);
-    let netem: Vec<_> = [
-        shaping.delay.map(|delay| format!("delay {}us", delay.as_micros())),
-        shaping.jitter.map(|jitter| format!("{}us", jitter.as_micros())),
-        shaping.loss.map(|loss| format!("loss {}%", f64::from(loss.per_million) / 10_000.0)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
     let tbf = shaping.rate_bits.map(|rate| {
         format!("tbf rate {rate}bit burst {} latency 50ms", shaping.burst_bytes().unwrap_or_default())
     });
-    match (netem.is_empty(), tbf) {
-        (true, Some(tbf)) => vec![format!("{tc} root handle 1: {tbf}")],
-        (false, None) => vec![format!("{tc} root handle 1: netem {}", netem.join(" "))],
-        (false, Some(tbf)) => vec![
-            format!("{tc} root handle 1: netem {}", netem.join(" ")),
-            format!("{tc} parent 1: handle 2: {tbf}"),
+    match (shaping.delays_or_loses(), tbf) {
+        (false, Some(tbf)) => vec![format!("{tc} root handle 1: {tbf}")],
+        (false, None) => Vec::new(),
+        (true, None) => vec![format!("{tc} root handle 2: {}", netem(shaping))],
+        (true, Some(tbf)) => vec![
+            format!("{tc} root handle 3: {}", netem(shaping)),
+            format!("{tc} parent 3:1 handle 4: {tbf}"),
         ],
-        (true, None) => Vec::new(),
     }
+}
+
+fn netem(shaping: &Shaping) -> String {
+    let mut words = vec!["netem".to_owned()];
+    if shaping.delay.is_some() || shaping.jitter.is_some() {
+        words.push(format!("delay {}us", shaping.delay.unwrap_or_default().as_micros()));
+    }
+    words.extend(shaping.jitter.map(|jitter| format!("{}us", jitter.as_micros())));
+    words.extend(shaping.loss.map(|loss| format!("loss {}%", f64::from(loss.per_million) / 10_000.0)));
+    words.join(" ")
 }
 
 /// `tc`, or `tc -n NETNS`.
@@ -127,4 +133,36 @@ pub(super) fn route(place: &Place, verb: &str, route: &Route) -> String {
     let family = if Family::of_net(&route.destination) == Family::Ipv6 { " -6" } else { "" };
     let protocol = if verb == "add" { format!(" proto {}", route.protocol.number()) } else { String::new() };
     format!("{}{family} route {verb} {route}{protocol}", ip(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::topology::Loss;
+
+    #[test]
+    fn delay_comes_before_the_rate_in_the_words_of_tc() {
+        let at = LinkAt::on_host("va".parse().unwrap());
+        let shaping = Shaping {
+            rate_bits: Some(10_000_000),
+            delay: Some(Duration::from_millis(5)),
+            jitter: Some(Duration::from_millis(1)),
+            loss: Some(Loss { per_million: 1000 }),
+        };
+        let script = [
+            "tc qdisc replace dev va root handle 3: netem delay 5000us 1000us loss 0.1%",
+            "tc qdisc replace dev va parent 3:1 handle 4: tbf rate 10000000bit burst 6250 latency 50ms",
+        ];
+        assert_eq!(shape(&at, &shaping), script);
+    }
+
+    #[test]
+    fn jitter_alone_varies_no_delay() {
+        let at = LinkAt::inside("red".parse().unwrap(), "va".parse().unwrap());
+        let shaping = Shaping { jitter: Some(Duration::from_millis(1)), ..Shaping::default() };
+        let script = ["tc -n red qdisc replace dev va root handle 2: netem delay 0us 1000us"];
+        assert_eq!(shape(&at, &shaping), script);
+    }
 }

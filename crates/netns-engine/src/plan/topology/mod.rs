@@ -4,6 +4,7 @@
 //! goes first; then switches and their guards, then forwarding, then nodes and cables, then published ports.
 
 mod cables;
+mod expiry;
 mod networks;
 mod nodes;
 mod ports;

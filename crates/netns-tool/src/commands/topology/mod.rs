@@ -5,12 +5,14 @@ mod plan;
 mod source;
 mod status;
 mod up;
+mod watch;
 
 pub(crate) use down::Down;
 pub(crate) use plan::PlanFile;
 pub(crate) use source::Source;
 pub(crate) use status::Status;
 pub(crate) use up::Up;
+pub(crate) use watch::Watch;
 
 use netns_engine::topology::Topology;
 

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt::{self, Display},
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -16,17 +17,17 @@ use netns_engine::{
     error::Error,
     kernel::{LinuxKernel, look},
     plan::{Conflict, Desired},
-    topology::{self, Topology, TopologyError, TopologyName},
+    topology::{self, Topology, TopologyName},
 };
 
 use super::super::Context;
 
-/// A mistake in a topology file.
+/// What is wrong or without effect in a topology file.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {mistake}")]
-struct InFile {
+#[error("{file}: {remark}")]
+struct InFile<T: Display + fmt::Debug> {
     file: String,
-    mistake: TopologyError,
+    remark: T,
 }
 
 /// A topology file, or standard input.
@@ -70,8 +71,10 @@ impl File {
     /// Reads the topology, and warns of what in the file has no effect.
     pub(crate) fn read(&self, context: Context<'_>) -> Result<Topology> {
         let (topology, warnings) =
-            topology::read(&self.text()?).map_err(|mistake| InFile { file: self.name(), mistake })?;
-        warnings.iter().for_each(|warning| context.output.warn(warning));
+            topology::read(&self.text()?).map_err(|mistake| InFile { file: self.name(), remark: mistake })?;
+        for warning in warnings {
+            context.output.warn(&InFile { file: self.name(), remark: warning });
+        }
         Ok(topology)
     }
 
@@ -143,7 +146,7 @@ pub(super) fn change_patiently(
         return Ok(ExitCode::SUCCESS);
     }
     let progress = output.progress();
-    let mut attempt =
+    let attempt =
         || change::make_watched(desired, &mut LinuxKernel::default(), &mut |stage| progress.show(stage));
     let mut result = attempt();
     for _ in 1..TRIES {

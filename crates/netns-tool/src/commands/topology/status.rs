@@ -53,7 +53,7 @@ impl Status {
 fn status(record: TopologyRecord) -> Result<TopologyStatus> {
     let desired = TopologyUp { topology: record.topology, lifetime: None, on_holders: OnHolders::Refuse };
     let drift = match change::plan(&desired, &mut LinuxKernel::default()) {
-        Ok(plan) => plan.steps.iter().filter_map(|step| Drift::of(&step.operation)).collect(),
+        Ok(plan) => Drift::all(plan.steps.iter().map(|step| &step.operation)),
         Err(Error::Conflict(conflict)) => vec![Drift::from(&conflict)],
         Err(error) => return Err(error.into()),
     };

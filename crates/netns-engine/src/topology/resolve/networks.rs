@@ -1,0 +1,137 @@
+//! The networks: bridges, subnets, tunnels.
+
+use super::{
+    Found, names::Names, naming::Naming, shaping::Limits, subnet::Subnet, wires::Wire, words::malformed,
+};
+use crate::{
+    address::MacAddress,
+    name::LinkName,
+    topology::{
+        Isolation, Mistake, Network, Position, Reach, Shaping, Tunnel,
+        file::{File, Nat, NetworkBody, Text, Truth},
+        mistake::Flaw,
+    },
+};
+
+/// The most ports of a bridge: `BR_MAX_PORTS` in `net/bridge/br_private.h`, less the one that is never used.
+const MOST_PORTS: usize = 1023;
+
+/// A network with what its cables need to know.
+pub(super) struct Site {
+    pub(super) network: Network,
+    pub(super) subnets: Vec<(Subnet, Position)>,
+    pub(super) shaping: Option<Shaping>,
+    pub(super) isolation: Isolation,
+    pub(super) at: Position,
+}
+
+/// Settles all networks of the file.
+pub(super) fn sites(file: &File, names: &Names<'_>, naming: &mut Naming) -> Found<Vec<Site>> {
+    // Names that are asked for come first: a made one gives way.
+    for bridge in file.networks.0.iter().filter_map(|(_, body)| body.bridge.as_ref()) {
+        naming.asked_on_host(&link_name(bridge)?, bridge.at)?;
+    }
+    file.networks.0.iter().map(|(name, body)| site(names, naming, name, body)).collect()
+}
+
+fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody) -> Found<Site> {
+    let subnets = body.subnet.0.iter().map(|text| Ok((Subnet::read(text)?.without_first(), text.at)));
+    let subnets = subnets.collect::<Found<Vec<_>>>()?;
+    let reach = reach(name, body)?;
+    let addresses = match reach {
+        Reach::Internal => Vec::new(),
+        _ => subnets.iter().map(|(subnet, _)| subnet.first_host()).collect(),
+    };
+    let bridge = match &body.bridge {
+        Some(asked) => link_name(asked)?,
+        None => naming.made_on_host(&name.value, name.at)?,
+    };
+    let mac = MacAddress::derived_from(&format!("{}/host/{bridge}", names.topology));
+    let tunnels = tunnels(names, naming, name, body)?;
+    let mtu_bytes = body.mtu.as_ref().map(mtu).transpose()?;
+    Ok(Site {
+        network: Network { name: name.value.clone(), bridge, mac, mtu_bytes, addresses, reach, tunnels },
+        subnets,
+        shaping: Limits::from(body).read(None)?,
+        isolation: if body.isolated == Some(true) { Isolation::On } else { Isolation::Off },
+        at: name.at,
+    })
+}
+
+fn reach(name: &Text, body: &NetworkBody) -> Found<Reach> {
+    let nat = body.nat.as_ref().filter(|nat| !matches!(nat.value, Nat::Flag(Truth::False)));
+    let Some(nat) = nat else {
+        let closed = body.internal == Some(true) || body.subnet.0.is_empty();
+        return Ok(if closed { Reach::Internal } else { Reach::Host });
+    };
+    if body.internal == Some(true) {
+        return Err(Flaw::new(nat.at, Mistake::KeysContradict { key: "nat", other: "internal" }));
+    }
+    if body.subnet.0.is_empty() {
+        let flaw = Flaw::new(nat.at, Mistake::KeyNeedsKey { key: "nat", other: "subnet" });
+        return Err(
+            flaw.or_rather(format!("write '{}: {{ subnet: 192.168.100.0/24, nat: true }}'", name.value))
+        );
+    }
+    let uplink = match &nat.value {
+        Nat::Flag(_) => None,
+        Nat::Through(body) => body.uplink.as_ref().map(link_name).transpose()?,
+    };
+    Ok(Reach::Internet { uplink })
+}
+
+fn tunnels(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody) -> Found<Vec<Tunnel>> {
+    const VXLAN_PORT: u16 = 4789;
+    let vni = match (&body.vni, body.remote.0.first()) {
+        (None, None) => return Ok(Vec::new()),
+        (None, Some(remote)) => {
+            return Err(Flaw::new(remote.at, Mistake::KeyNeedsKey { key: "remote", other: "vni" }));
+        }
+        (Some(vni), None) => {
+            return Err(Flaw::new(vni.at, Mistake::KeyNeedsKey { key: "vni", other: "remote" }));
+        }
+        (Some(vni), Some(_)) => vni,
+    };
+    if !(1..1 << 24).contains(&vni.value) {
+        let expected = "a VXLAN network identifier, 1 to 16777215";
+        return Err(Flaw::new(vni.at, Mistake::Malformed { text: vni.value.to_string(), expected }));
+    }
+    let tunnel = |(text, number): (&Text, usize)| {
+        let remote =
+            text.value.parse().map_err(|_| malformed(text, "the address of a host, such as 192.0.2.1"))?;
+        let link = naming.made_on_host(&format!("vx{number}-{}", name.value), text.at)?;
+        let mac = MacAddress::derived_from(&format!("{}/host/{link}", names.topology));
+        Ok(Tunnel { link, mac, vni: vni.value, remote, port: VXLAN_PORT })
+    };
+    body.remote.0.iter().zip(1..).map(tunnel).collect()
+}
+
+/// Reads the name of a link.
+pub(super) fn link_name(text: &Text) -> Found<LinkName> {
+    LinkName::new(text.value.as_str()).map_err(|error| Flaw::new(text.at, error))
+}
+
+/// Reads an MTU: what every IPv4 host must take (RFC 791), up to what fits into an IPv4 packet.
+pub(super) fn mtu(bytes: &crate::topology::file::Located<u32>) -> Found<u32> {
+    let expected = "an MTU in bytes, 68 to 65535";
+    let wrong = || Flaw::new(bytes.at, Mistake::Malformed { text: bytes.value.to_string(), expected });
+    Some(bytes.value).filter(|bytes| (68..=65535).contains(bytes)).ok_or_else(wrong)
+}
+
+/// Refuses what the kernel would refuse in the middle of the work.
+pub(super) fn refuse_full_bridges(sites: &[Site], wires: &[Wire<'_>]) -> Found<()> {
+    let mut ports: Vec<usize> = sites.iter().map(|site| site.network.tunnels.len()).collect();
+    for wire in wires {
+        for network in wire.ends.iter().filter_map(|end| end.bridge) {
+            ports[network] += 1;
+            if ports[network] > MOST_PORTS {
+                let mistake = Mistake::BridgeFull { network: sites[network].network.name.clone() };
+                return Err(Flaw::new(wire.at, mistake).or_rather("spread the nodes over several networks"));
+            }
+        }
+    }
+    match sites.iter().find(|site| site.network.tunnels.len() > MOST_PORTS) {
+        Some(site) => Err(Flaw::new(site.at, Mistake::BridgeFull { network: site.network.name.clone() })),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Programs of a topology, what they say, and how long it all stays.
+
+use std::{fs, process::ExitCode};
+
+use netns_testkit::{Program, Sandbox, Snapshot, eventually, sh, trials};
+
+fn main() -> ExitCode {
+    netns_testkit::main(trials!(bare:
+        programs_run_while_the_topology_is_up,
+        a_program_that_is_not_there_leaves_the_host_as_it_was,
+        logs_tells_what_programs_said,
+        logs_follows_until_the_last_program_has_ended,
+        a_topology_goes_when_its_time_is_over,
+        a_topology_goes_with_the_process_that_called,
+        gc_takes_down_what_nobody_watches,
+        shell_opens_the_users_shell_inside,
+    ))
+}
+
+/// Brings up a node `web` with `programs`, each a line of shell, and further options of `up`.
+fn lab(programs: &[&str]) {
+    let lines: String = programs.iter().map(|script| format!("      - [sh, -c, '{script}']\n")).collect();
+    let run = if programs.is_empty() { String::new() } else { format!("\n    run:\n{lines}") };
+    let node = if run.is_empty() { " {}".to_owned() } else { run };
+    fs::write("/run/lab.yaml", format!("name: lab\nnodes:\n  web:{node}\n")).expect("/run is writable");
+}
+
+fn is_gone(before: &Snapshot) -> bool {
+    before.difference(&Snapshot::take()).is_empty()
+}
+
+fn programs_run_while_the_topology_is_up(host: &Sandbox) {
+    lab(&["exec sleep 1000"]);
+    let before = Snapshot::take();
+    host.netns_tool("up /run/lab.yaml").succeeds();
+    assert_eq!(sh("ip netns pids web").lines().count(), 1);
+    host.netns_tool("up /run/lab.yaml").succeeds().says("already");
+    host.netns_tool("down lab").succeeds();
+    before.assert_same(&Snapshot::take(), "after down");
+}
+
+fn a_program_that_is_not_there_leaves_the_host_as_it_was(host: &Sandbox) {
+    fs::write("/run/lab.yaml", "name: lab\nnodes:\n  web:\n    run:\n      - [no-such-program]\n")
+        .expect("/run is writable");
+    let before = Snapshot::take();
+    host.netns_tool("up /run/lab.yaml").fails_with(1).complains("command 'no-such-program' not found");
+    before.assert_same(&Snapshot::take(), "after the refusal");
+}
+
+fn logs_tells_what_programs_said(host: &Sandbox) {
+    lab(&["echo one; exec sleep 1000", "echo two >&2; exec sleep 1000"]);
+    host.netns_tool("up /run/lab.yaml").succeeds();
+    eventually("both have spoken", || {
+        host.netns_tool("logs web").succeeds().stdout()
+            == "==> program 1 of netns 'web' <==\none\n==> program 2 of netns 'web' <==\ntwo\n"
+    });
+    host.netns_tool("logs blue").fails_with(4).complains("no program of a topology has run in netns 'blue'");
+    host.netns_tool("down lab").succeeds();
+}
+
+fn logs_follows_until_the_last_program_has_ended(host: &Sandbox) {
+    sh("mkfifo /run/go");
+    lab(&["echo before; read word < /run/go; echo $word"]);
+    host.netns_tool("up /run/lab.yaml").succeeds();
+    let tool = host.tool();
+    let script = format!("{} logs web --follow & echo after > /run/go; wait", tool.path().to_string_lossy());
+    assert_eq!(sh(&script), "before\nafter\n");
+    host.netns_tool("down lab").succeeds();
+}
+
+fn a_topology_goes_when_its_time_is_over(host: &Sandbox) {
+    lab(&["exec sleep 1000"]);
+    let before = Snapshot::take();
+    host.netns_tool("up --ttl soon /run/lab.yaml").fails_with(2).complains("expected a time");
+    host.netns_tool("up --ttl 1s /run/lab.yaml").succeeds();
+    eventually("its time is over", || is_gone(&before));
+}
+
+fn a_topology_goes_with_the_process_that_called(host: &Sandbox) {
+    lab(&["exec sleep 1000"]);
+    let before = Snapshot::take();
+    let tool = host.tool();
+    let script = format!("{} up --with-me /run/lab.yaml; ip netns pids web", tool.path().display());
+    let caller = Program::new("/bin/sh").arg("-euc").arg(&script).run().succeeds();
+    let is_pid = |line: &str| line.parse::<u32>().is_ok();
+    assert!(caller.stdout().lines().any(is_pid), "it was up: {}", caller.stdout());
+    eventually("the caller is gone, and all with it", || is_gone(&before));
+}
+
+fn gc_takes_down_what_nobody_watches(host: &Sandbox) {
+    lab(&[]);
+    let before = Snapshot::take();
+    host.netns_tool("up --ttl 1d /run/lab.yaml").succeeds();
+    host.netns_tool("gc").succeeds().says("Nothing was left over");
+    // As if that day had passed, and the watcher, which sees another lifetime and ends, had been killed.
+    sh(r#"sed -i 's/"Until":[0-9]*/"Until":1/' /run/netns-tool/topology/lab"#);
+    host.netns_tool("gc").succeeds().says("delete netns 'web'");
+    before.assert_same(&Snapshot::take(), "after gc");
+}
+
+fn shell_opens_the_users_shell_inside(host: &Sandbox) {
+    host.netns_tool("create red").succeeds();
+    let inode = sh("stat --format=%i /run/netns/red");
+    sh("printf '#!/bin/sh\\nreadlink /proc/self/ns/net\\n' > /run/my-shell; chmod 755 /run/my-shell");
+    let opened = host.tool().words("shell red").env("SHELL", "/run/my-shell").run().succeeds();
+    let _inside = opened.says(inode.trim());
+    let shown = host.tool().words("shell red --explain").env("SHELL", "").run().succeeds();
+    assert_eq!(shown.stdout(), "ip netns exec red /bin/sh\n");
+}
