@@ -1,12 +1,11 @@
 //! The real kernel: one place that knows which file talks to which subsystem.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
-use rustix::io::Errno;
-
 use super::{
-    Kernel, Refusal, conntrack, hosts, iptables, namespace,
+    Kernel, Refusal, conntrack,
+    conversations::Conversations,
+    hosts, iptables, namespace,
     nftables::Nftables,
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
@@ -25,7 +24,7 @@ use crate::{
 /// "The host" is the netns that the thread is in which makes the first call.
 #[derive(Debug, Default)]
 pub struct LinuxKernel {
-    conversations: BTreeMap<Place, Rtnetlink>,
+    conversations: Conversations,
     nftables: Option<Nftables>,
 }
 
@@ -76,14 +75,15 @@ impl Kernel for LinuxKernel {
 impl LinuxKernel {
     /// Returns the conversation about `place`, opened on first use.
     pub(super) fn talk(&mut self, place: &Place) -> Result<&mut Rtnetlink, Refusal> {
-        if !self.conversations.contains_key(place) {
-            let opened = match place {
-                Place::Host => Rtnetlink::open()?,
-                Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open)?,
-            };
-            self.conversations.insert(place.clone(), opened);
-        }
-        self.conversations.get_mut(place).ok_or_else(|| Errno::NOENT.into())
+        self.conversations.about(place, || match place {
+            Place::Host => Rtnetlink::open(),
+            Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open),
+        })
+    }
+
+    /// Keeps a conversation that was begun elsewhere.
+    pub(super) fn keep(&mut self, place: Place, conversation: Rtnetlink) {
+        self.conversations.keep(place, conversation);
     }
 
     /// Returns the conversation about the host's nftables, opened on first use.
@@ -102,13 +102,13 @@ impl LinuxKernel {
             drop(namespace::delete(name));
             return Err(refusal);
         }
-        self.conversations.insert(Place::Netns(name.clone()), conversation);
+        self.keep(Place::Netns(name.clone()), conversation);
         Ok(())
     }
 
     fn delete_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
         // An open conversation would keep the netns alive.
-        self.conversations.remove(&Place::Netns(name.clone()));
+        drop(self.conversations.end(&Place::Netns(name.clone())));
         namespace::delete(name)?;
         // The name is gone, so this is done: a mark that stays is of no netns, and `gc` drops it.
         drop(state::unmark_netns(name));

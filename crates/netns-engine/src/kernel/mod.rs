@@ -6,6 +6,7 @@
 pub mod background;
 mod beside;
 mod conntrack;
+mod conversations;
 pub mod exec;
 mod hosts;
 mod iptables;
@@ -32,11 +33,13 @@ mod ruleset;
 mod shaping;
 mod signals;
 mod sockets;
+mod stacks;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
 pub mod user;
+mod visit;
 
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};
