@@ -45,6 +45,7 @@ impl Observed {
             | Operation::ShareHosts(..)
             | Operation::UnshareHosts(_) => self.undo_of_file(operation).into_iter().collect(),
             Operation::StartProgram(key, _) => vec![Operation::StopProgram(key.clone())],
+            Operation::StopProgram(key) => self.start_again(key).into_iter().collect(),
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
             Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
             Operation::DeleteAddress(at, address) => {
@@ -71,10 +72,9 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..)
-            | Operation::StopProgram(_)
-            | Operation::ForgetFlows(_)
-            | Operation::ForgetNetns(_) => Vec::new(),
+            Operation::KillProcesses(..) | Operation::ForgetFlows(_) | Operation::ForgetNetns(_) => {
+                Vec::new()
+            }
         }
     }
 
