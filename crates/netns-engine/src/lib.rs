@@ -22,11 +22,12 @@
 //! 8. [`kernel`]: the only folder with system calls. Also what needs no plan, because it changes
 //!    nothing that lasts: [looking](kernel::look), [probing](kernel::probe), the
 //!    [playground](kernel::playground).
-//! 9. [`view`]: what `list` and `show` show.
+//! 9. [`view`]: what `list` and `show` show. [`check`]: what came of a topology's checks.
 
 pub mod address;
 pub mod apply;
 pub mod change;
+pub mod check;
 pub mod desired;
 pub mod error;
 pub mod firewall;

@@ -62,12 +62,22 @@ impl Sandbox {
     /// Panics if there is no such netns, or `work` does.
     #[track_caller]
     pub fn inside<T: Send>(&self, netns: &str, work: impl FnOnce() -> T + Send) -> T {
-        let file = File::open(format!("/run/netns/{netns}")).expect("the netns is there");
+        self.inside_if_there(netns, work).expect("the netns is there")
+    }
+
+    /// Does what [`Sandbox::inside`] does, unless there is no such netns.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `work` does.
+    #[track_caller]
+    pub fn inside_if_there<T: Send>(&self, netns: &str, work: impl FnOnce() -> T + Send) -> Option<T> {
+        let file = File::open(format!("/run/netns/{netns}")).ok()?;
         thread::scope(|scope| {
             let entered = scope.spawn(|| {
-                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-                    .expect("the netns can be entered");
-                work()
+                // Its file may be made, and its netns not yet mounted on it.
+                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).ok()?;
+                Some(work())
             });
             entered.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
         })

@@ -10,7 +10,7 @@ use crate::{
     kernel::Refusal,
     name::LinkName,
     operation::Operation,
-    place::Place,
+    place::{LinkAt, Place},
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
 };
@@ -31,6 +31,15 @@ impl Observed {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Notes the value of a link's setting that was not read, if the link is there.
+    pub(crate) fn assume(&mut self, link: &LinkAt, setting: Sysctl, value: i32) {
+        if let Some(stack) = self.stacks.get_mut(&link.place)
+            && stack.links.contains_key(&link.name)
+        {
+            stack.sysctls.entry(setting).or_insert(value);
+        }
     }
 
     /// Puts a setting back, and those that the way there and back would leave changed.

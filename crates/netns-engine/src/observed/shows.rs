@@ -1,9 +1,9 @@
 //! Whether a state that was read back shows what an operation did.
 
-use super::{Observed, project::same_route};
+use super::{LinkKind, Observed, project::same_route};
 use crate::{
     firewall::RuleChange,
-    operation::{NewBridge, NewLink, Operation},
+    operation::{LinkChange, NewBridge, NewLink, Operation},
     place::{LinkAt, Place},
     route::Route,
 };
@@ -19,6 +19,10 @@ impl Observed {
             Operation::CreateNetns(name) | Operation::DeleteNetns(name) => {
                 self.netns.get(name).map(|entry| entry.state)
                     == expected.netns.get(name).map(|entry| entry.state)
+            }
+            Operation::SetLink(at, LinkChange::Mtu(_)) => {
+                let mtu = |state: &Self| state.link(at).map(|link| link.mtu_bytes);
+                mtu(self) == mtu(expected) && self.same_link(at, expected)
             }
             Operation::AddBridge(NewBridge { at, .. })
             | Operation::AddLink(NewLink { at, .. })
@@ -80,19 +84,15 @@ impl Observed {
         shaping(self) == shaping(expected)
     }
 
-    /// Compares what an operation can set; the kernel may choose a MAC address by itself.
+    /// Compares what an operation can set; the kernel may choose a MAC address by itself, and the MTU of a
+    /// bridge follows its smallest port until it is set by hand (`br_mtu_auto_adjust` in
+    /// `net/bridge/br_if.c`).
     fn same_link(&self, at: &LinkAt, expected: &Self) -> bool {
         match (self.link(at), expected.link(at)) {
             (Some(is), Some(should)) => {
-                (&is.kind, is.up, &is.master, is.hairpin, is.isolation, is.mtu_bytes)
-                    == (
-                        &should.kind,
-                        should.up,
-                        &should.master,
-                        should.hairpin,
-                        should.isolation,
-                        should.mtu_bytes,
-                    )
+                (&is.kind, is.up, &is.master, is.hairpin, is.isolation)
+                    == (&should.kind, should.up, &should.master, should.hairpin, should.isolation)
+                    && (is.kind == LinkKind::Bridge || is.mtu_bytes == should.mtu_bytes)
                     && (should.mac.is_none() || is.mac == should.mac)
             }
             (is, should) => is.is_none() == should.is_none(),

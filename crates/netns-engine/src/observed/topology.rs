@@ -21,7 +21,9 @@ impl Scope {
         self.stacks.insert(Place::Host, Selection::All);
         self.noted.insert(RecordKey::Topology(topology.name.clone()));
         self.noted.extend([Family::Ipv4, Family::Ipv6].map(RecordKey::Forwarding));
-        self.sysctls.insert((Place::Host, Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()))));
+        for setting in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf] {
+            self.sysctls.insert((Place::Host, setting(LinkName::from_kernel("default".to_owned()))));
+        }
         self.table = match self.table {
             TableSelection::All => TableSelection::All,
             _ => TableSelection::WithoutForwards,

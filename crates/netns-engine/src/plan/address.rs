@@ -86,14 +86,11 @@ pub(super) fn add_address(draft: &mut Draft, at: &LinkAt, address: IpNet, why: &
 fn open_for_ipv6(draft: &mut Draft, at: &LinkAt) {
     let why =
         "An address was given by hand: a router advertisement from the other side must not add routes here.";
-    let is_new = !draft
-        .state()
-        .stack(&at.place)
-        .is_some_and(|stack| stack.sysctls.contains_key(&Sysctl::DisableIpv6(at.name.clone())));
     let ours = draft.state().link(at).is_some_and(|link| link.ours);
     let deaf = [Sysctl::AcceptRa(at.name.clone()), Sysctl::Autoconf(at.name.clone())];
     for sysctl in deaf.into_iter().filter(|_| ours) {
-        if is_new || draft.state().sysctl(&at.place, &sysctl).is_some_and(|value| value != 0) {
+        // Of a new link it is not known.
+        if draft.state().sysctl(&at.place, &sysctl) != Some(0) {
             draft.then(Operation::SetSysctl(at.place.clone(), sysctl, 0), why);
         }
     }

@@ -1,7 +1,7 @@
 //! A plan in the making, which knows the state its steps lead to.
 
 use super::{Operation, Plan, Step};
-use crate::observed::Observed;
+use crate::{observed::Observed, place::LinkAt, sysctl::Sysctl};
 
 /// Collects steps; each next decision sees the state after the steps before it.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl Draft {
     ) {
         drop(self.state.project(&operation));
         self.steps.push(Step { operation, undo, why: why.into() });
+    }
+
+    /// Takes a setting of a link for granted that was not read, so that an undo can bring it back.
+    pub(crate) fn assume(&mut self, link: &LinkAt, setting: Sysctl, value: i32) {
+        self.state.assume(link, setting, value);
     }
 
     /// Adds all steps of a plan that was made from the state so far.

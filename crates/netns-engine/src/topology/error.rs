@@ -75,7 +75,7 @@ impl TopologyError {
 
 impl fmt::Display for TopologyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.mistake)?;
+        f.write_str(&cut(self.mistake.to_string()))?;
         if self.position.line > 0 {
             let number = self.position.line.to_string();
             let margin = " ".repeat(number.len());
@@ -83,13 +83,23 @@ impl fmt::Display for TopologyError {
             write!(f, "\n{margin}--> {}\n{margin} |\n{number} | {text}", self.position)?;
             write!(f, "\n{margin} | {}{}", " ".repeat(*before), "^".repeat(*width))?;
             if let Some(suggestion) = &self.suggestion {
-                write!(f, "\n{margin} = {suggestion}")?;
+                write!(f, "\n{margin} = {}", cut(suggestion.clone()))?;
             }
         } else if let Some(suggestion) = &self.suggestion {
-            write!(f, "\n  = {suggestion}")?;
+            write!(f, "\n  = {}", cut(suggestion.clone()))?;
         }
         Ok(())
     }
+}
+
+/// Cuts what a hostile file has made long.
+fn cut(mut text: String) -> String {
+    const MOST: usize = 300;
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl std::error::Error for TopologyError {}

@@ -6,8 +6,10 @@
 
 mod cable;
 mod check;
+mod clab;
 mod error;
 mod file;
+mod generate;
 mod likeness;
 mod mistake;
 mod network;
@@ -15,7 +17,10 @@ mod node;
 mod position;
 mod read;
 mod resolve;
+mod schema;
 mod shaping;
+#[cfg(test)]
+mod tests;
 mod warning;
 
 use std::collections::BTreeSet;
@@ -29,6 +34,7 @@ pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Pr
 
 pub use position::Position;
 pub use read::{MAX_BYTES, read};
+pub use schema::json_schema;
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};
 pub use warning::Warning;

@@ -1,12 +1,20 @@
 //! From the text of a file to a topology.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::{Error, MessageFormatter, Options, options::DuplicateKeyPolicy};
+use serde_saphyr::{Error, MessageFormatter, Options, budget::BudgetBreach, options::DuplicateKeyPolicy};
 
-use super::{Mistake, Position, Topology, TopologyError, Warning, file::File, mistake::Flaw, resolve};
+use super::{
+    Mistake, Position, Topology, TopologyError, Warning, clab, file::File, generate, mistake::Flaw, resolve,
+};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 16 << 20;
+
+/// What the YAML of a file may consist of.
+const MOST_VALUES: usize = 500_000;
+const MOST_LEVELS: usize = 32;
+const MOST_ANCHORS: usize = 1_000;
+const MOST_ALIASES: usize = 1_000;
 
 /// Reads a topology file and settles every name, address and MAC address in it.
 ///
@@ -37,12 +45,14 @@ fn read_parts(text: &str) -> Result<(Topology, Vec<Warning>), Flaw> {
     if text.len() > MAX_BYTES {
         return Err(Flaw::new(Position::default(), Mistake::FileTooLarge { most_bytes: MAX_BYTES }));
     }
-    let file: File = parse(text)?;
-    Ok((resolve::resolve(&file)?, Vec::new()))
+    let (mut file, warnings) =
+        if clab::is_one(text) { clab::translate(parse(text)?)? } else { (parse::<File>(text)?, Vec::new()) };
+    generate::expand(&mut file)?;
+    Ok((resolve::resolve(&file)?, warnings))
 }
 
 /// Reads YAML; aliases may repeat only as much as a file can hold.
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Flaw> {
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Flaw> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| flaw(&error))
 }
 
@@ -53,9 +63,11 @@ fn options() -> Options {
         strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_documents: 1,
-            max_depth: 32,
-            max_anchors: 1_000,
-            max_aliases: 10_000,
+            max_nodes: MOST_VALUES,
+            max_events: 2 * MOST_VALUES,
+            max_depth: MOST_LEVELS,
+            max_anchors: MOST_ANCHORS,
+            max_aliases: MOST_ALIASES,
         },
     }
 }
@@ -76,8 +88,26 @@ fn flaw(error: &Error) -> Flaw {
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             Flaw::new(at, Mistake::Form { what: format!("expected {expected}, found {unexpected}") })
         }
+        Error::Budget { breach, .. } => too_much(at, breach),
+        Error::InvalidScalar { ty: "bool", .. } | Error::InvalidBooleanStrict { .. } => {
+            Flaw::new(at, Mistake::Form { what: "expected true or false".to_owned() })
+        }
+        Error::InvalidScalar { .. } => {
+            Flaw::new(at, Mistake::Form { what: "expected a whole number".to_owned() })
+        }
         error => Flaw::new(at, Mistake::Form { what: words(error) }),
     }
+}
+
+fn too_much(at: Position, breach: &BudgetBreach) -> Flaw {
+    let (things, most) = match breach {
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => ("values", MOST_VALUES),
+        BudgetBreach::Depth { .. } => ("levels of nesting", MOST_LEVELS),
+        BudgetBreach::Aliases { .. } | BudgetBreach::AliasAnchorRatio { .. } => ("aliases", MOST_ALIASES),
+        BudgetBreach::Anchors { .. } => ("anchors", MOST_ANCHORS),
+        _ => return Flaw::new(at, Mistake::Form { what: "more than a topology needs".to_owned() }),
+    };
+    Flaw::new(at, Mistake::TooMany { things, most })
 }
 
 fn words(error: &Error) -> String {

@@ -26,6 +26,13 @@ impl Shaping {
 
     /// Returns it as the kernel keeps it and tells it back: a rate in whole bytes a second, times that fit
     /// into 63 bits of nanoseconds, and nothing of what has no effect.
+    ///
+    /// ```
+    /// use netns_engine::topology::{Loss, Shaping};
+    ///
+    /// let asked = Shaping { rate_bits: Some(1003), loss: Some(Loss { per_million: 0 }), ..Shaping::default() };
+    /// assert_eq!(asked.as_kept(), Shaping { rate_bits: Some(1000), ..Shaping::default() });
+    /// ```
     #[must_use]
     pub fn as_kept(&self) -> Self {
         const LONGEST: Duration = Duration::from_nanos(i64::MAX.cast_unsigned());

@@ -11,9 +11,10 @@ use netns_engine::{
     name::{LinkName, NetnsName},
     observed::{Firewall, Iptables, Link, LinkKind, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
-    plan::{Conflict, Desired, LinkChange, NewBridge, Operation, Plan, Step},
+    plan::{Conflict, Desired, LinkChange, NewBridge, NewLink, NewLinkKind, Operation, Plan, Step},
     route::Route,
     sysctl::Sysctl,
+    topology::{MacvlanMode, Shaping},
 };
 
 /// A wish, and what is done before it.
@@ -49,6 +50,8 @@ fn links() -> Vec<Change> {
         Change::new("route_add", connected(), RouteIn { place: red(), route: lab_route() }),
         Change::new("route_del", connected(), old_route),
         Change::new("dns", one_netns(), name_server()),
+        Change::new("special_links", on_a_bridge(), InOrder(special_links())),
+        Change::new("limits", limited(), InOrder(other_limits())),
     ]
 }
 
@@ -104,6 +107,65 @@ impl Desired for DoneByOthers {
         }
         Ok(plan)
     }
+}
+
+/// Operations that no command makes of its own yet.
+struct InOrder(Vec<Operation>);
+
+impl Desired for InOrder {
+    fn scope(&self) -> Scope {
+        let mut scope = DoneByOthers(self.0.clone()).scope();
+        scope.stacks.insert(Place::Host, Selection::All);
+        scope
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
+        let mut plan = DoneByOthers(self.0.clone()).plan(observed)?;
+        let mut before = observed.clone();
+        for step in &mut plan.steps {
+            step.undo = before.undo_of(&step.operation);
+            before.project(&step.operation).unwrap();
+        }
+        Ok(plan)
+    }
+}
+
+/// A tunnel, a link that shares the uplink, and a port that is isolated.
+fn special_links() -> Vec<Operation> {
+    let (tunnel, shared) = (LinkAt::on_host(link_name("vx0")), red().link(&link_name("mv0")));
+    let vxlan = NewLinkKind::Vxlan { vni: 42, remote: address("192.0.2.7"), port: 4789 };
+    let macvlan = NewLinkKind::Macvlan { parent: link_name("eth0"), mode: MacvlanMode::Bridge };
+    let new = |at: &LinkAt, kind, master| NewLink {
+        mac: MacAddress::derived_from(at.name.as_str()),
+        at: at.clone(),
+        kind,
+        mtu_bytes: Some(1400),
+        master,
+    };
+    vec![
+        Operation::AddLink(new(&tunnel, vxlan, Some(link_name("br0")))),
+        Operation::SetLink(tunnel.clone(), LinkChange::IsolatedOn),
+        Operation::SetLink(tunnel, LinkChange::Up),
+        Operation::AddLink(new(&shared, macvlan, None)),
+        Operation::AddAddress(shared.clone(), net("10.7.0.1/24")),
+        Operation::SetLink(shared, LinkChange::Up),
+    ]
+}
+
+fn limited() -> Vec<Wish> {
+    let mut wishes = connected();
+    wishes.push(Box::new(DoneByOthers(vec![limit(inner(), 10_000_000)])));
+    wishes
+}
+
+/// One in place of another, a first one, and one less.
+fn other_limits() -> Vec<Operation> {
+    let outer = LinkAt::on_host(link_name("veth-red"));
+    vec![limit(inner(), 20_000_000), limit(outer, 64_000), Operation::ClearShaping(inner())]
+}
+
+fn limit(at: LinkAt, rate_bits: u64) -> Operation {
+    Operation::SetShaping(at, Shaping { rate_bits: Some(rate_bits), ..Shaping::default() })
 }
 
 /// A host as the sandbox makes it, in memory.

@@ -166,7 +166,7 @@ fn is_told_by_links(setting: &Sysctl) -> bool {
 }
 
 /// Nobody is killed here, so nobody needs to know how far it got.
-struct Unwatched;
+pub(crate) struct Unwatched;
 
 impl Progress for Unwatched {
     fn about_to(&mut self, _index: usize) -> Result<(), Refusal> {

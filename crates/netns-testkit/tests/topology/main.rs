@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod exposure;
 mod faults;
 mod networks;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         hostless("edits_on_the_kernel_lead_where_a_fresh_start_would", edits_on_the_kernel),
     ];
     trials.extend(faults::trials());
+    trials.extend(exposure::trials());
     netns_testkit::main(trials)
 }
 
@@ -59,7 +61,7 @@ fn edits_on_the_model() {
 }
 
 fn edits_on_the_kernel() {
-    for_any_edit(24, |first, second| {
+    for_any_edit(12, |first, second| {
         on_fresh_host(Uplink::PretendInternet, |_| edit_on_the_kernel(first, second))
     });
 }

@@ -274,3 +274,24 @@ pub(crate) fn something_else() -> Topology {
     topology.cables[0].ends[1].shaping = Some(Shaping { rate_bits: Some(10_000_000), ..Shaping::default() });
     topology
 }
+
+/// A network that leads to the internet, with a published port, and one that does not.
+pub(crate) fn open_and_closed() -> Topology {
+    let node = |plugged: [bool; 2], published| {
+        Some(NodeRecipe {
+            plugged: plugged.to_vec(),
+            shift: 0,
+            forwarding: Forwarding::Off,
+            published,
+            extras: Extras::None,
+        })
+    };
+    let networks =
+        vec![Some((Reach::Internet { uplink: None }, Family::Ipv4)), Some((Reach::Host, Family::Ipv4))];
+    let nodes = vec![node([true, false], true), node([false, true], false), None];
+    let mut topology = Recipe { networks, nodes, cables: vec![false, false] }.topology();
+    for forward in topology.nodes.iter_mut().flat_map(|node| &mut node.ports) {
+        forward.published.address = [0, 0, 0, 0].into();
+    }
+    topology
+}

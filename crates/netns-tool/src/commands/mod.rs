@@ -2,11 +2,13 @@
 
 pub(crate) mod address;
 pub(crate) mod bridge;
+pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod dns;
 pub(crate) mod exec;
 pub(crate) mod gc;
+pub(crate) mod graph;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -51,11 +53,13 @@ pub(crate) enum Command {
     Down(topology::Down),
     Plan(topology::PlanFile),
     Status(topology::Status),
+    Check(check::Check),
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
     Shell(exec::Shell),
     Logs(logs::Logs),
+    Graph(graph::Graph),
     Gc(gc::Gc),
     Demo(demo::Demo),
     Playground(playground::Playground),
@@ -95,12 +99,14 @@ impl Command {
             Self::Down(down) => down.run(context),
             Self::Plan(plan) => plan.run(context),
             Self::Status(status) => status.run(context),
+            Self::Check(check) => check.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),
             Self::Shell(shell) => shell.run(context),
             Self::Logs(logs) => logs.run(context),
             Self::Watch(watch) => watch.run(context),
+            Self::Graph(graph) => graph.run(context),
             Self::Gc(gc) => gc.run(context),
             Self::Demo(demo) => demo.run(context),
             Self::Playground(playground) => playground.run(context),

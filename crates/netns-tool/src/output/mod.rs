@@ -1,5 +1,7 @@
 //! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
 
+pub(crate) mod check;
+pub(crate) mod graph;
 mod human;
 mod json;
 mod look;
@@ -21,6 +23,7 @@ use netns_engine::{
 };
 
 use self::{
+    check::Checked,
     progress::{ProgressBar, Visibility},
     status::TopologyStatus,
 };
@@ -143,6 +146,14 @@ impl Output {
         ProgressBar::new(if talks { Visibility::OnTerminal } else { Visibility::Hidden })
     }
 
+    /// Says what came of checks.
+    pub(crate) fn checks(&self, checked: &[Checked]) {
+        match self.format {
+            Format::Json => print_lines([check::json(checked).to_string()]),
+            Format::Human => print_lines(check::human(checked, self.verbosity)),
+        }
+    }
+
     /// Prints a command line that would do the same.
     pub(crate) fn command(&self, words: &[OsString]) {
         print_lines(match self.format {
@@ -178,6 +189,22 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// Prints a picture of a topology.
+    pub(crate) fn picture(&self, picture: &graph::Picture, drawing: graph::Drawing) {
+        print_lines([match self.format {
+            Format::Json => json::view(picture),
+            Format::Human => graph::draw(picture, drawing).trim_end().to_owned(),
+        }]);
+    }
+
+    /// Returns a picture of a topology for a file: without colour.
+    pub(crate) fn plain_picture(&self, picture: &graph::Picture, drawing: graph::Drawing) -> String {
+        match self.format {
+            Format::Json => json::view(picture) + "\n",
+            Format::Human => anstream::adapter::strip_str(&graph::draw(picture, drawing)).to_string(),
+        }
     }
 
     /// Prints bytes as they are: a generated script or page.

@@ -3,13 +3,16 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recv, sendto, socket_with},
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recv, send,
+        socket_with,
+    },
 };
 
 /// Echo request and reply (RFC 792).
@@ -26,19 +29,33 @@ struct Kinds {
     reply: u8,
 }
 
-/// Sends one echo request and waits for its reply.
+/// How long to wait before asking a second time; twice as long before each further time.
+const FIRST_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Sends echo requests until a reply comes.
 pub(super) fn ping(address: IpAddr, patience: Duration) -> io::Result<()> {
-    let (family, protocol, kinds) = match address {
-        IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP, V4),
-        IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6, V6),
+    exchange(&open(address)?, address, Instant::now() + patience)
+}
+
+/// Opens a socket that hears what `address` says, and nobody else.
+pub(super) fn open(address: IpAddr) -> io::Result<OwnedFd> {
+    let (family, protocol) = match address {
+        IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
+        IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
     };
-    let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol))?;
-    sendto(&socket, &echo_request(&kinds), SendFlags::empty(), &SocketAddr::new(address, 0))?;
-    let deadline = Instant::now() + patience;
+    Ok(socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol))?)
+}
+
+/// Sends echo requests to `address` until a reply comes.
+pub(super) fn exchange(socket: &OwnedFd, address: IpAddr, deadline: Instant) -> io::Result<()> {
+    let kinds = if address.is_ipv4() { V4 } else { V6 };
+    // Pings of other threads in the same netns are heard too, unless the socket is connected.
+    connect(socket, &SocketAddr::new(address, 0))?;
     loop {
-        wait(&socket, deadline)?;
+        let request = echo_request(&kinds);
+        ask_again_and_again(socket, deadline, || Ok(send(socket, &request, SendFlags::empty()).map(drop)?))?;
         let mut packet = [0_u8; 2048];
-        let (length, _) = recv(&socket, packet.as_mut_slice(), RecvFlags::empty())?;
+        let (length, _) = recv(socket, packet.as_mut_slice(), RecvFlags::empty())?;
         let packet = packet.get(..length).unwrap_or_default();
         if is_reply(strip_ip_header(address, packet), &kinds) {
             return Ok(());
@@ -46,13 +63,30 @@ pub(super) fn ping(address: IpAddr, patience: Duration) -> io::Result<()> {
     }
 }
 
-fn wait(socket: &OwnedFd, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
-    match poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&left))? {
-        0 => Err(io::ErrorKind::TimedOut.into()),
-        _ => Ok(()),
+/// Sends, and waits until something can be received; after a while without it, sends again.
+pub(super) fn ask_again_and_again(
+    socket: &impl AsFd,
+    deadline: Instant,
+    mut send: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let mut patience = FIRST_PATIENCE;
+    loop {
+        send()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if wait(socket, left.min(patience))? {
+            return Ok(());
+        }
+        if left <= patience {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        patience *= 2;
     }
+}
+
+/// Waits until there is something to receive, an error included; returns whether there is.
+fn wait(socket: &impl AsFd, patience: Duration) -> io::Result<bool> {
+    let patience = Timespec::try_from(patience).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&patience))? > 0)
 }
 
 fn echo_request(kinds: &Kinds) -> Vec<u8> {

@@ -2,15 +2,18 @@
 //!
 //! Built in, so that a machine without `ping` and `curl` can be asked too.
 
+mod dns;
 mod icmp;
+mod reach;
 
 use std::{
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpStream},
     os::fd::AsFd,
     time::{Duration, Instant},
 };
 
+pub use reach::check_all;
 use rustix::io::Errno;
 
 use super::{namespace, refusal::Refusal};
@@ -109,32 +112,8 @@ fn http(server: SocketAddr, patience: Duration) -> io::Result<String> {
     Ok(body.lines().next().unwrap_or_default().to_owned())
 }
 
-/// Asks one server for one name, by the smallest query there is.
+/// Asks one server for the first address of one name.
 fn resolve(server: SocketAddr, name: &str, patience: Duration) -> io::Result<String> {
-    /// Id, "recursion desired", one question.
-    const HEADER: [u8; 12] = [0x6e, 0x74, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    /// An empty label ends the name; type A, class IN.
-    const TAIL: [u8; 5] = [0, 0, 1, 0, 1];
-    let mut query = HEADER.to_vec();
-    for label in name.split('.') {
-        query.push(u8::try_from(label.len()).map_err(|_| io::ErrorKind::InvalidInput)?);
-        query.extend_from_slice(label.as_bytes());
-    }
-    query.extend_from_slice(&TAIL);
-    let unspecified: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(unspecified)?;
-    socket.set_read_timeout(Some(patience))?;
-    socket.connect(server)?;
-    socket.send(&query)?;
-    let mut answer = [0; 512];
-    let length = socket.recv(&mut answer)?;
-    let answer = answer.get(..length).unwrap_or_default();
-    // With one question and one record, the four bytes of the address are the last ones.
-    match (answer.get(7), answer.last_chunk::<4>()) {
-        (Some(1), Some(octets)) => Ok(Ipv4Addr::from(*octets).to_string()),
-        _ => Err(io::ErrorKind::NotFound.into()),
-    }
+    let addresses = dns::ask(server, name, dns::RecordType::A, patience)?;
+    addresses.first().map(ToString::to_string).ok_or_else(|| io::ErrorKind::NotFound.into())
 }

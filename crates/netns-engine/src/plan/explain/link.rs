@@ -134,3 +134,35 @@ pub(super) fn route(place: &Place, verb: &str, route: &Route) -> String {
     let protocol = if verb == "add" { format!(" proto {}", route.protocol.number()) } else { String::new() };
     format!("{}{family} route {verb} {route}{protocol}", ip(place))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::topology::Loss;
+
+    #[test]
+    fn delay_comes_before_the_rate_in_the_words_of_tc() {
+        let at = LinkAt::on_host("va".parse().unwrap());
+        let shaping = Shaping {
+            rate_bits: Some(10_000_000),
+            delay: Some(Duration::from_millis(5)),
+            jitter: Some(Duration::from_millis(1)),
+            loss: Some(Loss { per_million: 1000 }),
+        };
+        let script = [
+            "tc qdisc replace dev va root handle 3: netem delay 5000us 1000us loss 0.1%",
+            "tc qdisc replace dev va parent 3:1 handle 4: tbf rate 10000000bit burst 6250 latency 50ms",
+        ];
+        assert_eq!(shape(&at, &shaping), script);
+    }
+
+    #[test]
+    fn jitter_alone_varies_no_delay() {
+        let at = LinkAt::inside("red".parse().unwrap(), "va".parse().unwrap());
+        let shaping = Shaping { jitter: Some(Duration::from_millis(1)), ..Shaping::default() };
+        let script = ["tc -n red qdisc replace dev va root handle 2: netem delay 0us 1000us"];
+        assert_eq!(shape(&at, &shaping), script);
+    }
+}

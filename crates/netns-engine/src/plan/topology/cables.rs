@@ -9,7 +9,7 @@ use crate::{
         attachment::ETHERNET_MTU,
         veth::{link_local_for, switch_on},
     },
-    topology::{Cable, CableEnd, Isolation},
+    topology::{Cable, CableEnd, Isolation, Shaping},
 };
 
 use super::networks::set_mtu;
@@ -81,9 +81,11 @@ fn mend(draft: &mut Draft, end: &CableEnd) {
 
 fn limit(draft: &mut Draft, end: &CableEnd) {
     let is = draft.state().link(&end.at).and_then(|link| link.shaping.clone());
-    match &end.shaping {
-        Some(shaping) if is.as_ref() != Some(shaping) => draft.then(
-            Operation::SetShaping(end.at.clone(), shaping.clone()),
+    // As the kernel tells it back; else a limit that it rounds would be set anew each time.
+    let wanted = end.shaping.as_ref().map(Shaping::as_kept).filter(|kept| *kept != Shaping::default());
+    match wanted {
+        Some(shaping) if is.as_ref() != Some(&shaping) => draft.then(
+            Operation::SetShaping(end.at.clone(), shaping),
             "What leaves through a link waits in a queue; the queue keeps to these limits.",
         ),
         None if is.is_some() => {

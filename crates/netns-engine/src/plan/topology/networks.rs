@@ -6,6 +6,7 @@ use crate::{
     address::Family,
     desired::Nat,
     firewall::{Driver, TableEntry, Translation},
+    name::LinkName,
     observed::Observed,
     place::{LinkAt, Place},
     plan::{
@@ -88,6 +89,23 @@ fn close_to_ipv6(draft: &mut Draft, network: &Network) {
             Operation::SetSysctl(Place::Host, setting, 1),
             "Nobody asked for IPv6 here: without a link-local address, nothing on the bridge reaches the host's services by it.",
         );
+        for setting in [Sysctl::AcceptRa, Sysctl::Autoconf] {
+            back_to_default(draft, &setting, network);
+        }
+    }
+}
+
+/// Gives a setting that an IPv6 address brought with it the value of a link that never had one.
+fn back_to_default(draft: &mut Draft, setting: &dyn Fn(LinkName) -> Sysctl, network: &Network) {
+    let by_default = setting(LinkName::from_kernel("default".to_owned()));
+    let of_bridge = setting(network.bridge.clone());
+    let state = draft.state();
+    if let (Some(value), Some(is)) =
+        (state.sysctl(&Place::Host, &by_default), state.sysctl(&Place::Host, &of_bridge))
+        && value != is
+    {
+        let why = "Without IPv6, the bridge is set as any new link.";
+        draft.then(Operation::SetSysctl(Place::Host, of_bridge, value), why);
     }
 }
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::{networks::new_tunnel, nodes::new_macvlan};
 use crate::{
+    address::Family,
     desired::{OnHolders, PortUnpublished},
     firewall::PortForward,
     name::{LinkName, NetnsName},
@@ -20,6 +21,7 @@ use crate::{
     },
     record::{Record, RecordKey},
     route::RouteProtocol,
+    sysctl::Sysctl,
     topology::{Cable, CableEnd, KnownHosts, Macvlan, Network, Node, ProgramKey, Reach, Topology, Tunnel},
 };
 
@@ -76,7 +78,11 @@ impl<'a> Kept<'a> {
         let in_kept_node = |cable: &&Cable| {
             cable.ends.iter().filter_map(|end| end.at.place.netns()).all(|netns| nodes.contains_key(netns))
         };
-        let cables = wanted.cables.iter().filter(in_kept_node).map(|cable| (ends(cable), cable)).collect();
+        let old_cables: BTreeMap<_, _> = before.cables.iter().map(|cable| (ends(cable), cable)).collect();
+        let stays =
+            |cable: &&Cable| old_cables.get(&ends(cable)).is_none_or(|old| speaks_the_same(old, cable));
+        let cables = wanted.cables.iter().filter(in_kept_node).filter(stays);
+        let cables = cables.map(|cable| (ends(cable), cable)).collect();
         let networks = wanted.networks.iter().map(|network| (&network.bridge, network)).collect();
         let ports = nodes.values().flat_map(|node| &node.ports).collect();
         Self { nodes, networks, cables, ports }
@@ -165,6 +171,9 @@ impl<'a> Kept<'a> {
     fn delete_links(&self, draft: &mut Draft, before: &Topology) {
         self.delete_tunnels(draft, before);
         self.delete_macvlans(draft, before);
+        before.cables.iter().filter(|cable| !self.cables.contains_key(&ends(cable))).for_each(|cable| {
+            cable.ends.iter().for_each(|end| assume_settings(draft, end));
+        });
         let gone = || before.cables.iter().filter(|cable| !self.cables.contains_key(&ends(cable)));
         let mut on_host: Vec<LinkName> = Vec::new();
         for network in &before.networks {
@@ -263,6 +272,27 @@ fn delete_link(draft: &mut Draft, birth: NewLink, addresses: &[IpNet]) {
 /// what it was, so such a node is made anew.
 fn can_become(old: &Node, new: &Node) -> bool {
     old.settings.iter().all(|(setting, _)| new.settings.iter().any(|(kept, _)| kept == setting))
+}
+
+/// Whether each end has IPv6 in both or in neither: how a link starts with it, or does without, is settled
+/// when it is made.
+fn speaks_the_same(old: &Cable, new: &Cable) -> bool {
+    old.ends.iter().zip(&new.ends).all(|(old, new)| has_ipv6(old) == has_ipv6(new))
+}
+
+fn has_ipv6(end: &CableEnd) -> bool {
+    end.addresses.iter().any(|address| Family::of_net(address) == Family::Ipv6)
+}
+
+/// What was set when the cable was laid: to read it all again would take as long as the rest.
+fn assume_settings(draft: &mut Draft, end: &CableEnd) {
+    let name = || end.at.name.clone();
+    if has_ipv6(end) {
+        draft.assume(&end.at, Sysctl::AcceptRa(name()), 0);
+        draft.assume(&end.at, Sysctl::Autoconf(name()), 0);
+    } else {
+        draft.assume(&end.at, Sysctl::AddrGenMode(name()), 1);
+    }
 }
 
 fn ends(cable: &Cable) -> [&LinkAt; 2] {

@@ -80,6 +80,9 @@ fn expected<T: Forms, E: Error>(found: &str) -> E {
     E::custom(format_args!("expected {}, found {found}", T::EXPECTED))
 }
 
+/// The most entries of a map and items of a list: more are refused while they are read.
+const MOST_ITEMS: usize = 20_000;
+
 /// Reads a value in whichever of its forms it stands.
 pub(super) fn read<'de, T: Forms, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(FormVisitor(PhantomData))
@@ -96,6 +99,9 @@ pub(super) fn read_list<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
 ) -> Result<Vec<T>, A::Error> {
     let mut items = Vec::new();
     while let Some(item) = list.next_element()? {
+        if items.len() == MOST_ITEMS {
+            return Err(A::Error::custom(format_args!("more than {MOST_ITEMS} items in one list")));
+        }
         items.push(item);
     }
     Ok(items)
@@ -224,6 +230,9 @@ where
 {
     let mut entries = Vec::new();
     while let Some((name, body)) = map.next_entry::<Text, Option<T>>()? {
+        if entries.len() == MOST_ITEMS {
+            return Err(A::Error::custom(format_args!("more than {MOST_ITEMS} entries in one map")));
+        }
         entries.push((name, body.unwrap_or_default()));
     }
     Ok(Entries(entries))

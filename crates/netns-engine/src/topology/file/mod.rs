@@ -3,16 +3,20 @@
 //! The doc comments of the fields are the descriptions in the JSON Schema.
 
 mod forms;
+mod generate;
 mod link;
 mod located;
 mod network;
 mod node;
 
 pub(super) use forms::{Entries, Texts, Truth};
+pub(super) use generate::{Generate, Size, Tree};
 pub(super) use link::{LinkBody, LinkEntry, LinkForm};
 pub(super) use located::{Located, Text};
 pub(super) use network::{Nat, NetworkBody};
-pub(super) use node::{Command, MacvlanEntry, Membership, Nameservers, NodeBody, RouteEntry, Run, Setting};
+pub(super) use node::{
+    Command, MacvlanEntry, Membership, Memberships, Nameservers, NodeBody, RouteEntry, Run, Setting,
+};
 use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, de::MapAccess};
 
@@ -37,6 +41,8 @@ pub(super) struct File {
     /// What should work: `ns1 reaches ns2`, `ns1 reaches ns2:80`, `ns1 does not reach ns2:22/udp`.
     #[serde(default)]
     pub(super) checks: Option<Vec<Text>>,
+    /// Networks and nodes made by a rule, beside those written out.
+    pub(super) generate: Option<Generate>,
     /// Whether all nodes know each other by name, or further names they know, with their addresses.
     pub(super) hosts: Option<Hosts>,
 }

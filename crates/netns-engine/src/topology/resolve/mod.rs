@@ -16,7 +16,7 @@ mod ports;
 mod programs;
 mod routes;
 mod shaping;
-mod subnet;
+pub(super) mod subnet;
 mod wires;
 mod words;
 
@@ -27,6 +27,7 @@ use crate::{
     place::{LinkAt, Place},
 };
 use addresses::Addresses;
+pub(super) use names::HOST;
 use names::Names;
 use naming::Naming;
 use networks::Site;
@@ -109,7 +110,7 @@ fn cables(names: &Names<'_>, sites: &[Site], wires: &[Wire<'_>], links: Vec<nami
 
 fn cable_end(names: &Names<'_>, sites: &[Site], end: &End<'_>, name: LinkName) -> CableEnd {
     let (place, whose) = match end.seat {
-        Seat::Host => (Place::Host, names::HOST),
+        Seat::Host => (Place::Host, HOST),
         Seat::Node(node) => {
             let node = names.node_name(node);
             (Place::Netns(node.clone()), node.as_str())

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The word for the host among nodes.
-pub(super) const HOST: &str = "host";
+pub(in crate::topology) const HOST: &str = "host";
 
 /// The names of a file, and what they stand for: its place in the file's order.
 pub(super) struct Names<'a> {

@@ -11,8 +11,8 @@ use crate::{
 
 /// A subnet, with a mark up to where its addresses were tried.
 #[derive(Clone, Debug)]
-pub(super) struct Subnet {
-    pub(super) net: IpNet,
+pub(in crate::topology) struct Subnet {
+    pub(in crate::topology) net: IpNet,
     first: u128,
     last: u128,
     next: u128,
@@ -20,7 +20,7 @@ pub(super) struct Subnet {
 
 impl Subnet {
     /// Reads a subnet.
-    pub(super) fn read(text: &Text) -> Found<Self> {
+    pub(in crate::topology) fn read(text: &Text) -> Found<Self> {
         let expected = "a subnet, such as 192.168.100.0/24 or fd00::/64";
         let malformed = || Flaw::new(text.at, Mistake::Malformed { text: text.value.clone(), expected });
         let net: IpNet = text.value.parse().map_err(|_| malformed())?;
@@ -44,31 +44,31 @@ impl Subnet {
     }
 
     /// The first and the last address, as numbers.
-    pub(super) fn range(&self) -> (u128, u128) {
+    pub(in crate::topology) fn range(&self) -> (u128, u128) {
         (number(self.net.network()), number(self.net.broadcast()))
     }
 
-    pub(super) fn family(&self) -> Family {
+    pub(in crate::topology) fn family(&self) -> Family {
         Family::of_net(&self.net)
     }
 
     /// The first address of a host, with the subnet's prefix length: that of the gateway.
-    pub(super) fn first_host(&self) -> IpNet {
+    pub(in crate::topology) fn first_host(&self) -> IpNet {
         self.with_prefix(address(self.first, self.family()))
     }
 
     /// Leaves the first address out when picking: a network that loses or gets its gateway moves nobody.
-    pub(super) fn without_first(mut self) -> Self {
+    pub(in crate::topology) fn without_first(mut self) -> Self {
         self.next = self.first + u128::from(self.last > self.first);
         self
     }
 
-    pub(super) fn with_prefix(&self, address: IpAddr) -> IpNet {
+    pub(in crate::topology) fn with_prefix(&self, address: IpAddr) -> IpNet {
         IpNet::new_assert(address, self.net.prefix_len())
     }
 
     /// Why nobody may have `address`, if that is so.
-    pub(super) fn reserved(&self, address: IpAddr) -> Option<&'static str> {
+    pub(in crate::topology) fn reserved(&self, address: IpAddr) -> Option<&'static str> {
         let number = number(address);
         if (self.first..=self.last).contains(&number) {
             return None;
@@ -81,7 +81,7 @@ impl Subnet {
     }
 
     /// Picks the lowest address that `is_free`; what was tried once is not tried again.
-    pub(super) fn pick(&mut self, is_free: impl Fn(IpAddr) -> bool) -> Option<IpNet> {
+    pub(in crate::topology) fn pick(&mut self, is_free: impl Fn(IpAddr) -> bool) -> Option<IpNet> {
         while self.next <= self.last {
             let candidate = address(self.next, self.family());
             self.next += 1;
