@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         logs_follows_until_the_last_program_has_ended,
         a_topology_goes_when_its_time_is_over,
         a_topology_goes_with_the_process_that_called,
+        a_topology_that_is_to_stay_outlives_its_first_time,
         gc_takes_down_what_nobody_watches,
         shell_opens_the_users_shell_inside,
     ))
@@ -100,6 +101,25 @@ fn a_topology_goes_with_the_process_that_called(host: &Sandbox) {
     let is_pid = |line: &str| line.parse::<u32>().is_ok();
     assert!(caller.stdout().lines().any(is_pid), "it was up: {}", caller.stdout());
     eventually("the caller is gone, and all with it", || is_gone(&before));
+}
+
+fn a_topology_that_is_to_stay_outlives_its_first_time(host: &Sandbox) {
+    lab(&[]);
+    host.netns_tool("up --ttl 1d /run/lab.yaml").succeeds();
+    assert_eq!(watchers(), 1);
+    host.netns_tool("up --ttl never /run/lab.yaml").succeeds();
+    eventually("nobody watches any more", || watchers() == 0);
+    host.netns_tool("status").succeeds().says("as asked  lab");
+    host.netns_tool("down lab").succeeds();
+}
+
+/// Counts the processes of this host that wait for the end of a topology.
+fn watchers() -> usize {
+    let lines = sh(r#"own=$(readlink /proc/self/ns/mnt)
+        for process in /proc/[0-9]*; do
+            [ "$(readlink $process/ns/mnt)" = "$own" ] && tr '\0' ' ' < $process/cmdline && echo
+        done 2>/dev/null; true"#);
+    lines.lines().filter(|line| line.ends_with(" watch lab ")).count()
 }
 
 fn gc_takes_down_what_nobody_watches(host: &Sandbox) {
