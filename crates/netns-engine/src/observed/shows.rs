@@ -20,10 +20,7 @@ impl Observed {
                 self.netns.get(name).map(|entry| entry.state)
                     == expected.netns.get(name).map(|entry| entry.state)
             }
-            Operation::SetLink(at, LinkChange::Mtu(_)) => {
-                let mtu = |state: &Self| state.link(at).map(|link| link.mtu_bytes);
-                mtu(self) == mtu(expected) && self.same_link(at, expected)
-            }
+            Operation::SetLink(at, LinkChange::Mtu(_)) => self.same_mtu(at, expected),
             Operation::AddBridge(NewBridge { at, .. })
             | Operation::AddLink(NewLink { at, .. })
             | Operation::DeleteLink(at)
@@ -77,6 +74,11 @@ impl Observed {
             | Operation::Forget(_)
             | Operation::ForgetNetns(_) => true,
         }
+    }
+
+    fn same_mtu(&self, at: &LinkAt, expected: &Self) -> bool {
+        let mtu = |state: &Self| state.link(at).map(|link| link.mtu_bytes);
+        mtu(self) == mtu(expected) && self.same_link(at, expected)
     }
 
     fn same_shaping(&self, at: &LinkAt, expected: &Self) -> bool {
