@@ -16,6 +16,8 @@ fn main() -> ExitCode {
         a_topology_that_is_to_stay_outlives_its_first_time,
         gc_takes_down_what_nobody_watches,
         shell_opens_the_users_shell_inside,
+        enable_writes_what_disable_removes,
+        enable_leaves_files_of_others_alone,
     ))
 }
 
@@ -141,4 +143,44 @@ fn shell_opens_the_users_shell_inside(host: &Sandbox) {
     let _inside = opened.says(inode.trim());
     let shown = host.tool().words("shell red --explain").env("SHELL", "").run().succeeds();
     assert_eq!(shown.stdout(), "ip netns exec red /bin/sh\n");
+}
+
+/// Of the machine's own folders, a throw-away host sees what is in them, and cannot write there.
+fn empty_folders_of_systemd() {
+    sh("for folder in systemd sysctl.d; do
+        mkdir -p /etc/$folder
+        mount -t tmpfs tmpfs /etc/$folder
+    done
+    mkdir /etc/systemd/system");
+}
+
+fn enable_writes_what_disable_removes(host: &Sandbox) {
+    empty_folders_of_systemd();
+    fs::write("/run/lab.yaml", "name: lab\nnetworks:\n  br0: {subnet: 10.9.0.0/24, nat: true}\n")
+        .expect("writable");
+    let before = Snapshot::take();
+    host.netns_tool("enable --dry-run /run/lab.yaml").succeeds().says("write /etc/netns-tool/lab.yaml");
+    before.assert_same(&Snapshot::take(), "after a dry run");
+    host.netns_tool("enable /run/lab.yaml").succeeds().says("systemctl daemon-reload");
+    assert_eq!(sh("tail -n +2 /etc/netns-tool/lab.yaml"), sh("cat /run/lab.yaml"));
+    assert_eq!(sh("grep -v '^#' /etc/sysctl.d/90-netns-tool-lab.conf"), "net.ipv4.ip_forward = 1\n");
+    let unit = "/etc/systemd/system/netns-tool-lab.service";
+    let started = sh(&format!("grep ^ExecStart= {unit}"));
+    assert!(started.ends_with("netns-tool up /etc/netns-tool/lab.yaml\n"), "{started}");
+    let wanted = "/etc/systemd/system/multi-user.target.wants/netns-tool-lab.service";
+    assert_eq!(sh(&format!("readlink {wanted}")), format!("{unit}\n"));
+    host.netns_tool("enable /etc/netns-tool/lab.yaml").succeeds().says("already");
+    host.netns_tool("disable lab").succeeds();
+    assert_eq!(sh("find /etc/netns-tool /etc/systemd /etc/sysctl.d -name '*lab*' 2>/dev/null || true"), "");
+    host.netns_tool("disable lab").fails_with(4).complains("topology 'lab' is not enabled");
+}
+
+fn enable_leaves_files_of_others_alone(host: &Sandbox) {
+    empty_folders_of_systemd();
+    lab(&[]);
+    sh("echo mine > /etc/systemd/system/netns-tool-lab.service");
+    host.netns_tool("enable /run/lab.yaml").fails_with(5).complains("was not written by netns-tool");
+    assert!(!Path::new("/etc/netns-tool").exists());
+    host.netns_tool("disable lab").fails_with(4).complains("is not enabled");
+    assert_eq!(sh("cat /etc/systemd/system/netns-tool-lab.service"), "mine\n");
 }

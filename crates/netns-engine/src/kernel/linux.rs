@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::{
-    Kernel, Refusal, conntrack, hosts, iptables, namespace,
+    Kernel, Refusal, boot_files, conntrack, hosts, iptables, namespace,
     nftables::Nftables,
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
@@ -44,6 +44,8 @@ impl Kernel for LinuxKernel {
             Operation::AddLink(link) => self.add_link(link),
             Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
+            Operation::WriteBootFile(file, text) => boot_files::write(file, text),
+            Operation::RemoveBootFile(file) => boot_files::remove(file),
             Operation::StartProgram(key, program) => programs::start(key, program),
             Operation::StopProgram(key) => programs::stop(key),
             Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),

@@ -32,6 +32,9 @@ impl Observed {
             Operation::WriteHosts(topology, _) | Operation::RemoveHosts(topology) => {
                 self.hosts.get(topology) == expected.hosts.get(topology)
             }
+            Operation::WriteBootFile(file, _) | Operation::RemoveBootFile(file) => {
+                self.boot_files.get(file) == expected.boot_files.get(file)
+            }
             Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
                 self.shared_hosts.get(netns) == expected.shared_hosts.get(netns)
             }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, NetnsState, Observed};
 use crate::{
+    boot::BootFileState,
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
@@ -43,7 +44,9 @@ impl Observed {
             | Operation::WriteHosts(..)
             | Operation::RemoveHosts(_)
             | Operation::ShareHosts(..)
-            | Operation::UnshareHosts(_) => self.undo_of_file(operation).into_iter().collect(),
+            | Operation::UnshareHosts(_)
+            | Operation::WriteBootFile(..)
+            | Operation::RemoveBootFile(_) => self.undo_of_file(operation).into_iter().collect(),
             Operation::StartProgram(key, _) => vec![Operation::StopProgram(key.clone())],
             Operation::StopProgram(key) => self.start_again(key).into_iter().collect(),
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
@@ -91,6 +94,12 @@ impl Observed {
                 Some(match self.hosts.get(topology) {
                     Some(entries) => Operation::WriteHosts(topology.clone(), entries.clone()),
                     None => Operation::RemoveHosts(topology.clone()),
+                })
+            }
+            Operation::WriteBootFile(file, _) | Operation::RemoveBootFile(file) => {
+                Some(match self.boot_files.get(file) {
+                    Some(BootFileState::Ours(text)) => Operation::WriteBootFile(file.clone(), text.clone()),
+                    _ => Operation::RemoveBootFile(file.clone()),
                 })
             }
             Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
