@@ -59,7 +59,7 @@ impl TopologyEnabled {
             BootPart::Topology => Some(file.mark() + &self.without_mark(file)),
             BootPart::Forwarding => {
                 let families = self.topology.forwarded_families();
-                let lines: String = families.iter().map(|family| format!("{}\n", switch(*family))).collect();
+                let lines: String = families.iter().map(|family| switch(*family)).collect();
                 (!lines.is_empty()).then(|| file.mark() + &lines)
             }
             BootPart::Unit => Some(self.unit(file)),
@@ -101,10 +101,11 @@ fn why(part: BootPart) -> &'static str {
     }
 }
 
+/// A line of `sysctl.d(5)`.
 fn switch(family: Family) -> &'static str {
     match family {
-        Family::Ipv4 => "net.ipv4.ip_forward = 1",
-        Family::Ipv6 => "net.ipv6.conf.all.forwarding = 1",
+        Family::Ipv4 => "net.ipv4.ip_forward = 1\n",
+        Family::Ipv6 => "net.ipv6.conf.all.forwarding = 1\n",
     }
 }
 
