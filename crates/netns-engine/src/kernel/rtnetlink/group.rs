@@ -115,7 +115,7 @@ fn member(payload: &[u8]) -> Option<Member> {
     let (mut name, mut group) = (String::new(), 0);
     for (kind, value) in attributes_of(payload.get(16..)?) {
         match kind {
-            NAME => name = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
+            NAME => String::from_utf8_lossy(value).trim_end_matches('\0').clone_into(&mut name),
             GROUP => group = number(value)?,
             _ => {}
         }
