@@ -38,6 +38,11 @@ impl Conversations {
         &mut self.open[at].1
     }
 
+    /// Lets all of them look links up anew.
+    pub(super) fn forget_indices(&mut self) {
+        self.open.iter_mut().for_each(|(_, conversation)| conversation.forget_indices());
+    }
+
     /// Takes the conversation about `place` out, if there is one.
     pub(super) fn end(&mut self, place: &Place) -> Option<Rtnetlink> {
         let found = self.open.iter().rposition(|(known, _)| known == place)?;

@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use super::{
     Kernel, Refusal, boot_files, conntrack,
     conversations::Conversations,
-    hosts, iptables, namespace,
+    hosts, iptables,
+    namespace::{self, Makers},
     nftables::Nftables,
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
@@ -26,14 +27,24 @@ use crate::{
 pub struct LinuxKernel {
     conversations: Conversations,
     nftables: Option<Nftables>,
+    /// Once a netns was made.
+    makers: Option<Makers>,
 }
 
 impl Kernel for LinuxKernel {
     fn observe(&mut self, scope: &Scope) -> Result<Observed, Refusal> {
+        self.conversations.forget_indices();
         super::observe::observe(self, scope)
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), Refusal> {
+        if matches!(
+            operation,
+            Operation::DeleteLink(_) | Operation::DeleteLinks(_) | Operation::DeleteNetns(_)
+        ) {
+            // The other ends go with them, in other netns.
+            self.conversations.forget_indices();
+        }
         match operation {
             Operation::CreateNetns(name) => self.create_netns(name),
             Operation::DeleteNetns(name) => self.delete_netns(name),
@@ -97,7 +108,12 @@ impl LinuxKernel {
     }
 
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
-        let conversation = namespace::create(name)?;
+        let makers = match self.makers.take() {
+            Some(makers) => makers,
+            None => Makers::prepare()?,
+        };
+        let created = namespace::create(name, self.makers.insert(makers));
+        let conversation = created?;
         let marked = conversation.netns_cookie().and_then(|cookie| state::mark_netns(name, cookie));
         if let Err(refusal) = marked {
             // The refusal to report is the first one.

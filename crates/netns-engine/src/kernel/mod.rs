@@ -41,6 +41,7 @@ mod sysctl;
 mod sysctl_files;
 pub mod user;
 mod visit;
+mod worker;
 
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};

@@ -19,7 +19,12 @@ use rustix::{
     thread::LinkNameSpaceType,
 };
 
-use super::{refusal::Refusal, rtnetlink::Rtnetlink, syscall};
+use super::{
+    refusal::Refusal,
+    rtnetlink::{Ipv4Forwarding, Rtnetlink},
+    syscall,
+    worker::Worker,
+};
 use crate::{name::NetnsName, observed::NetnsState};
 
 /// Where names of network namespaces live (`NETNS_RUN_DIR` of iproute2).
@@ -34,19 +39,33 @@ pub fn path_of(name: &NetnsName) -> PathBuf {
     Path::new(DIRECTORY).join(name.as_str())
 }
 
+/// What making netns takes: the prepared folder, and a thread.
+#[derive(Debug)]
+pub(super) struct Makers {
+    worker: Worker,
+}
+
+impl Makers {
+    /// Prepares `/run/netns`; once is enough for all that are made.
+    pub(super) fn prepare() -> Result<Self, Refusal> {
+        prepare_directory()?;
+        Ok(Self { worker: Worker::start()? })
+    }
+}
+
 /// Makes the netns `name` and returns a conversation about it.
 ///
 /// The netns starts as a closed box: forwarding is switched off in it even where the host forwards,
 /// because a new netns inherits the IPv4 settings of the host's.
-pub(crate) fn create(name: &NetnsName) -> Result<Rtnetlink, Refusal> {
+pub(super) fn create(name: &NetnsName, makers: &Makers) -> Result<Rtnetlink, Refusal> {
     let path = path_of(name);
-    prepare_directory()?;
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o000).open(&path)?;
-    let made = on_own_thread(|| {
+    let made = makers.worker.run(move || {
         syscall::unshare_network()?;
         rustix::mount::mount_bind(OF_THIS_THREAD, &path)?;
-        stop_forwarding()?;
-        Rtnetlink::open()
+        let mut talk = Rtnetlink::open()?;
+        stop_forwarding(&mut talk)?;
+        Ok(talk)
     });
     if made.is_err() {
         // The refusal to report is the first one; what stays behind, `gc` finds as half-made.
@@ -164,10 +183,10 @@ fn make_directory() -> Result<(), Refusal> {
     }
 }
 
-fn stop_forwarding() -> Result<(), Refusal> {
-    let path = "/proc/sys/net/ipv4/ip_forward";
-    if fs::read_to_string(path)?.trim() != "0" {
-        fs::write(path, "0")?;
+fn stop_forwarding(talk: &mut Rtnetlink) -> Result<(), Refusal> {
+    // Not being told is no reason to leave it on.
+    if talk.ipv4_forwarding().unwrap_or(Ipv4Forwarding::On) == Ipv4Forwarding::On {
+        fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
     }
     Ok(())
 }

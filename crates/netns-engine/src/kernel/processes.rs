@@ -16,6 +16,7 @@ use rustix::{
     fs::{AtFlags, CWD, StatxFlags},
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
+    thread::LinkNameSpaceType,
 };
 
 use super::{
@@ -120,7 +121,12 @@ struct Wanted {
 }
 
 impl Search {
+    /// On one thread that enters all of them: it ends afterwards, so the caller never moves.
     fn of(names: &BTreeSet<NetnsName>) -> Result<Self, Refusal> {
+        namespace::on_own_thread(|| Self::within(names))
+    }
+
+    fn within(names: &BTreeSet<NetnsName>) -> Result<Self, Refusal> {
         let mut search = Self::default();
         for name in names {
             let file = match namespace::open(name) {
@@ -129,7 +135,10 @@ impl Search {
             };
             if namespace::is_network_namespace(&file) {
                 let netns = NetnsId::of(&file)?;
-                let sockets = namespace::within(file.as_fd(), sockets::inodes).unwrap_or_default();
+                let network = Some(LinkNameSpaceType::Network);
+                let entered = rustix::thread::move_into_link_name_space(file.as_fd(), network);
+                let sockets =
+                    entered.map_err(Refusal::new).and_then(|()| sockets::inodes()).unwrap_or_default();
                 search.sockets.extend(sockets.into_iter().map(|socket| (socket, netns)));
                 search.inodes.insert(netns.inode, netns);
                 search.wanted.entry(netns).or_default().names.push(name.clone());

@@ -112,7 +112,12 @@ fn damaged(path: &Path, error: &serde_json::Error) -> Refusal {
 
 /// Notes that the netns `name`, known by `cookie`, is ours.
 pub(crate) fn mark_netns(name: &NetnsName, cookie: u64) -> Result<(), Refusal> {
-    replace(&mark_of(name), cookie.to_string().as_bytes())
+    let (path, text) = (mark_of(name), cookie.to_string());
+    // One system call writes it all: after a kill before it, an empty file is no mark.
+    match fs::write(&path, &text) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&path, text.as_bytes()),
+        result => result.map_err(Refusal::from),
+    }
 }
 
 /// Drops the mark of the netns `name`, if it has one.

@@ -220,8 +220,14 @@ impl Rtnetlink {
 
     /// Returns the index of the link called `name`.
     pub(crate) fn index(&mut self, name: &LinkName) -> Result<u32, Refusal> {
+        if let Some(index) = self.indices.get(name) {
+            return Ok(*index);
+        }
         match self.link(name)? {
-            Some(link) => Ok(link.index),
+            Some(link) => {
+                self.indices.insert(name.clone(), link.index);
+                Ok(link.index)
+            }
             None => Err(Refusal::new(Errno::NODEV).with_message(format!("no link '{name}'"))),
         }
     }

@@ -3,13 +3,17 @@
 mod address;
 mod link;
 mod link_group;
+mod netconf;
 mod new_link;
 mod qdisc;
 mod qdisc_options;
 mod route;
 mod survey;
 
+use std::collections::BTreeMap;
+
 pub(crate) use link::{RawLink, VethEnd};
+pub(crate) use netconf::Ipv4Forwarding;
 use netlink_packet_core::Emitable;
 pub(crate) use survey::{LinkNames, SurveyedLink};
 
@@ -17,6 +21,7 @@ use super::{
     netlink::{Protocol, Request, Socket},
     refusal::Refusal,
 };
+use crate::name::LinkName;
 
 /// Message types of `linux/rtnetlink.h`.
 mod message {
@@ -34,6 +39,7 @@ mod message {
     pub(super) const NEW_QDISC: u16 = 36;
     pub(super) const DELETE_QDISC: u16 = 37;
     pub(super) const GET_QDISC: u16 = 38;
+    pub(super) const GET_NETCONF: u16 = 82;
     pub(super) const GET_NSID: u16 = 90;
 }
 
@@ -41,12 +47,19 @@ mod message {
 #[derive(Debug)]
 pub(crate) struct Rtnetlink {
     socket: Socket,
+    /// Indices of links that were asked for, as long as nobody else had a chance to change them.
+    indices: BTreeMap<LinkName, u32>,
 }
 
 impl Rtnetlink {
     /// Opens a conversation about the calling thread's netns; it stays about that one for good.
     pub(crate) fn open() -> Result<Self, Refusal> {
-        Ok(Self { socket: Socket::open(Protocol::Route)? })
+        Ok(Self { socket: Socket::open(Protocol::Route)?, indices: BTreeMap::new() })
+    }
+
+    /// Looks links up anew from now on: a name may have another index by now.
+    pub(crate) fn forget_indices(&mut self) {
+        self.indices.clear();
     }
 
     /// The cookie of the netns this conversation is about: unique until the next boot.
