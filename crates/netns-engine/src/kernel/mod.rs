@@ -25,6 +25,7 @@ mod resolver;
 mod rtnetlink;
 mod ruleset;
 mod shaping;
+mod sight;
 mod signals;
 mod sockets;
 pub(crate) mod state;
@@ -35,6 +36,7 @@ pub mod user;
 
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};
+pub use sight::sight;
 pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{
