@@ -9,6 +9,7 @@ pub(crate) mod dns;
 pub(crate) mod exec;
 pub(crate) mod gc;
 pub(crate) mod graph;
+pub(crate) mod import;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod nat;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Plan(topology::PlanFile),
     Status(topology::Status),
     Check(check::Check),
+    Import(import::Import),
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
@@ -95,6 +97,7 @@ impl Command {
             Self::Plan(plan) => plan.run(context),
             Self::Status(status) => status.run(context),
             Self::Check(check) => check.run(context),
+            Self::Import(import) => import.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),
