@@ -221,6 +221,9 @@ fn json_is_a_topology_file_too(host: &Sandbox) {
     let document: serde_json::Value = serde_json::from_str(said.stdout()).unwrap();
     assert_eq!(document["nodes"]["ns2"]["networks"]["br0"]["address"], "192.168.100.12");
     plans(host, said.stdout());
+    sh("ip -n ns1 route delete default");
+    let _told =
+        host.netns_tool("import --json").succeeds().complains("netns 'ns1' has no IPv4 default route");
     let _written = host.netns_tool("import -o /run/written.yaml").succeeds();
     let written = fs::read_to_string("/run/written.yaml").unwrap();
     assert_eq!(written, host.netns_tool("import").succeeds().stdout());

@@ -29,10 +29,20 @@ pub(crate) struct Import {
     name: topology::TopologyName,
 }
 
+/// What is there and has no words in a topology file; JSON has no comments to say it in.
+#[derive(Debug, thiserror::Error)]
+#[error("not expressed: {0}")]
+struct NotExpressed(String);
+
 impl Import {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let output = context.output;
         let document = topology::import(&self.name, &kernel::sight(&self.netns)?);
+        if context.global.json {
+            for remark in &document.not_expressed {
+                output.warn(&NotExpressed(remark.clone()));
+            }
+        }
         match &self.output {
             None => output.document(&document),
             Some(file) => fs::write(file, output.document_text(&document))
