@@ -92,6 +92,19 @@ pub enum Lifetime {
     WithProcess(u32, u64),
 }
 
+impl Lifetime {
+    /// Returns whether it is over: at `now`, in seconds since 1970, when the process with the number it names
+    /// started at `started`, if there is one.
+    #[must_use]
+    pub fn is_over(self, now: u64, started: Option<u64>) -> bool {
+        match self {
+            Self::UntilDown => false,
+            Self::Until(moment) => now >= moment,
+            Self::WithProcess(_, start) => started != Some(start),
+        }
+    }
+}
+
 /// What a [`Record`] is filed under.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum RecordKey {
@@ -126,5 +139,21 @@ impl fmt::Display for RecordKey {
             Self::Forwarding(family) => write!(f, "{family} forwarding"),
             Self::Topology(name) => write!(f, "topology '{name}'"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_ends_with_its_moment_or_its_process() {
+        assert!(!Lifetime::UntilDown.is_over(u64::MAX, None));
+        assert!(!Lifetime::Until(10).is_over(9, None));
+        assert!(Lifetime::Until(10).is_over(10, None));
+        let with = Lifetime::WithProcess(7, 100);
+        assert!(!with.is_over(0, Some(100)));
+        assert!(with.is_over(0, Some(101)), "another process has its number now");
+        assert!(with.is_over(0, None));
     }
 }

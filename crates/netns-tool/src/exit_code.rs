@@ -106,6 +106,8 @@ fn of_conflict(conflict: &Conflict) -> Code {
     match conflict {
         Conflict::NoNetns(_)
         | Conflict::NoTopology(_)
+        | Conflict::NoProgram(_)
+        | Conflict::NotEnabled(_)
         | Conflict::NoLink(_)
         | Conflict::NoBridge(_)
         | Conflict::NoRoute { .. }

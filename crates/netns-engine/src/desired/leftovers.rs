@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::TopologyExpired;
 use crate::name::NetnsName;
 
 /// A machine without leftovers: no half-made netns, no cables of ours that lead into a netns
@@ -10,4 +11,6 @@ use crate::name::NetnsName;
 pub struct NoLeftovers {
     /// Every name under `/run/netns` or `/etc/netns`.
     pub names: BTreeSet<NetnsName>,
+    /// Topologies whose time is over, though nobody took them down.
+    pub expired: Vec<TopologyExpired>,
 }

@@ -4,6 +4,7 @@
 
 mod address;
 mod attachment;
+mod boot;
 mod bridge;
 mod cable;
 mod leftovers;
@@ -18,6 +19,7 @@ mod veth;
 pub use address::{AddressOn, AddressRemoved};
 pub(crate) use attachment::host_end;
 pub use attachment::{AddressChoice, Attachment};
+pub use boot::{TopologyDisabled, TopologyEnabled};
 pub use bridge::{Bridge, BridgeRemoved};
 pub use cable::Cable;
 pub use leftovers::NoLeftovers;
@@ -26,5 +28,5 @@ pub use netns::{Netns, NetnsRemoved, OnHolders};
 pub use port_forward::{NetnsPort, PortForwardError, PortPublished, PortUnpublished};
 pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
-pub use topology::{TopologyRemoved, TopologyUp};
+pub use topology::{TopologyExpired, TopologyRemoved, TopologyUp};
 pub use veth::{LinkState, Veth};

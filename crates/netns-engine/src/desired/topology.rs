@@ -26,3 +26,12 @@ pub struct TopologyRemoved {
     /// What to do with processes in its netns, beside its own programs.
     pub on_holders: OnHolders,
 }
+
+/// No topology of this name that was to stay for this long only; one with another lifetime stays.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TopologyExpired {
+    /// Its name.
+    pub name: TopologyName,
+    /// The lifetime that is over.
+    pub lifetime: Lifetime,
+}

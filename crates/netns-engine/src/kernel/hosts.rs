@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+    os::unix::fs::{DirBuilderExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -22,10 +22,7 @@ const LOCALHOST: &str = "127.0.0.1 localhost\n::1 localhost\n";
 pub(super) fn write(topology: &TopologyName, entries: &[HostEntry]) -> Result<(), Refusal> {
     let lines = entries.iter().map(|entry| format!("{entry}\n"));
     let text = std::iter::once(LOCALHOST.to_owned()).chain(lines).collect::<String>();
-    let path = path_of(topology);
-    state::replace(&path, text.as_bytes())?;
-    // Programs of any user read it.
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(Refusal::from)
+    state::publish(&path_of(topology), text.as_bytes())
 }
 
 /// Removes the names of a topology.

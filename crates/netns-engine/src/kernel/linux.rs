@@ -1,19 +1,18 @@
 //! The real kernel: one place that knows which file talks to which subsystem.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
-use rustix::io::Errno;
-
 use super::{
-    Kernel, Refusal, conntrack, hosts, iptables, namespace,
+    Kernel, Refusal, boot_files, conntrack,
+    conversations::Conversations,
+    hosts, iptables, namespace,
     nftables::Nftables,
-    processes, resolver,
+    processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     state, sysctl,
 };
 use crate::{
-    name::{LinkName, NetnsName},
+    name::NetnsName,
     observed::{Observed, Scope},
     place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
@@ -25,7 +24,7 @@ use crate::{
 /// "The host" is the netns that the thread is in which makes the first call.
 #[derive(Debug, Default)]
 pub struct LinuxKernel {
-    conversations: BTreeMap<Place, Rtnetlink>,
+    conversations: Conversations,
     nftables: Option<Nftables>,
 }
 
@@ -40,11 +39,14 @@ impl Kernel for LinuxKernel {
             Operation::DeleteNetns(name) => self.delete_netns(name),
             Operation::AddBridge(bridge) => self.add_bridge(bridge),
             Operation::AddVeth(veth) => self.add_veth(veth),
-            Operation::DeleteLinks(links) => self.delete_links(links),
+            Operation::DeleteLinks(links) => self.talk(&Place::Host)?.delete_links(links),
             Operation::AddLink(link) => self.add_link(link),
             Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
-            Operation::StartProgram(..) | Operation::StopProgram(_) => Err(Errno::OPNOTSUPP.into()),
+            Operation::WriteBootFile(file, text) => boot_files::write(file, text),
+            Operation::RemoveBootFile(file) => boot_files::remove(file),
+            Operation::StartProgram(key, program) => programs::start(key, program),
+            Operation::StopProgram(key) => programs::stop(key),
             Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
             Operation::RemoveHosts(topology) => hosts::remove(topology),
             Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),
@@ -75,14 +77,15 @@ impl Kernel for LinuxKernel {
 impl LinuxKernel {
     /// Returns the conversation about `place`, opened on first use.
     pub(super) fn talk(&mut self, place: &Place) -> Result<&mut Rtnetlink, Refusal> {
-        if !self.conversations.contains_key(place) {
-            let opened = match place {
-                Place::Host => Rtnetlink::open()?,
-                Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open)?,
-            };
-            self.conversations.insert(place.clone(), opened);
-        }
-        self.conversations.get_mut(place).ok_or_else(|| Errno::NOENT.into())
+        self.conversations.about(place, || match place {
+            Place::Host => Rtnetlink::open(),
+            Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open),
+        })
+    }
+
+    /// Keeps a conversation that was begun elsewhere.
+    pub(super) fn keep(&mut self, place: Place, conversation: Rtnetlink) {
+        self.conversations.keep(place, conversation);
     }
 
     /// Returns the conversation about the host's nftables, opened on first use.
@@ -101,22 +104,17 @@ impl LinuxKernel {
             drop(namespace::delete(name));
             return Err(refusal);
         }
-        self.conversations.insert(Place::Netns(name.clone()), conversation);
+        self.keep(Place::Netns(name.clone()), conversation);
         Ok(())
     }
 
     fn delete_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
         // An open conversation would keep the netns alive.
-        self.conversations.remove(&Place::Netns(name.clone()));
+        drop(self.conversations.end(&Place::Netns(name.clone())));
         namespace::delete(name)?;
         // The name is gone, so this is done: a mark that stays is of no netns, and `gc` drops it.
         drop(state::unmark_netns(name));
         Ok(())
-    }
-
-    fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
-        let conversation = self.talk(&Place::Host)?;
-        links.iter().try_for_each(|link| conversation.delete_link(link))
     }
 
     fn add_veth(&mut self, veth: &NewVeth) -> Result<(), Refusal> {

@@ -314,8 +314,8 @@ fn named_processes(pids: &[u32]) -> Vec<Process> {
 /// Netns that processes live in, or that are mounted, without a name under `/run/netns`.
 fn nameless_ones(census: &BTreeMap<NetnsId, Vec<u32>>, known: &BTreeSet<u64>) -> Vec<NetnsSummary> {
     let mut mounts: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
-    for (inode, path) in Mounts::own().netns() {
-        mounts.entry(inode).or_default().push(path.to_owned());
+    for (inode, mount) in Mounts::own().netns() {
+        mounts.entry(inode).or_default().push(mount.point.clone());
     }
     let lived_in =
         census.iter().filter_map(|(id, pids)| Some((id.inode, format!("/proc/{}/ns/net", pids.first()?))));

@@ -3,12 +3,18 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+pub mod background;
+mod beside;
+mod boot_files;
 mod conntrack;
+mod conversations;
 pub mod exec;
 mod hosts;
 mod iptables;
+pub mod lifetime;
 mod linux;
 mod listeners;
+pub mod logs;
 pub mod look;
 mod mounts;
 pub mod namespace;
@@ -20,6 +26,7 @@ mod pids;
 pub mod playground;
 pub mod probe;
 mod processes;
+mod programs;
 mod refusal;
 mod resolver;
 mod rtnetlink;
@@ -28,11 +35,13 @@ mod shaping;
 mod sight;
 mod signals;
 mod sockets;
+mod stacks;
 pub(crate) mod state;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
 pub mod user;
+mod visit;
 
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};

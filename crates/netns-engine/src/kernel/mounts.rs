@@ -1,6 +1,7 @@
 //! Mounts of namespaces, in every mount namespace (`/proc/PID/mountinfo`, `proc_pid_mountinfo(5)`).
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     fs,
     os::unix::ffi::OsStringExt,
@@ -23,7 +24,11 @@ pub(crate) struct Mount {
 
 /// All mounts that one process sees.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Mounts(Vec<Mount>);
+pub(crate) struct Mounts {
+    all: Vec<Mount>,
+    /// Places in `all`.
+    by_id: HashMap<u32, usize>,
+}
 
 /// The place a namespace is mounted on, seen from the file system below: an unmount spreads to
 /// every mount on the same place whose parent is in one of these peer groups.
@@ -36,37 +41,42 @@ pub(crate) struct Seat {
 impl Mounts {
     /// Reads what the process with `pid` sees; nothing if it is gone or may not be asked.
     pub(crate) fn of_process(pid: u32) -> Self {
-        fs::read(format!("/proc/{pid}/mountinfo")).map(|text| Self::parse(&text)).unwrap_or_default()
+        Self::read(&format!("/proc/{pid}/mountinfo"))
     }
 
-    /// Reads what this process sees.
+    /// Reads what the calling thread sees.
     pub(crate) fn own() -> Self {
-        Self::of_process(std::process::id())
+        Self::read("/proc/thread-self/mountinfo")
+    }
+
+    fn read(path: &str) -> Self {
+        fs::read(path).map(|text| Self::parse(&text)).unwrap_or_default()
     }
 
     fn parse(text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text);
-        Self(text.lines().filter_map(parse_line).collect())
+        let all: Vec<_> = text.lines().filter_map(parse_line).collect();
+        let by_id = all.iter().enumerate().map(|(place, mount)| (mount.id, place)).collect();
+        Self { all, by_id }
     }
 
-    /// Returns the mounts of the network namespace with `inode`.
-    pub(crate) fn of_netns(&self, inode: u64) -> impl Iterator<Item = &Mount> {
-        let root = PathBuf::from(format!("net:[{inode}]"));
-        self.0.iter().filter(move |mount| mount.on_nsfs && mount.root == root)
-    }
-
-    /// Returns the inode of every network namespace that is mounted somewhere, and where.
-    pub(crate) fn netns(&self) -> impl Iterator<Item = (u64, &Path)> {
-        self.0.iter().filter(|mount| mount.on_nsfs).filter_map(|mount| {
+    /// Returns the inode of every network namespace that is mounted somewhere, and the mount.
+    pub(crate) fn netns(&self) -> impl Iterator<Item = (u64, &Mount)> {
+        self.all.iter().filter(|mount| mount.on_nsfs).filter_map(|mount| {
             let root = mount.root.to_str()?;
             let inode = root.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()?;
-            Some((inode, mount.point.as_path()))
+            Some((inode, mount))
         })
+    }
+
+    /// Returns where something is mounted.
+    pub(crate) fn points(&self) -> impl Iterator<Item = &Path> {
+        self.all.iter().map(|mount| mount.point.as_path())
     }
 
     /// Returns where `mount` sits.
     pub(crate) fn seat(&self, mount: &Mount) -> Option<Seat> {
-        let parent = self.0.iter().find(|parent| parent.id == mount.parent)?;
+        let parent = self.all.get(*self.by_id.get(&mount.parent)?)?;
         let below = mount.point.strip_prefix(&parent.point).ok()?;
         Some(Seat { place: parent.root.join(below), groups: parent.groups.clone() })
     }
@@ -123,7 +133,7 @@ mod tests {
 61 60 0:4 net:[4026532] /run/netns/red rw - nsfs nsfs rw";
 
     fn seat_of(mounts: &Mounts, place: usize) -> Seat {
-        let mount = mounts.of_netns(4_026_532).nth(place).unwrap();
+        let (_, mount) = mounts.netns().nth(place).unwrap();
         mounts.seat(mount).unwrap()
     }
 
@@ -139,7 +149,7 @@ mod tests {
     #[test]
     fn blanks_in_paths_are_read_and_other_namespaces_passed_over() {
         let host = Mounts::parse(HOST);
-        let found: Vec<_> = host.netns().collect();
+        let found: Vec<_> = host.netns().map(|(inode, mount)| (inode, mount.point.as_path())).collect();
         let expected = [(4_026_532, Path::new("/run/netns/red")), (4_026_532, Path::new("/run/a b"))];
         assert_eq!(found, expected);
     }

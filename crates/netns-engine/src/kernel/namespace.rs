@@ -66,16 +66,34 @@ pub(crate) fn delete(name: &NetnsName) -> Result<(), Refusal> {
     fs::remove_file(&path).map_err(Refusal::from)
 }
 
+/// What a file under `/run/netns` really is.
+#[derive(Debug)]
+pub(crate) enum Named {
+    /// A netns, opened.
+    Live(File),
+    /// No netns.
+    HalfMade,
+}
+
 /// Returns what the file of `name` really is, or none if there is no such file.
-pub(crate) fn state(name: &NetnsName) -> Result<Option<NetnsState>, Refusal> {
+pub(crate) fn look(name: &NetnsName) -> Result<Option<Named>, Refusal> {
     match open(name) {
-        Ok(file) if is_network_namespace(&file) => Ok(Some(NetnsState::Live)),
-        Ok(_) => Ok(Some(NetnsState::HalfMade)),
+        Ok(file) if is_network_namespace(&file) => Ok(Some(Named::Live(file))),
+        Ok(_) => Ok(Some(Named::HalfMade)),
         Err(refusal) if refusal.errno() == Errno::NOENT => Ok(None),
         // A file of mode 0, which only root may open: mounted namespaces are readable by all.
-        Err(refusal) if refusal.errno() == Errno::ACCESS => Ok(Some(NetnsState::HalfMade)),
+        Err(refusal) if refusal.errno() == Errno::ACCESS => Ok(Some(Named::HalfMade)),
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Returns what the file of `name` really is, or none if there is no such file.
+pub(crate) fn state(name: &NetnsName) -> Result<Option<NetnsState>, Refusal> {
+    let state = |named| match named {
+        Named::Live(_) => NetnsState::Live,
+        Named::HalfMade => NetnsState::HalfMade,
+    };
+    Ok(look(name)?.map(state))
 }
 
 /// Opens the file of `name`.
@@ -110,7 +128,8 @@ pub(crate) fn within<T: Send>(
     })
 }
 
-fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Refusal> + Send) -> Result<T, Refusal> {
+/// Runs `work` on a thread that ends afterwards, wherever it went.
+pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Refusal> + Send) -> Result<T, Refusal> {
     thread::scope(|scope| {
         let worker = thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, work)?;
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, hosts, iptables, listeners, namespace, processes, resolver, rtnetlink::RawLink,
-    shaping, state, sysctl, sysctl_files,
+    LinuxKernel, Refusal, beside, iptables, listeners, namespace, shaping, stacks, state, sysctl,
+    sysctl_files,
 };
 use crate::{
     address::Family,
-    name::{LinkName, NetnsName},
-    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack, TableSelection},
-    place::{LinkAt, Place},
+    name::LinkName,
+    observed::{Asked, Link, NetnsState, Observed, Scope, TableSelection},
+    place::Place,
     record::{Record, RecordKey},
     sysctl::Sysctl,
 };
@@ -24,21 +24,12 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
-    for name in &scope.netns {
-        if let Some(entry) = netns_entry(kernel, name)? {
-            observed.netns.insert(name.clone(), entry);
-        }
-    }
-    for name in &scope.holders {
-        if let Some(entry) = observed.netns.get_mut(name) {
-            entry.holders = processes::holders(name)?;
-        }
-    }
+    stacks::observe(kernel, scope, &mut observed)?;
+    beside::observe_holders(scope, &mut observed)?;
     observed.records = state::records_in(scope)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
     }
-    observe_stacks(kernel, scope, &mut observed)?;
     shaping::observe(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
@@ -51,7 +42,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     }
     observe_own_table(kernel, scope, &mut observed)?;
     observed.listeners = listeners::on_ports(&scope.listeners)?;
-    observe_resolvers(scope, &mut observed)?;
+    beside::observe_resolvers(scope, &mut observed)?;
+    beside::observe_topologies(scope, &mut observed)?;
     Ok(observed)
 }
 
@@ -72,212 +64,6 @@ fn observe_own_table(
     Ok(())
 }
 
-fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
-    for netns in &scope.resolvers {
-        observed.resolvers.extend(resolver::read(netns)?.map(|file| (netns.clone(), file)));
-    }
-    for topology in &scope.hosts {
-        observed.hosts.extend(hosts::read(topology)?.map(|entries| (topology.clone(), entries)));
-    }
-    for netns in &scope.shared_hosts {
-        observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
-    }
-    if scope.upstream == Asked::Yes {
-        observed.upstream = resolver::upstream()?;
-    }
-    Ok(())
-}
-
-fn netns_entry(kernel: &mut LinuxKernel, name: &NetnsName) -> Result<Option<NetnsEntry>, Refusal> {
-    let Some(state) = namespace::state(name)? else { return Ok(None) };
-    let ours = match (state, state::netns_mark(name)) {
-        (NetnsState::Live, Some(mark)) => kernel.talk(&Place::Netns(name.clone()))?.netns_cookie()? == mark,
-        _ => false,
-    };
-    Ok(Some(NetnsEntry { state, ours, holders: Vec::new() }))
-}
-
-fn observe_stacks(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
-    let mut raw_links = BTreeMap::new();
-    for (place, selection) in &scope.stacks {
-        if !is_live(place)? {
-            continue;
-        }
-        let (stack, links) = stack(kernel, place, selection)?;
-        observed.stacks.insert(place.clone(), stack);
-        raw_links.insert(place.clone(), links);
-    }
-    connect_peers(kernel, &raw_links, observed)
-}
-
-fn is_live(place: &Place) -> Result<bool, Refusal> {
-    match place {
-        Place::Host => Ok(true),
-        Place::Netns(name) => Ok(namespace::state(name)? == Some(NetnsState::Live)),
-    }
-}
-
-/// Reads routes first: the links of default routes are always of interest.
-fn stack(
-    kernel: &mut LinuxKernel,
-    place: &Place,
-    selection: &Selection,
-) -> Result<(Stack, Vec<RawLink>), Refusal> {
-    let talk = kernel.talk(place)?;
-    let routes = talk.routes()?;
-    let mut links = match selection {
-        Selection::All => talk.links()?,
-        Selection::Links(names) => {
-            let mut links = Vec::new();
-            for name in names {
-                links.extend(talk.link(name)?);
-            }
-            links
-        }
-    };
-    let known: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
-    let needed =
-        routes.iter().filter_map(|route| route.link).chain(links.iter().filter_map(|link| link.master));
-    let missing: BTreeSet<u32> = needed.filter(|index| !known.contains(index)).collect();
-    for index in missing {
-        links.extend(talk.link_by_index(index)?);
-    }
-    let names: BTreeMap<u32, LinkName> = links.iter().map(|link| (link.index, link.name.clone())).collect();
-    let addresses = addresses(kernel, place, selection, &links)?;
-    let mut stack = Stack::default();
-    for raw in &links {
-        let addresses =
-            addresses.iter().filter(|(index, _)| *index == raw.index).map(|(_, net)| *net).collect();
-        stack.links.insert(raw.name.clone(), Link { addresses, ..link(raw, &names) });
-    }
-    for raw in routes {
-        let link = raw.link.and_then(|index| names.get(&index).cloned());
-        stack.routes.insert(crate::route::Route { link, ..raw.route });
-    }
-    Ok((stack, links))
-}
-
-fn addresses(
-    kernel: &mut LinuxKernel,
-    place: &Place,
-    selection: &Selection,
-    links: &[RawLink],
-) -> Result<Vec<(u32, ipnet::IpNet)>, Refusal> {
-    let talk = kernel.talk(place)?;
-    if *selection == Selection::All {
-        return talk.addresses();
-    }
-    let mut addresses = Vec::new();
-    for link in links {
-        addresses.extend(talk.addresses_on(link.index)?);
-    }
-    Ok(addresses)
-}
-
-fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
-    Link {
-        up: raw.up,
-        mac: raw.mac,
-        mtu_bytes: raw.mtu_bytes,
-        master: raw.master.and_then(|index| names.get(&index).cloned()),
-        hairpin: raw.hairpin,
-        isolation: raw.isolation,
-        ours: raw.ours,
-        ..Link::new(raw.kind.clone())
-    }
-}
-
-/// Names the other end of each veth, where it is in an observed place.
-fn connect_peers(
-    kernel: &mut LinuxKernel,
-    raw_links: &BTreeMap<Place, Vec<RawLink>>,
-    observed: &mut Observed,
-) -> Result<(), Refusal> {
-    for (place, links) in raw_links {
-        let mut places_by_id: Option<BTreeMap<i32, Place>> = None;
-        for raw in links {
-            let Some(peer_index) = raw.peer else { continue };
-            let peer_place = match raw.peer_netns {
-                None => Some(place.clone()),
-                Some(id) => {
-                    if places_by_id.is_none() {
-                        let asked = links.iter().filter_map(|link| link.peer_netns).collect();
-                        places_by_id = Some(ids_of(kernel, place, raw_links.keys(), asked)?);
-                    }
-                    places_by_id.as_ref().and_then(|ids| ids.get(&id).cloned())
-                }
-            };
-            let Some(peer_place) = peer_place else { continue };
-            let known =
-                raw_links.get(&peer_place).into_iter().flatten().find(|link| link.index == peer_index);
-            let name = match known {
-                Some(link) => Some(link.name.clone()),
-                None => observe_peer(kernel, &peer_place, peer_index, &place.link(&raw.name), observed)?,
-            };
-            let stack = observed.stacks.get_mut(place);
-            if let Some(link) = stack.and_then(|stack| stack.links.get_mut(&raw.name)) {
-                link.peer = name.map(|name| LinkAt { place: peer_place, name });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Adds a peer that was not asked for by name to its observed stack, with its bridge, and returns its
-/// name.
-fn observe_peer(
-    kernel: &mut LinuxKernel,
-    place: &Place,
-    index: u32,
-    peer_of: &LinkAt,
-    observed: &mut Observed,
-) -> Result<Option<LinkName>, Refusal> {
-    let talk = kernel.talk(place)?;
-    let Some(raw) = talk.link_by_index(index)? else { return Ok(None) };
-    let master = raw.master.map(|index| talk.link_by_index(index)).transpose()?.flatten();
-    let addresses = |(_, address)| address;
-    let of_peer = talk.addresses_on(index)?.into_iter().map(addresses).collect();
-    let names = master.iter().map(|master| (master.index, master.name.clone())).collect();
-    let peer = Link { addresses: of_peer, peer: Some(peer_of.clone()), ..link(&raw, &names) };
-    let Some(stack) = observed.stacks.get_mut(place) else { return Ok(Some(raw.name)) };
-    stack.links.insert(raw.name.clone(), peer);
-    if let Some(master) = master
-        && !stack.links.contains_key(&master.name)
-    {
-        let of_master = talk.addresses_on(master.index)?.into_iter().map(addresses).collect();
-        let bridge = Link { addresses: of_master, ..link(&master, &BTreeMap::new()) };
-        stack.links.insert(master.name, bridge);
-    }
-    Ok(Some(raw.name))
-}
-
-/// Finds out which of the other places `place` knows by the ids in `asked`.
-///
-/// The host comes first, and with the last id found the rest is not asked: else a host full of
-/// netns would ask each of them for all the others.
-fn ids_of<'a>(
-    kernel: &mut LinuxKernel,
-    place: &Place,
-    others: impl Iterator<Item = &'a Place>,
-    mut asked: BTreeSet<i32>,
-) -> Result<BTreeMap<i32, Place>, Refusal> {
-    let mut ids = BTreeMap::new();
-    for other in others.filter(|other| *other != place) {
-        if asked.is_empty() {
-            break;
-        }
-        let file = match other {
-            Place::Host => namespace::own()?,
-            Place::Netns(name) => namespace::open(name)?,
-        };
-        if let Some(id) = kernel.talk(place)?.netns_id(file.as_fd())? {
-            asked.remove(&id);
-            ids.insert(id, other.clone());
-        }
-    }
-    Ok(ids)
-}
-
 fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
     let mut wanted: BTreeMap<Place, Vec<Sysctl>> = BTreeMap::new();
     let lost = scope.doomed.iter().flat_map(|doomed| observed.settings_lost_with(doomed));
@@ -296,7 +82,7 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     for (place, settings) in wanted {
         let values = match &place {
             Place::Host => read_all(&settings)?,
-            Place::Netns(_) if !is_live(&place)? => continue,
+            Place::Netns(name) if namespace::state(name)? != Some(NetnsState::Live) => continue,
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
         };
         observed.stacks.entry(place).or_default().sysctls.extend(values);

@@ -19,9 +19,10 @@ use rustix::{
 };
 
 use super::{
-    mounts::{Mounts, Seat},
+    mounts::{Mount, Mounts, Seat},
     namespace,
     pids::{pids, program},
+    programs,
     refusal::Refusal,
     sockets,
 };
@@ -72,82 +73,142 @@ pub(crate) fn census() -> Result<BTreeMap<NetnsId, Vec<u32>>, Refusal> {
 
 /// Returns who keeps the netns `name` alive beside its name: other processes only.
 pub(crate) fn holders(name: &NetnsName) -> Result<Vec<Holder>, Refusal> {
-    let file = namespace::open(name)?;
-    if !namespace::is_network_namespace(&file) {
-        return Ok(Vec::new());
+    // Asked for by name, a netns that is not there is an error.
+    namespace::open(name)?;
+    Ok(holders_of(&[name.clone()].into())?.remove(name).unwrap_or_default())
+}
+
+/// Returns who keeps each netns of `names` alive beside its name, of those that there are: other processes only,
+/// found by one walk over `/proc`.
+pub(crate) fn holders_of(names: &BTreeSet<NetnsName>) -> Result<BTreeMap<NetnsName, Vec<Holder>>, Refusal> {
+    let mut search = Search::of(names)?;
+    if search.wanted.is_empty() {
+        return Ok(BTreeMap::new());
     }
-    let wanted = Wanted {
-        netns: NetnsId::of(&file)?,
-        sockets: namespace::within(file.as_fd(), sockets::inodes).unwrap_or_default(),
-    };
-    let mut holders = Vec::new();
-    let mut seen = BTreeSet::from_iter(mount_namespace(std::process::id()));
-    let own = Mounts::own();
-    let seats = own_seats(&own, &wanted, name, &mut holders);
-    for pid in pids()?.into_iter().filter(|pid| *pid != std::process::id()) {
-        holders.extend(wanted.hold_of(pid).map(|by| holder(pid, by)));
+    let own = std::process::id();
+    let mut seen = BTreeSet::from_iter(NetnsId::at("/proc/thread-self/ns/mnt"));
+    search.look_at_own_mounts(own);
+    for pid in pids()?.into_iter().filter(|pid| *pid != own) {
+        for (netns, by) in search.holds_of(pid) {
+            search.found(netns, pid, by);
+        }
         if mount_namespace(pid).is_some_and(|namespace| seen.insert(namespace)) {
-            holders.extend(stray_mounts(pid, &wanted, &seats));
+            search.look_at_mounts(pid);
         }
     }
-    holders.sort();
-    Ok(holders)
+    Ok(search.holders())
 }
 
-/// The netns that is looked for.
+/// A search for those who hold some netns.
+#[derive(Default)]
+struct Search {
+    wanted: BTreeMap<NetnsId, Wanted>,
+    /// Which of them a socket belongs to, by the socket's inode.
+    sockets: BTreeMap<u64, NetnsId>,
+    /// Which of them has an inode, of those on the file system of namespaces.
+    inodes: BTreeMap<u64, NetnsId>,
+}
+
+/// A netns that is looked for.
+#[derive(Default)]
 struct Wanted {
-    netns: NetnsId,
-    /// Its sockets, by inode.
-    sockets: BTreeSet<u64>,
+    /// It may have more than one.
+    names: Vec<NetnsName>,
+    /// Where its names are mounted.
+    seats: Vec<Seat>,
+    holders: Vec<Holder>,
 }
 
-impl Wanted {
-    /// Returns the strongest hold of a process.
-    fn hold_of(&self, pid: u32) -> Option<Hold> {
-        if netns_of(pid).contains(&self.netns) {
-            return Some(Hold::Inside);
+impl Search {
+    fn of(names: &BTreeSet<NetnsName>) -> Result<Self, Refusal> {
+        let mut search = Self::default();
+        for name in names {
+            let file = match namespace::open(name) {
+                Err(refusal) if [Errno::NOENT, Errno::ACCESS].contains(&refusal.errno()) => continue,
+                opened => opened?,
+            };
+            if namespace::is_network_namespace(&file) {
+                let netns = NetnsId::of(&file)?;
+                let sockets = namespace::within(file.as_fd(), sockets::inodes).unwrap_or_default();
+                search.sockets.extend(sockets.into_iter().map(|socket| (socket, netns)));
+                search.inodes.insert(netns.inode, netns);
+                search.wanted.entry(netns).or_default().names.push(name.clone());
+            }
         }
-        let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-        entries.flatten().find_map(|entry| self.hold_by(&entry.path()))
+        Ok(search)
     }
 
-    fn hold_by(&self, descriptor: &Path) -> Option<Hold> {
+    fn found(&mut self, netns: NetnsId, pid: u32, by: Hold) {
+        if let Some(wanted) = self.wanted.get_mut(&netns) {
+            let runs = if by == Hold::Inside { programs::mark_of(pid) } else { None };
+            wanted.holders.push(Holder { pid, program: program(pid), by, runs });
+        }
+    }
+
+    /// Returns the strongest hold of a process on each netns that it holds.
+    fn holds_of(&self, pid: u32) -> BTreeMap<NetnsId, Hold> {
+        let inside = netns_of(pid).into_iter().filter(|netns| self.wanted.contains_key(netns));
+        let mut holds: BTreeMap<_, _> = inside.map(|netns| (netns, Hold::Inside)).collect();
+        let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return holds };
+        for (netns, by) in descriptors.flatten().filter_map(|entry| self.hold_by(&entry.path())) {
+            holds.entry(netns).or_insert(by);
+        }
+        holds
+    }
+
+    fn hold_by(&self, descriptor: &Path) -> Option<(NetnsId, Hold)> {
         let number = descriptor.file_name()?.to_str()?.parse().ok()?;
         let target = fs::read_link(descriptor).ok()?;
         let target = target.to_str()?;
         if let Some(inode) = target.strip_prefix("socket:[") {
             let inode = inode.strip_suffix(']')?.parse().ok()?;
-            return self.sockets.contains(&inode).then_some(Hold::Socket(number));
+            return Some((*self.sockets.get(&inode)?, Hold::Socket(number)));
         }
         // Opened by its name, it is shown by its path; opened through /proc, as `net:[INODE]`.
         let may_be_a_netns = target.starts_with("net:[") || target.starts_with('/');
-        (may_be_a_netns && NetnsId::at(descriptor) == Some(self.netns)).then_some(Hold::OpenFile(number))
+        let netns = if may_be_a_netns { NetnsId::at(descriptor)? } else { return None };
+        self.wanted.contains_key(&netns).then_some((netns, Hold::OpenFile(number)))
     }
-}
 
-fn holder(pid: u32, by: Hold) -> Holder {
-    Holder { pid, program: program(pid), by }
-}
+    /// Finds where the names themselves are mounted, and notes every other mount in our own view as a hold.
+    fn look_at_own_mounts(&mut self, own: u32) {
+        let mounts = Mounts::own();
+        for (netns, mount) in self.mounts_among(&mounts) {
+            let Some(wanted) = self.wanted.get_mut(&netns) else { continue };
+            if wanted.names.iter().any(|name| mount.point == namespace::path_of(name)) {
+                wanted.seats.extend(mounts.seat(mount));
+            } else {
+                self.found(netns, own, Hold::Mount(mount.point.display().to_string()));
+            }
+        }
+    }
 
-/// Finds where the name itself is mounted, and notes every other mount in our own view as a hold.
-fn own_seats(own: &Mounts, wanted: &Wanted, name: &NetnsName, holders: &mut Vec<Holder>) -> Vec<Seat> {
-    let path = namespace::path_of(name);
-    let (named, others): (Vec<_>, Vec<_>) =
-        own.of_netns(wanted.netns.inode).partition(|mount| mount.point == path);
-    let ours = std::process::id();
-    holders.extend(others.iter().map(|mount| holder(ours, Hold::Mount(mount.point.display().to_string()))));
-    named.into_iter().filter_map(|mount| own.seat(mount)).collect()
-}
+    /// Notes the mounts in another mount namespace that outlive the unmounting of the names.
+    fn look_at_mounts(&mut self, pid: u32) {
+        let mounts = Mounts::of_process(pid);
+        for (netns, mount) in self.mounts_among(&mounts) {
+            let seats = self.wanted.get(&netns).map(|wanted| wanted.seats.as_slice()).unwrap_or_default();
+            let goes = mounts.seat(mount).is_some_and(|seat| seats.iter().any(|named| named.reaches(&seat)));
+            if !goes {
+                self.found(netns, pid, Hold::Mount(mount.point.display().to_string()));
+            }
+        }
+    }
 
-/// Mounts of the netns in another mount namespace that outlive the unmounting of its name.
-fn stray_mounts(pid: u32, wanted: &Wanted, seats: &[Seat]) -> Vec<Holder> {
-    let mounts = Mounts::of_process(pid);
-    let stays = |mount: &&_| {
-        let seat = mounts.seat(mount);
-        !seat.is_some_and(|seat| seats.iter().any(|named| named.reaches(&seat)))
-    };
-    let stray = mounts.of_netns(wanted.netns.inode).filter(stays);
-    stray.map(|mount| holder(pid, Hold::Mount(mount.point.display().to_string()))).collect()
+    fn mounts_among<'a>(&self, mounts: &'a Mounts) -> Vec<(NetnsId, &'a Mount)> {
+        let all = mounts.netns();
+        all.filter_map(|(inode, mount)| Some((*self.inodes.get(&inode)?, mount))).collect()
+    }
+
+    fn holders(self) -> BTreeMap<NetnsName, Vec<Holder>> {
+        let mut holders = BTreeMap::new();
+        for wanted in self.wanted.into_values() {
+            let mut found = wanted.holders;
+            found.sort();
+            holders.extend(wanted.names.into_iter().map(|name| (name, found.clone())));
+        }
+        holders
+    }
 }
 
 /// Where the threads of a process are: `setns` moves one thread at a time.
@@ -212,7 +273,7 @@ pub(crate) fn wait_for_release(name: &NetnsName, deadline: Instant) -> Result<Ve
 }
 
 /// Takes hold of a process; none if it is gone already.
-fn open(pid: u32) -> Result<Option<OwnedFd>, Refusal> {
+pub(crate) fn open(pid: u32) -> Result<Option<OwnedFd>, Refusal> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
     match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
         Ok(process) => Ok(Some(process)),
@@ -222,7 +283,7 @@ fn open(pid: u32) -> Result<Option<OwnedFd>, Refusal> {
 }
 
 /// Waits for the end of a process; a pidfd is readable from then on.
-fn is_gone(process: &OwnedFd, deadline: Instant) -> Result<bool, Refusal> {
+pub(crate) fn is_gone(process: &OwnedFd, deadline: Instant) -> Result<bool, Refusal> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };

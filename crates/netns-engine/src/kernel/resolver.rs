@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -30,9 +30,7 @@ pub(crate) fn write(netns: &NetnsName, contents: &ResolvConf) -> Result<(), Refu
     let path = path_of(netns);
     let folder = path.parent().ok_or(Errno::INVAL)?;
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-    state::replace(&path, contents.to_string().as_bytes())?;
-    // Programs of any user read it.
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(Refusal::from)
+    state::publish(&path, contents.to_string().as_bytes())
 }
 
 /// Removes the file of a netns, and the folder if nothing else is in it.

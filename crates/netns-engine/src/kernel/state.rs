@@ -6,13 +6,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use rustix::io::Errno;
+use tempfile::NamedTempFile;
 
-use super::{namespace, refusal::Refusal};
+use super::{logs, namespace, refusal::Refusal};
 use crate::{
     address::Family,
     firewall::Published,
@@ -44,9 +45,14 @@ pub(crate) fn remember(record: &Record) -> Result<(), Refusal> {
 /// Drops a note.
 pub(crate) fn forget(key: &RecordKey) -> Result<(), Refusal> {
     fs::remove_file(path_of(key))?;
-    if let RecordKey::Published(published) = key {
-        // It stays while the port is published on another address.
-        fs::remove_dir(folder_of(published)).ok();
+    match key {
+        RecordKey::Published(published) => {
+            // It stays while the port is published on another address.
+            fs::remove_dir(folder_of(published)).ok();
+        }
+        // With the topology goes what its programs said.
+        RecordKey::Topology(name) => logs::remove_all(name),
+        RecordKey::Nat(_) | RecordKey::Forwarding(_) => {}
     }
     Ok(())
 }
@@ -131,15 +137,30 @@ pub(crate) fn stale_marks() -> Result<BTreeSet<NetnsName>, Refusal> {
 
 /// Writes a file as a whole or not at all, also when killed midway.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Refusal> {
+    put(written_beside(path, contents)?, path)
+}
+
+/// Writes a file as [`replace`] does, for programs of any user to read.
+pub(crate) fn publish(path: &Path, contents: &[u8]) -> Result<(), Refusal> {
+    let file = written_beside(path, contents)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    put(file, path)
+}
+
+fn written_beside(path: &Path, contents: &[u8]) -> Result<NamedTempFile, Refusal> {
     let directory = path.parent().ok_or(Errno::INVAL)?;
     make_directory(directory)?;
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
     file.write_all(contents)?;
+    Ok(file)
+}
+
+fn put(file: NamedTempFile, path: &Path) -> Result<(), Refusal> {
     file.persist(path).map_err(|error| Refusal::from(error.error))?;
     Ok(())
 }
 
-fn make_directory(path: &Path) -> Result<(), Refusal> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), Refusal> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(Refusal::from)
 }
 
@@ -147,7 +168,7 @@ fn mark_of(name: &NetnsName) -> PathBuf {
     Path::new(DIRECTORY).join("netns").join(name.as_str())
 }
 
-fn path_of(key: &RecordKey) -> PathBuf {
+pub(crate) fn path_of(key: &RecordKey) -> PathBuf {
     let (kind, file) = match key {
         RecordKey::Nat(bridge) => ("nat", bridge.to_string()),
         RecordKey::Published(published) => return folder_of(published).join(published.address.to_string()),

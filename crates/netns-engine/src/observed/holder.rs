@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::topology::ProgramKey;
+
 /// A file under `/run/netns`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NetnsEntry {
@@ -31,6 +33,8 @@ pub struct Holder {
     pub program: String,
     /// How it holds on.
     pub by: Hold,
+    /// The program of a topology that it belongs to, if it is one inside.
+    pub runs: Option<ProgramKey>,
 }
 
 /// How a process holds a netns.

@@ -1,20 +1,24 @@
 //! How an operation changes the state, by the kernel's own rules.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use rustix::io::Errno;
 
 use super::{Hold, Link, LinkKind, NetnsEntry, NetnsState, Observed, Stack};
 use crate::{
-    firewall::{RuleChange, TableEntry},
+    boot::BootFileState,
+    firewall::RuleChange,
     kernel::Refusal,
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLocal, NewBridge, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
     sysctl::Sysctl,
-    topology::{Isolation, ProgramKey},
+    topology::Isolation,
 };
 
 impl Observed {
@@ -47,8 +51,13 @@ impl Observed {
                 Ok(())
             }
             Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
+            Operation::WriteBootFile(file, text) => {
+                self.boot_files.insert(file.clone(), BootFileState::Ours(text.clone()));
+                Ok(())
+            }
+            Operation::RemoveBootFile(file) => existing(self.boot_files.remove(file), Errno::NOENT),
             Operation::StartProgram(key, _) => self.start_program(key),
-            Operation::StopProgram(key) => existing(self.programs.take(key), Errno::SRCH),
+            Operation::StopProgram(key) => self.stop_program(key),
             Operation::SetLink(at, change) => self.set_link(at, change),
             Operation::AddAddress(at, address) => self.add_address(at, *address),
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
@@ -63,8 +72,8 @@ impl Observed {
             Operation::Iptables(changes) => self.change_rules(changes),
             Operation::AddTable => self.add_table(),
             Operation::DeleteTable => existing(self.firewall.table.take(), Errno::NOENT),
-            Operation::AddEntries(entries) => self.change_entries(entries, add_entry),
-            Operation::DeleteEntries(entries) => self.change_entries(entries, delete_entry),
+            Operation::AddEntries(entries) => self.add_entries(entries),
+            Operation::DeleteEntries(entries) => self.delete_entries(entries),
             Operation::ForgetFlows(_) => Ok(()),
             Operation::Remember(record) => {
                 self.records.insert(record.key(), record.clone());
@@ -102,9 +111,7 @@ impl Observed {
         existing(self.netns.remove(name), Errno::NOENT)?;
         let place = Place::Netns(name.clone());
         let stack = self.stacks.remove(&place).unwrap_or_default();
-        for peer in stack.links.into_values().filter_map(|link| link.peer) {
-            self.remove_link(&peer);
-        }
+        self.remove_links(stack.links.into_values().filter_map(|link| link.peer));
         Ok(())
     }
 
@@ -153,18 +160,12 @@ impl Observed {
 
     /// All or none: they are looked up before the first one goes.
     fn delete_links(&mut self, links: &[LinkName]) -> Result<(), Refusal> {
-        let at = |link: &LinkName| LinkAt::on_host(link.clone());
-        if links.iter().any(|link| self.link(&at(link)).is_none()) {
-            return Err(Errno::NODEV.into());
+        let mut gone = Vec::new();
+        for link in links {
+            gone.extend(self.goes_with(&LinkAt::on_host(link.clone()))?);
         }
-        links.iter().try_for_each(|link| self.delete_link(&at(link)))
-    }
-
-    fn start_program(&mut self, key: &ProgramKey) -> Result<(), Refusal> {
-        if !self.netns.contains_key(&key.netns) {
-            return Err(Errno::NOENT.into());
-        }
-        if self.programs.insert(key.clone()) { Ok(()) } else { Err(Errno::EXIST.into()) }
+        self.remove_links(gone);
+        Ok(())
     }
 
     pub(super) fn refuse_taken(&self, at: &LinkAt) -> Result<(), Refusal> {
@@ -172,26 +173,31 @@ impl Observed {
     }
 
     fn delete_link(&mut self, at: &LinkAt) -> Result<(), Refusal> {
+        let gone: Vec<_> = self.goes_with(at)?.collect();
+        self.remove_links(gone);
+        Ok(())
+    }
+
+    /// A link that can be deleted, and its peer.
+    fn goes_with(&self, at: &LinkAt) -> Result<impl Iterator<Item = LinkAt> + use<>, Refusal> {
         let link = self.link(at).ok_or(Errno::NODEV)?;
         if link.kind == LinkKind::Loopback {
             return Err(Errno::OPNOTSUPP.into());
         }
-        let peer = link.peer.clone();
-        self.remove_link(at);
-        if let Some(peer) = peer {
-            self.remove_link(&peer);
-        }
-        Ok(())
+        Ok([at.clone()].into_iter().chain(link.peer.clone()))
     }
 
-    /// Removes one link with everything that names it: routes, ports, settings.
-    fn remove_link(&mut self, at: &LinkAt) {
-        let Some(stack) = self.stacks.get_mut(&at.place) else { return };
-        stack.links.remove(&at.name);
-        stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
-        stack.sysctls.retain(|sysctl, _| sysctl.link() != Some(&at.name));
-        for port in stack.links.values_mut().filter(|port| port.master.as_ref() == Some(&at.name)) {
-            port.unplug();
+    /// Removes links with everything that names them, in one pass over each stack: there may be a
+    /// thousand of them among a thousand others.
+    fn remove_links(&mut self, gone: impl IntoIterator<Item = LinkAt>) {
+        let mut names: BTreeMap<Place, BTreeSet<LinkName>> = BTreeMap::new();
+        for at in gone {
+            names.entry(at.place).or_default().insert(at.name);
+        }
+        for (place, names) in names {
+            if let Some(stack) = self.stacks.get_mut(&place) {
+                stack.remove_links(&names);
+            }
         }
     }
 
@@ -302,43 +308,22 @@ impl Observed {
         *iptables = after;
         Ok(())
     }
+}
 
-    fn add_table(&mut self) -> Result<(), Refusal> {
-        if self.firewall.table.is_some() {
-            return Err(Errno::EXIST.into());
+impl Stack {
+    fn remove_links(&mut self, gone: &BTreeSet<LinkName>) {
+        let is_gone = |link: Option<&LinkName>| link.is_some_and(|link| gone.contains(link));
+        let mut only_cables = true;
+        for name in gone {
+            only_cables &= self.links.remove(name).is_some_and(|link| link.kind == LinkKind::Veth);
         }
-        self.firewall.table = Some(BTreeSet::new());
-        Ok(())
+        self.routes.retain(|route| !is_gone(route.link.as_ref()));
+        self.sysctls.retain(|sysctl, _| !is_gone(sysctl.link()));
+        // A cable has no ports.
+        if !only_cables {
+            self.links.values_mut().filter(|port| is_gone(port.master.as_ref())).for_each(Link::unplug);
+        }
     }
-
-    /// All or nothing, as an nftables transaction is.
-    fn change_entries(
-        &mut self,
-        entries: &[TableEntry],
-        change: impl Fn(&mut BTreeSet<TableEntry>, &TableEntry) -> Result<(), Errno>,
-    ) -> Result<(), Refusal> {
-        let table = self.firewall.table.as_mut().ok_or(Errno::NOENT)?;
-        let mut changed = table.clone();
-        entries.iter().try_for_each(|entry| change(&mut changed, entry))?;
-        *table = changed;
-        Ok(())
-    }
-}
-
-/// A map holds one value for each key.
-fn add_entry(table: &mut BTreeSet<TableEntry>, entry: &TableEntry) -> Result<(), Errno> {
-    if table.iter().any(|known| known.has_key_of(entry)) {
-        return Err(Errno::EXIST);
-    }
-    table.insert(entry.clone());
-    Ok(())
-}
-
-/// The kernel deletes by the key alone.
-fn delete_entry(table: &mut BTreeSet<TableEntry>, entry: &TableEntry) -> Result<(), Errno> {
-    let known = table.iter().find(|known| known.has_key_of(entry)).cloned().ok_or(Errno::NOENT)?;
-    table.remove(&known);
-    Ok(())
 }
 
 /// A route is deleted by destination, metric, and whatever else was named.
@@ -359,6 +344,6 @@ fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {
     stack.links.iter().find(|(_, link)| reaches(link)).map(|(name, _)| name.clone())
 }
 
-fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
+pub(super) fn existing<T>(removed: Option<T>, otherwise: Errno) -> Result<(), Refusal> {
     removed.map(drop).ok_or_else(|| otherwise.into())
 }

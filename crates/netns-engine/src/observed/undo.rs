@@ -7,8 +7,9 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Link, LinkKind, NetnsState, Observed};
+use super::{Link, LinkKind, NetnsState, Observed, Stack};
 use crate::{
+    boot::BootFileState,
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
@@ -43,8 +44,11 @@ impl Observed {
             | Operation::WriteHosts(..)
             | Operation::RemoveHosts(_)
             | Operation::ShareHosts(..)
-            | Operation::UnshareHosts(_) => self.undo_of_file(operation).into_iter().collect(),
+            | Operation::UnshareHosts(_)
+            | Operation::WriteBootFile(..)
+            | Operation::RemoveBootFile(_) => self.undo_of_file(operation).into_iter().collect(),
             Operation::StartProgram(key, _) => vec![Operation::StopProgram(key.clone())],
+            Operation::StopProgram(key) => self.start_again(key).into_iter().collect(),
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
             Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
             Operation::DeleteAddress(at, address) => {
@@ -71,10 +75,9 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..)
-            | Operation::StopProgram(_)
-            | Operation::ForgetFlows(_)
-            | Operation::ForgetNetns(_) => Vec::new(),
+            Operation::KillProcesses(..) | Operation::ForgetFlows(_) | Operation::ForgetNetns(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -91,6 +94,12 @@ impl Observed {
                 Some(match self.hosts.get(topology) {
                     Some(entries) => Operation::WriteHosts(topology.clone(), entries.clone()),
                     None => Operation::RemoveHosts(topology.clone()),
+                })
+            }
+            Operation::WriteBootFile(file, _) | Operation::RemoveBootFile(file) => {
+                Some(match self.boot_files.get(file) {
+                    Some(BootFileState::Ours(text)) => Operation::WriteBootFile(file.clone(), text.clone()),
+                    _ => Operation::RemoveBootFile(file.clone()),
                 })
             }
             Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
@@ -191,7 +200,13 @@ impl Observed {
     /// Of a pair inside one netns, the first end makes both.
     fn rebuild_veth_of_netns(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
         match &link.peer {
-            Some(peer) if peer.place != at.place || at.name < peer.name => self.rebuild_veth(at, peer),
+            Some(peer) if peer.place != at.place => {
+                // After its netns, the other end goes by itself, but a moment later.
+                let mut operations = vec![Operation::DeleteLink(peer.clone())];
+                operations.extend(self.rebuild_veth(at, peer));
+                operations
+            }
+            Some(peer) if at.name < peer.name => self.rebuild_veth(at, peer),
             _ => Vec::new(),
         }
     }
@@ -267,13 +282,25 @@ impl Observed {
 
     /// With the last address of a family, every route through the link goes.
     fn routes_lost_by(&self, operation: &Operation, place: &Place) -> Vec<Operation> {
-        let mut after = self.clone();
+        let mut after = self.only(place);
         // What is refused loses nothing.
         drop(after.project(operation));
         let left = after.stack(place);
         let is_lost = |route: &&Route| !left.is_some_and(|stack| stack.routes.contains(*route));
         let before = self.stack(place).into_iter().flat_map(|stack| &stack.routes);
         before.filter(is_lost).map(|route| Operation::AddRoute(place.clone(), route.clone())).collect()
+    }
+
+    /// This place and nothing else: a copy of all that is known would cost as much as the largest network.
+    fn only(&self, place: &Place) -> Self {
+        let netns = place.netns().and_then(|netns| self.netns.get_key_value(netns));
+        let stack = self.stacks.get_key_value(place);
+        let copy = |(place, stack): (&Place, &Stack)| (place.clone(), stack.clone());
+        Self {
+            netns: netns.map(|(name, entry)| (name.clone(), entry.clone())).into_iter().collect(),
+            stacks: stack.map(copy).into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {

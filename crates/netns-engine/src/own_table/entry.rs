@@ -1,6 +1,9 @@
 //! From an entry, in the words of the plan, to elements of sets, in the words of nftables.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use ipnet::IpNet;
 
@@ -99,6 +102,22 @@ impl TableEntry {
             Element::of(entry).into_iter().map(|element| (element.set, element.key)).collect()
         };
         keys(self) == keys(other)
+    }
+
+    /// Returns the entry of `table` that has the key of this one. Port forwards, of which there may be
+    /// thousands, are sorted by their keys, and behind everything else.
+    pub(crate) fn with_same_key<'a>(&self, table: &'a BTreeSet<Self>) -> Option<&'a Self> {
+        let Self::Forward(forward) = self else {
+            let others = table.iter().take_while(|known| !matches!(known, Self::Forward(_)));
+            return others.into_iter().find(|known| known.has_key_of(self));
+        };
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let first = PortForward {
+            published: forward.published.clone(),
+            target: nowhere,
+            bridge: LinkName::from_kernel(String::new()),
+        };
+        table.range(Self::Forward(first)..).next().filter(|known| known.has_key_of(self))
     }
 }
 

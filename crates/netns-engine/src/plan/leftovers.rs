@@ -17,11 +17,18 @@ impl Desired for NoLeftovers {
         scope.resolvers.clone_from(&self.names);
         scope.route_localnet = Asked::Yes;
         scope.stacks.insert(Place::Host, Selection::All);
+        for expired in &self.expired {
+            scope.topologies.extend(expired.scope().topologies);
+        }
         scope
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
         let mut draft = Draft::from(observed);
+        for expired in &self.expired {
+            let plan = expired.plan(draft.state())?;
+            draft.then_all(plan);
+        }
         // First, because such a link may be about to go by itself, and nothing is to be undone then.
         delete_loose_cables(&mut draft, observed);
         take_back_orphans(&mut draft, observed)?;

@@ -9,7 +9,7 @@ use super::{
     Mistake, Position,
     file::{
         File, LinkBody, LinkEntry, LinkForm, Located, Membership, Memberships, Nat, NetworkBody, NodeBody,
-        RouteEntry, Size, Text, Texts, Tree, Truth,
+        Size, Text, Texts, Tree, Truth,
     },
     mistake::Flaw,
     resolve::{Found, MOST_CABLES, MOST_NODES, subnet::Subnet},
@@ -46,13 +46,34 @@ struct Maker<'a> {
     switches: usize,
 }
 
+/// Where bridges hand frames to iptables (`br_netfilter`, which Docker loads), the first switch on the way
+/// settles that a connection is not translated, and the last one cannot change that any more.
+fn refuse_nat_behind_switches(
+    key: &'static str,
+    nat: Option<bool>,
+    switches: usize,
+    at: Position,
+) -> Found<()> {
+    if nat == Some(true) && switches > 1 {
+        return Err(Flaw::new(at, Mistake::NatBehindSwitches { key }));
+    }
+    Ok(())
+}
+
 /// A subnet that is shared by several switches, of which the first knows it.
 struct Shared {
     subnet: Subnet,
     text: Text,
     nat: bool,
-    /// The switch that has it, once there is one.
-    gateway_on: Option<usize>,
+    /// Whether a switch has it yet.
+    gateway: Gateway,
+}
+
+/// Whether the host takes part in a subnet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Gateway {
+    Missing,
+    Found,
 }
 
 impl Shared {
@@ -62,7 +83,7 @@ impl Shared {
             subnet: Subnet::read(&text)?.without_first(),
             text,
             nat: nat == Some(true),
-            gateway_on: None,
+            gateway: Gateway::Missing,
         })
     }
 }
@@ -70,6 +91,7 @@ impl Shared {
 impl Maker<'_> {
     fn tree(&mut self, tree: &Tree, at: Position) -> Found<()> {
         let (switches, leaves) = size_of_tree(tree, at)?;
+        refuse_nat_behind_switches("tree", tree.nat, switches, at)?;
         let mut shared = Shared::of(tree.subnet.as_ref(), OF_TREE, tree.nat, at)?;
         let first = self.switches + 1;
         let fanout = at_most(tree.fanout, MOST_NODES, "nodes", at)?;
@@ -88,6 +110,7 @@ impl Maker<'_> {
 
     fn linear(&mut self, size: &Size, at: Position) -> Found<()> {
         let count = at_most(size.nodes, MOST_NODES, "nodes", at)?;
+        refuse_nat_behind_switches("linear", size.nat, count, at)?;
         let mut shared = Shared::of(size.subnet.as_ref(), OF_LINEAR, size.nat, at)?;
         let first = self.switches + 1;
         for number in 0..count {
@@ -136,14 +159,15 @@ impl Maker<'_> {
     fn switch(&mut self, shared: &mut Shared, at: Position) {
         self.switches += 1;
         let mut body = NetworkBody::default();
-        if shared.gateway_on.is_none() {
-            shared.gateway_on = Some(self.switches);
+        if shared.gateway == Gateway::Missing {
+            shared.gateway = Gateway::Found;
             body.subnet = Texts(vec![shared.text.clone()]);
             body.nat = shared.nat.then(|| Located::new(Nat::Flag(Truth::True), at));
         }
         self.file.networks.0.push((Located::new(switch(self.switches), at), body));
     }
-    /// Adds a node on a switch, with an address of the shared subnet, and the way out if there is one.
+
+    /// Adds a node on a switch, with an address of the shared subnet.
     fn node_on(&mut self, number: usize, shared: &mut Shared, at: Position) -> Found<()> {
         self.nodes += 1;
         let name = node(self.nodes);
@@ -154,16 +178,8 @@ impl Maker<'_> {
         let text = |text: String| Located::new(text, at);
         let membership =
             Membership { address: Texts(vec![text(address.to_string())]), ..Membership::default() };
-        let far = shared.nat && shared.gateway_on != Some(number);
-        let gateway = far.then(|| RouteEntry {
-            to: text("default".to_owned()),
-            via: Some(text(shared.subnet.first_host().addr().to_string())),
-            link: None,
-            metric: None,
-        });
         let body = NodeBody {
             networks: Memberships(vec![(text(switch(number)), membership)]),
-            routes: gateway.map(|route| vec![route]),
             ..NodeBody::default()
         };
         self.file.nodes.0.push((text(name), body));

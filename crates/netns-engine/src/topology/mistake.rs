@@ -60,6 +60,14 @@ pub enum Mistake {
         /// The other one.
         other: &'static str,
     },
+    /// Translation behind more than one switch.
+    #[error(
+        "'{key}' with several switches cannot have 'nat': where br_netfilter is on, what has crossed one switch is translated no more"
+    )]
+    NatBehindSwitches {
+        /// The rule.
+        key: &'static str,
+    },
     /// Something that may be there once is there twice.
     #[error("{thing} '{}' is there twice{}", shown(name), first.map(|at| format!(", first at {at}")).unwrap_or_default())]
     Twice {

@@ -133,6 +133,19 @@ impl ProgramKey {
     pub fn mark(&self) -> String {
         format!("{}/{}/{}", self.topology, self.netns, self.number)
     }
+
+    /// Reads such a mark; none if it is not one.
+    #[must_use]
+    pub fn of_mark(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let (topology, netns, number) = (parts.next()?, parts.next()?, parts.next()?);
+        let key = Self {
+            topology: TopologyName::new(topology).ok()?,
+            netns: NetnsName::new(netns).ok()?,
+            number: number.parse().ok()?,
+        };
+        parts.next().is_none().then_some(key)
+    }
 }
 
 impl fmt::Display for ProgramKey {

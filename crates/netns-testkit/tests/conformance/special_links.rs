@@ -51,6 +51,14 @@ fn told_of_tunnels() -> Vec<(&'static str, Vec<Operation>)> {
             let cable = veth(&Place::Host, &Place::Host);
             vec![bridge(Place::Host), cable, on_bridge(), Operation::DeleteLinks(links)]
         }),
+        ("links_are_deleted_together_or_not_at_all", {
+            let delete =
+                |names: &[&str]| Operation::DeleteLinks(names.iter().map(|name| link_name(name)).collect());
+            let cable = veth(&Place::Host, &Place::Host);
+            let refused = [delete(&["br0", "va", "gone"]), delete(&["va", "lo", "br0"])];
+            let done = [delete(&["br0", "va", "vb"]), delete(&[])];
+            [bridge(Place::Host), cable].into_iter().chain(refused).chain(done).collect()
+        }),
     ]
 }
 

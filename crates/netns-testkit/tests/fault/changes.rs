@@ -73,7 +73,11 @@ fn traffic() -> Vec<Change> {
             last_of_all,
         ),
         Change::new("unpublish", after_connected(published("8080:red:80")), unpublished),
-        Change::new("gc", left_over(), NoLeftovers { names: [netns_name("red")].into() }),
+        Change::new(
+            "gc",
+            left_over(),
+            NoLeftovers { names: [netns_name("red")].into(), expired: Vec::new() },
+        ),
     ]
 }
 

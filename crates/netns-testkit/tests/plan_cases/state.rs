@@ -99,12 +99,18 @@ fn add_netns(observed: &mut Observed, name: &str, words: &[&str]) {
         ["foreign"] => entry.ours = false,
         ["half-made"] => entry.state = NetnsState::HalfMade,
         ["held", "by", program, pid] => {
-            entry.holders.push(Holder { pid: parsed(pid), program: (*program).to_owned(), by: Hold::Inside });
+            entry.holders.push(Holder {
+                pid: parsed(pid),
+                program: (*program).to_owned(),
+                by: Hold::Inside,
+                runs: None,
+            });
         }
         ["mounted", path, program, pid] => entry.holders.push(Holder {
             pid: parsed(pid),
             program: (*program).to_owned(),
             by: Hold::Mount((*path).to_owned()),
+            runs: None,
         }),
         _ => panic!("{words:?} says nothing about a netns"),
     }

@@ -1,4 +1,4 @@
-//! `exec`: a program inside a netns.
+//! `exec` and `shell`: a program inside a netns.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -42,6 +42,27 @@ impl Exec {
             context.output.warn(&not_shown);
         }
         Err(exec::replace(program, arguments, self.user.as_ref()).into())
+    }
+}
+
+/// Open a shell in a network namespace: $SHELL, or /bin/sh.
+///
+/// 'exit' leads back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  netns-tool shell red")]
+pub(crate) struct Shell {
+    /// Name of the netns, or the path of a namespace file.
+    netns: Entrance,
+    /// Run it as this user (NAME, UID or UID:GID), without capabilities.
+    #[arg(long, short, value_name = "USER", value_parser = User::look_up)]
+    user: Option<User>,
+}
+
+impl Shell {
+    pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
+        let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+        let command = vec![shell.unwrap_or_else(|| "/bin/sh".into())];
+        Exec { netns: self.netns, user: self.user, command }.run(context)
     }
 }
 

@@ -4,7 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use netns_engine::{apply::ApplyError, change::Report, desired::NoLeftovers, error::Error, kernel::look};
+use netns_engine::{
+    apply::ApplyError,
+    change::Report,
+    desired::{NoLeftovers, TopologyExpired},
+    error::Error,
+    kernel::{Refusal, lifetime, look},
+};
 
 use super::{Context, change};
 
@@ -14,7 +20,8 @@ const TRIES: usize = 5;
 /// Remove what was left half-made or without use: see it first with --dry-run.
 ///
 /// Half-made names under /run/netns, cables of this tool into a netns without a name, its NAT,
-/// published ports and resolv.conf files for what is gone, and what a killed netns-tool had begun.
+/// published ports and resolv.conf files for what is gone, topologies whose time is over, and what a
+/// killed netns-tool had begun.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  netns-tool gc --dry-run\n  netns-tool gc")]
 pub(crate) struct Gc {}
@@ -22,7 +29,10 @@ pub(crate) struct Gc {}
 impl Gc {
     #[expect(clippy::unused_self, reason = "every command runs in the same way")]
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        let desired = NoLeftovers { names: look::names_in_use().map_err(Error::Unreadable)? };
+        let desired = NoLeftovers {
+            names: look::names_in_use().map_err(Error::Unreadable)?,
+            expired: expired().map_err(Error::Unreadable)?,
+        };
         for _ in 1..TRIES {
             match change(&desired, context, say) {
                 Err(error) if went_by_itself(&error) => {}
@@ -31,6 +41,12 @@ impl Gc {
         }
         change(&desired, context, say)
     }
+}
+
+/// Topologies whose watcher was killed.
+fn expired() -> Result<Vec<TopologyExpired>, Refusal> {
+    let over = look::topologies()?.into_iter().filter(|record| lifetime::is_over(record.lifetime));
+    Ok(over.map(|record| TopologyExpired { name: record.topology.name, lifetime: record.lifetime }).collect())
 }
 
 fn say(report: &Report) -> Vec<String> {

@@ -12,6 +12,7 @@ pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod link;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod nat;
 pub(crate) mod netns;
 pub(crate) mod playground;
@@ -53,15 +54,21 @@ pub(crate) enum Command {
     Down(topology::Down),
     Plan(topology::PlanFile),
     Status(topology::Status),
+    Enable(topology::Enable),
+    Disable(topology::Disable),
     Check(check::Check),
     Import(import::Import),
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
+    Shell(exec::Shell),
+    Logs(logs::Logs),
     Graph(graph::Graph),
     Gc(gc::Gc),
     Demo(demo::Demo),
     Playground(playground::Playground),
+    #[command(hide = true)]
+    Watch(topology::Watch),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -96,11 +103,16 @@ impl Command {
             Self::Down(down) => down.run(context),
             Self::Plan(plan) => plan.run(context),
             Self::Status(status) => status.run(context),
+            Self::Enable(enable) => enable.run(context),
+            Self::Disable(disable) => disable.run(context),
             Self::Check(check) => check.run(context),
             Self::Import(import) => import.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),
+            Self::Shell(shell) => shell.run(context),
+            Self::Logs(logs) => logs.run(context),
+            Self::Watch(watch) => watch.run(context),
             Self::Graph(graph) => graph.run(context),
             Self::Gc(gc) => gc.run(context),
             Self::Demo(demo) => demo.run(context),

@@ -15,6 +15,7 @@ use anyhow::Error;
 use clap::error::ErrorKind;
 use netns_engine::{
     change::Report,
+    kernel::logs::Said,
     observed::Stack,
     place::Entrance,
     plan::Plan,
@@ -187,6 +188,21 @@ impl Output {
             Format::Json => json::view(document) + "\n",
             Format::Human => document.to_yaml(),
         }
+    }
+
+    /// Prints what programs said; whose words they are, where there are several.
+    pub(crate) fn logs(&self, said: &[Said]) -> std::io::Result<()> {
+        for part in said.iter().filter(|part| !part.text.is_empty()) {
+            match (self.format, part.others) {
+                (Format::Json, _) => print_lines([json::view(part)]),
+                (Format::Human, 0) => self.raw(&part.text)?,
+                (Format::Human, _) => {
+                    self.raw(format!("==> {} <==\n", part.program).as_bytes())?;
+                    self.raw(&part.text)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Prints a picture of a topology.

@@ -251,7 +251,7 @@ fn birth_attributes(end: &NewVethEnd) -> Vec<LinkAttribute> {
 }
 
 /// A question about links that leaves the counters out: they are most of an answer.
-fn without_statistics() -> LinkMessage {
+pub(super) fn without_statistics() -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     message

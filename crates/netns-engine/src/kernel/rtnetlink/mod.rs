@@ -2,6 +2,7 @@
 
 mod address;
 mod link;
+mod link_group;
 mod new_link;
 mod qdisc;
 mod qdisc_options;

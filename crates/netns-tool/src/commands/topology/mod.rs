@@ -1,16 +1,20 @@
 //! `up`, `down`, `plan`, `status`: whole networks from a file.
 
+mod boot;
 mod down;
 mod plan;
 mod source;
 mod status;
 mod up;
+mod watch;
 
+pub(crate) use boot::{Disable, Enable};
 pub(crate) use down::Down;
 pub(crate) use plan::PlanFile;
 pub(crate) use source::Source;
 pub(crate) use status::Status;
 pub(crate) use up::Up;
+pub(crate) use watch::Watch;
 
 use netns_engine::topology::Topology;
 

@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use netns_engine::{
     change::Report,
     desired::{OnHolders, TopologyUp},
+    kernel::lifetime,
+    record::Lifetime,
     topology::Topology,
 };
 
-use super::{super::Context, size, source};
+use super::{super::Context, size, source, watch};
 
 /// Bring a network up, as a topology file describes it.
 ///
@@ -20,6 +22,8 @@ use super::{super::Context, size, source};
 #[command(after_help = "Examples:
   netns-tool up lab.yaml
   netns-tool up --dry-run lab.yaml
+  netns-tool up --ttl 10m lab.yaml
+  netns-tool up --with-me lab.yaml
   cat lab.yaml | netns-tool up -")]
 pub(crate) struct Up {
     /// The topology file; - for standard input.
@@ -27,14 +31,29 @@ pub(crate) struct Up {
     /// End the processes that still hold a netns which has to go.
     #[arg(long)]
     kill: bool,
+    /// Take it down after this time: 90s, 10m, 2h, 1d; 'never' lets it stay after all.
+    #[arg(long, value_name = "TIME", conflicts_with = "with_me")]
+    ttl: Option<watch::Ttl>,
+    /// Take it down when the calling process ends: a script, a test, a shell.
+    #[arg(long)]
+    with_me: bool,
 }
 
 impl Up {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let topology = self.file.read(context)?;
         let on_holders = if self.kill { OnHolders::Kill } else { OnHolders::Refuse };
-        let desired = TopologyUp { topology, lifetime: None, on_holders };
-        source::change_patiently(&desired, context, |report| say(&desired.topology, report))
+        let lifetime = match (self.ttl, self.with_me) {
+            (Some(ttl), _) => Some(ttl.into()),
+            (None, true) => Some(lifetime::with_caller().context("cannot watch the calling process")?),
+            (None, false) => None,
+        };
+        let desired = TopologyUp { topology, lifetime, on_holders };
+        let code = source::change_patiently(&desired, context, |report| say(&desired.topology, report))?;
+        if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
+            watch::start_watcher(&desired.topology.name)?;
+        }
+        Ok(code)
     }
 }
 

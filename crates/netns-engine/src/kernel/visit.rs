@@ -1,0 +1,133 @@
+//! Reads many netns, each in one go: opened once, entered once, on as many threads as there are processors.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    os::fd::{AsFd, BorrowedFd},
+    thread,
+};
+
+use rustix::thread::LinkNameSpaceType;
+
+use super::{
+    LinuxKernel, Refusal,
+    namespace::{self, Named},
+    rtnetlink::{RawLink, Rtnetlink},
+    stacks, state,
+};
+use crate::{
+    name::NetnsName,
+    observed::{NetnsEntry, NetnsState, Scope, Stack},
+    place::Place,
+};
+
+/// Up to here the conversations stay open for what comes next; more would only push each other out.
+const FEW: usize = 16;
+
+/// What was found in one place.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) stack: Stack,
+    pub(super) links: Vec<RawLink>,
+    /// The id by which the place knows the host, if it met it.
+    pub(super) host_id: Option<i32>,
+}
+
+/// What was found behind a name.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) entry: NetnsEntry,
+    /// Where the scope asks for it, and there is one.
+    pub(super) found: Option<Found>,
+}
+
+/// A round of visits.
+struct Round<'a> {
+    scope: &'a Scope,
+    host: BorrowedFd<'a>,
+}
+
+/// Visits all netns that `scope` names; those that are not there are left out.
+pub(super) fn all(kernel: &mut LinuxKernel, scope: &Scope) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
+    let of_stacks = scope.stacks.keys().filter_map(Place::netns);
+    let names: BTreeSet<&NetnsName> = scope.netns.iter().chain(of_stacks).collect();
+    let names: Vec<&NetnsName> = names.into_iter().collect();
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let host = namespace::own()?;
+    let round = Round { scope, host: host.as_fd() };
+    if names.len() > FEW { round.visit_at_once(&names) } else { round.visit_in_turn(kernel, &names) }
+}
+
+impl Round<'_> {
+    fn visit_in_turn(
+        &self,
+        kernel: &mut LinuxKernel,
+        names: &[&NetnsName],
+    ) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
+        let mut visits = BTreeMap::new();
+        for name in names {
+            let visit = match namespace::look(name)? {
+                None => continue,
+                Some(Named::HalfMade) => half_made(),
+                Some(Named::Live(_)) => self.read(name, kernel.talk(&Place::Netns((*name).clone()))?)?,
+            };
+            visits.insert((*name).clone(), visit);
+        }
+        Ok(visits)
+    }
+
+    /// `setns` moves one thread, and these end when they are through: the caller never moves.
+    fn visit_at_once(&self, names: &[&NetnsName]) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let workers = names.chunks(names.len().div_ceil(threads)).map(|names| {
+                let work = move || names.iter().map(|name| self.enter(name)).collect::<Result<Vec<_>, _>>();
+                thread::Builder::new().name("visit".to_owned()).spawn_scoped(scope, work)
+            });
+            let workers = workers.collect::<Result<Vec<_>, _>>()?;
+            let mut visits = BTreeMap::new();
+            for worker in workers {
+                let visited = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+                visits.extend(visited.into_iter().flatten());
+            }
+            Ok(visits)
+        })
+    }
+
+    /// Visits one netns from a thread of our own, which stays there.
+    fn enter(&self, name: &NetnsName) -> Result<Option<(NetnsName, Visit)>, Refusal> {
+        let visit = match namespace::look(name)? {
+            None => return Ok(None),
+            Some(Named::HalfMade) => half_made(),
+            Some(Named::Live(file)) => self.read(name, &mut converse(&file)?)?,
+        };
+        Ok(Some((name.clone(), visit)))
+    }
+
+    fn read(&self, name: &NetnsName, talk: &mut Rtnetlink) -> Result<Visit, Refusal> {
+        let ours = match state::netns_mark(name) {
+            Some(mark) => talk.netns_cookie()? == mark,
+            None => false,
+        };
+        let entry = NetnsEntry { state: NetnsState::Live, ours, holders: Vec::new() };
+        let Some(selection) = self.scope.stacks.get(&Place::Netns(name.clone())) else {
+            return Ok(Visit { entry, found: None });
+        };
+        let (stack, links) = stacks::read(talk, selection)?;
+        let leads_out = links.iter().any(|link| link.peer_netns.is_some());
+        let host_id = if leads_out { talk.netns_id(self.host)? } else { None };
+        Ok(Visit { entry, found: Some(Found { stack, links, host_id }) })
+    }
+}
+
+fn half_made() -> Visit {
+    let entry = NetnsEntry { state: NetnsState::HalfMade, ours: false, holders: Vec::new() };
+    Visit { entry, found: None }
+}
+
+fn converse(netns: &File) -> Result<Rtnetlink, Refusal> {
+    rustix::thread::move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
+    Rtnetlink::open()
+}
