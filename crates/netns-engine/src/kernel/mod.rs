@@ -32,6 +32,7 @@ mod resolver;
 mod rtnetlink;
 mod ruleset;
 mod shaping;
+mod sight;
 mod signals;
 mod sockets;
 mod stacks;
@@ -45,6 +46,7 @@ mod worker;
 
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};
+pub use sight::sight;
 pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{

@@ -9,6 +9,7 @@ pub(crate) mod dns;
 pub(crate) mod exec;
 pub(crate) mod gc;
 pub(crate) mod graph;
+pub(crate) mod import;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Enable(topology::Enable),
     Disable(topology::Disable),
     Check(check::Check),
+    Import(import::Import),
     List(list::List),
     Show(list::Show),
     Exec(exec::Exec),
@@ -104,6 +106,7 @@ impl Command {
             Self::Enable(enable) => enable.run(context),
             Self::Disable(disable) => disable.run(context),
             Self::Check(check) => check.run(context),
+            Self::Import(import) => import.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),
             Self::Exec(exec) => exec.run(context),

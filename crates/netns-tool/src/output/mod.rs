@@ -19,6 +19,7 @@ use netns_engine::{
     observed::Stack,
     place::Entrance,
     plan::Plan,
+    topology::Document,
     view::{NetnsSummary, StackView},
 };
 
@@ -173,6 +174,19 @@ impl Output {
     pub(crate) fn playground_banner(&self) {
         if self.format == Format::Human && self.verbosity > Verbosity::Quiet {
             print_lines(human::playground_banner());
+        }
+    }
+
+    /// Prints a topology file.
+    pub(crate) fn document(&self, document: &Document) {
+        print_lines([self.document_text(document).trim_end().to_owned()]);
+    }
+
+    /// Returns a topology file as text: YAML with comments, or JSON.
+    pub(crate) fn document_text(&self, document: &Document) -> String {
+        match self.format {
+            Format::Json => json::view(document) + "\n",
+            Format::Human => document.to_yaml(),
         }
     }
 
