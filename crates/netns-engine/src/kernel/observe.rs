@@ -13,7 +13,7 @@ use super::{
 use crate::{
     address::Family,
     name::LinkName,
-    observed::{Asked, Link, NetnsState, Observed, Scope, TableSelection},
+    observed::{Asked, Iptables, Link, NetnsState, Observed, Scope, TableSelection},
     place::Place,
     record::{Record, RecordKey},
     sysctl::Sysctl,
@@ -37,10 +37,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
         let users = users_of(kernel, bridge)?;
         observed.bridge_users.insert(bridge.clone(), users);
     }
-    if scope.iptables == Asked::Yes {
-        (observed.firewall.iptables, observed.firewall.iptables_missing) = iptables::observe();
-    }
     observe_own_table(kernel, scope, &mut observed)?;
+    observe_iptables(kernel, scope, &mut observed)?;
     observed.listeners = listeners::on_ports(&scope.listeners)?;
     beside::observe_resolvers(scope, &mut observed)?;
     beside::observe_topologies(scope, &mut observed)?;
@@ -60,6 +58,21 @@ fn observe_own_table(
     if observed.firewall.nftables {
         observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
         observed.firewall.foreign_chains = nftables.foreign_chains()?;
+    }
+    Ok(())
+}
+
+/// The programs are slow to start, and where neither kind has chains they would show none.
+fn observe_iptables(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    let in_use = match scope.iptables {
+        Asked::No => return Ok(()),
+        Asked::Yes => true,
+        Asked::IfInUse => iptables::has_legacy_chains() || kernel.nftables()?.has_chains_of_iptables()?,
+    };
+    if in_use {
+        (observed.firewall.iptables, observed.firewall.iptables_missing) = iptables::observe();
+    } else {
+        observed.firewall.iptables = Some(Iptables::default());
     }
     Ok(())
 }

@@ -77,6 +77,8 @@ pub enum Asked {
     /// Leave it.
     #[default]
     No,
+    /// Read it, unless a cheaper look shows that there is nothing to see.
+    IfInUse,
     /// Read it.
     Yes,
 }

@@ -28,7 +28,9 @@ impl Scope {
             TableSelection::All => TableSelection::All,
             _ => TableSelection::WithoutForwards,
         };
-        self.iptables = Asked::Yes;
+        if self.iptables == Asked::No {
+            self.iptables = Asked::IfInUse;
+        }
         self.forwarding_wanted.extend(topology.forwarded_families());
         if topology.cables.iter().flat_map(|cable| &cable.ends).any(|end| end.shaping.is_some()) {
             self.shaping = Asked::Yes;

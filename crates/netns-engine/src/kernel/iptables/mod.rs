@@ -21,6 +21,11 @@ use crate::{
     observed::Iptables,
 };
 
+/// Returns whether `iptables-legacy` has made chains.
+pub(super) fn has_legacy_chains() -> bool {
+    [Family::Ipv4, Family::Ipv6].into_iter().any(program::has_legacy_tables)
+}
+
 /// Reads the rules of both families, or why a family's rules cannot be read.
 pub(super) fn observe() -> (Option<Iptables>, BTreeMap<Family, String>) {
     let mut iptables = Iptables::default();

@@ -53,7 +53,7 @@ fn name_of(family: Family) -> &'static str {
 }
 
 /// Reads the tables that the legacy kind registered in this thread's netns.
-fn has_legacy_tables(family: Family) -> bool {
+pub(super) fn has_legacy_tables(family: Family) -> bool {
     let file = match family {
         Family::Ipv4 => "/proc/thread-self/net/ip_tables_names",
         Family::Ipv6 => "/proc/thread-self/net/ip6_tables_names",

@@ -117,6 +117,13 @@ impl Nftables {
         Ok(chains)
     }
 
+    /// Returns whether `iptables-nft` has made chains, which are ordinary ones in tables of these names.
+    pub(super) fn has_chains_of_iptables(&mut self) -> Result<bool, Refusal> {
+        const TABLES: [&str; 4] = ["ip filter", "ip nat", "ip6 filter", "ip6 nat"];
+        Ok(self.is_available()?
+            && self.foreign_chains()?.iter().any(|chain| TABLES.contains(&chain.table.as_str())))
+    }
+
     fn element(&mut self, asked: &Element) -> Result<Option<Element>, Refusal> {
         let Some(payload) = absent(self.socket.get(&message::get_element(asked)))? else { return Ok(None) };
         // A set of ranges also answers with a larger range that holds the key.
