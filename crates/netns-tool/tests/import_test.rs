@@ -100,16 +100,16 @@ fn a_switch_for_many_comes_back() {
     comes_back(lessons::BRIDGE, file, "ip netns exec ns1 ping -c1 -W2 192.168.100.12");
 }
 
+/// The lesson's own 192.168.100.1/16 is not the first address of its subnet: see the trial of that name.
 fn the_way_out_comes_back() {
     let file = "
     name: lab
     networks:
       br0: { subnet: 192.168.0.0/16, nat: true }
     nodes:
-      ns1: { networks: { br0: { address: 192.168.100.2, link: veth-ns1 } }, nameservers: [203.0.113.8] }";
-    let file = file.replace("192.168.100.2", "192.168.0.2");
+      ns1: { networks: { br0: { address: 192.168.0.2, link: veth-ns1 } }, nameservers: [203.0.113.8] }";
     let build = lessons::EGRESS.replace("192.168.100.", "192.168.0.");
-    comes_back(&build, &file, "ip netns exec ns1 ping -c1 -W2 203.0.113.8");
+    comes_back(&build, file, "ip netns exec ns1 ping -c1 -W2 203.0.113.8");
 }
 
 fn ports_come_back() {
