@@ -83,6 +83,13 @@ pub(crate) const PORTS: &str = "
     iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80
     iptables -t nat -A OUTPUT -p tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80";
 
+/// Goes with [`PORTS`].
+pub(crate) const SECOND_LINK: &str = "
+    ip link add s0 type veth peer name second netns testnet
+    ip link set s0 master br0 up
+    ip -n testnet addr add 10.0.0.3/24 dev second
+    ip -n testnet link set second up";
+
 pub(crate) const ROUTERS: &str = "
     for netns in left r1 r2 right; do ip netns add $netns; ip -n $netns link set lo up; done
     ip -n left link add eth0 type veth peer name eth0 netns r1

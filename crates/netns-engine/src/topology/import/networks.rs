@@ -5,13 +5,16 @@ use std::{collections::HashSet, net::IpAddr};
 use ipnet::IpNet;
 
 use super::{
-    HOST, Meaning, Netns, Remarks, Sight, addresses::is_link_local, document::Value, rules::Masquerade,
-    wiring::Wiring,
+    HOST, Meaning, Netns, Remarks, Sight,
+    addresses::is_link_local,
+    document::Value,
+    rules::Masquerade,
+    wiring::{Wiring, link_called},
 };
 use crate::{
     name::NetnsName,
     topology::{Position, file::Located, resolve::subnet::Subnet},
-    view::LinkView,
+    view::{LinkView, RouteView, StackView},
 };
 
 /// The MTU of a link that nobody gave one.
@@ -23,6 +26,8 @@ pub(super) struct Site<'a> {
     pub(super) bridge: &'a LinkView,
     pub(super) subnets: Vec<Subnet>,
     pub(super) way_out: Option<Value>,
+    /// The MTU that its nodes get by themselves: that of the host's uplink if they get out.
+    usual_mtu: u32,
 }
 
 impl Site<'_> {
@@ -39,7 +44,7 @@ impl Site<'_> {
             ("bridge", bridge),
             ("subnet", Value::one_or_many(self.subnets.iter().map(|subnet| subnet.net))),
             ("nat", self.way_out.clone()),
-            ("mtu", (mtu != USUAL_MTU).then_some(Value::Number(mtu))),
+            ("mtu", (mtu != self.usual_mtu).then_some(Value::Number(mtu))),
         ])
     }
 }
@@ -56,7 +61,10 @@ pub(super) fn sites<'a>(
     for bridge in &wiring.bridges {
         let subnets = subnets(bridge, &sites, remarks);
         let way_out = way_out(&subnets, said, remarks);
-        sites.push(Site { name: network_name(&bridge.name, &mut names), bridge, subnets, way_out });
+        let of_uplink = default_link(&said.0.host).filter(|_| way_out.is_some());
+        let usual_mtu = of_uplink.map_or(USUAL_MTU, |uplink| uplink.mtu_bytes);
+        let name = network_name(&bridge.name, &mut names);
+        sites.push(Site { name, bridge, subnets, way_out, usual_mtu });
     }
     sites
 }
@@ -121,11 +129,15 @@ fn way_out(
     for subnet in subnets.iter().filter(|subnet| covering(subnet).is_none()) {
         remarks.add(format_args!("subnet '{}' is not translated on its way out; 'up' does", subnet.net));
     }
-    let by_default =
-        sight.host.routes.iter().find(|route| route.destination == "default" && route.table == "main");
-    let by_default = by_default.and_then(|route| route.link.as_ref());
+    let by_default = default_link(&sight.host).map(|link| &link.name);
     Some(match &first.uplink {
         Some(uplink) if Some(uplink) != by_default => Value::map([("uplink", Some(Value::text(uplink)))]),
         _ => Value::True,
     })
+}
+
+/// The link of the host's default route.
+fn default_link(host: &StackView) -> Option<&LinkView> {
+    let is_default = |route: &&RouteView| route.destination == "default" && route.table == "main";
+    link_called(host, host.routes.iter().find(is_default)?.link.as_ref()?)
 }

@@ -119,7 +119,7 @@ fn gateways<'a>(ways: &[WayToHost<'a>]) -> BTreeMap<Family, (IpAddr, &'a str)> {
 
 /// Leaves out what comes with an address, and what routers tell.
 pub(super) fn is_made_by_hand(route: &RouteView) -> bool {
-    !["kernel", "ra", "redirect"].iter().any(|maker| route.protocol.contains(maker))
+    !["kernel", "ra", "icmp_redirect"].contains(&route.protocol.as_str())
 }
 
 fn is_default(route: &RouteView) -> bool {

@@ -19,6 +19,7 @@ pub(super) struct Wiring<'a> {
 /// A netns' link to a bridge.
 pub(super) struct Plug<'a> {
     pub(super) bridge: usize,
+    port: &'a LinkView,
     pub(super) link: &'a LinkView,
 }
 
@@ -81,17 +82,28 @@ impl<'a> Wiring<'a> {
         let bridge = self.bridges.iter().position(|bridge| Some(bridge.name.as_str()) == master);
         match (other.seat, this.seat, bridge) {
             (Seat::Host, Seat::Node(node), Some(bridge)) => {
-                if self.plugs[node].iter().any(|plug| plug.bridge == bridge) {
-                    self.cables.push([End { seat: Seat::Bridge(bridge), ..other }, this]);
-                } else {
-                    self.plugs[node].push(Plug { bridge, link: this.link });
-                }
+                let plug = Plug { bridge, port: other.link, link: this.link };
+                self.plug(node, plug, &nodes[node]);
             }
             // The host's end stands first, and the earlier netns.
             (Seat::Host, ..) => self.cables.push([other, this]),
             _ => self.cables.push([this, other]),
         }
         self.note_masters(&[other, this], remarks, nodes);
+    }
+
+    /// Of several links to one bridge, that of the default route is the one that makes a node part of the
+    /// network; the others become cables.
+    fn plug(&mut self, node: usize, plug: Plug<'a>, netns: &Netns<'_>) {
+        let plugs = &mut self.plugs[node];
+        let Some(first) = plugs.iter_mut().find(|other| other.bridge == plug.bridge) else {
+            return plugs.push(plug);
+        };
+        let routes = netns.view.routes.iter().filter(|route| route.destination == "default");
+        let leads_out = routes.filter_map(|route| route.link.as_ref()).any(|link| *link == plug.link.name);
+        let further = if leads_out { std::mem::replace(first, plug) } else { plug };
+        let port = End { seat: Seat::Bridge(further.bridge), link: further.port };
+        self.cables.push([port, End { seat: Seat::Node(node), link: further.link }]);
     }
 
     fn note_masters(&self, ends: &[End<'_>; 2], remarks: &mut Remarks, nodes: &[Netns<'_>]) {
