@@ -23,6 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_netns_of_somebody_elses_is_not_taken,
         a_link_of_somebody_elses_is_not_taken,
         a_subnet_that_the_host_routes_is_refused,
+        a_subnet_that_another_table_routes_is_refused,
+        a_way_out_is_not_in_the_way,
         what_is_not_up_cannot_be_taken_down,
         a_held_netns_is_not_taken_down,
     )
@@ -69,6 +71,23 @@ fn a_link_of_somebody_elses_is_not_taken(host: &Sandbox) {
 fn a_subnet_that_the_host_routes_is_refused(host: &Sandbox) {
     sh("ip route add 10.44.0.128/25 dev eth0");
     up_is_refused(host, LAB, 5, &["10.44.0.0/24", "10.44.0.128/25"]);
+}
+
+/// What a VPN does: a table of its own, and rules that lead there.
+fn a_subnet_that_another_table_routes_is_refused(host: &Sandbox) {
+    sh("ip route add 10.44.0.0/16 dev eth0 table 51820; ip rule add lookup 51820");
+    up_is_refused(host, LAB, 5, &["10.44.0.0/24", "10.44.0.0/16 dev eth0 table 51820"]);
+}
+
+/// The same VPN where it takes everything, and the other habit: two halves of a default route.
+fn a_way_out_is_not_in_the_way(host: &Sandbox) {
+    fs::write(FILE, LAB).unwrap();
+    sh("ip route add default dev eth0 table 51820; ip rule add lookup 51820
+        ip route add 0.0.0.0/1 via 198.51.100.1; ip route add 128.0.0.0/1 via 198.51.100.1");
+    let untouched = Snapshot::take();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    drop(host.netns_tool("down lab").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
 }
 
 fn what_is_not_up_cannot_be_taken_down(host: &Sandbox) {
