@@ -26,6 +26,7 @@
 
 pub mod address;
 pub mod apply;
+pub mod boot;
 pub mod change;
 pub mod check;
 pub mod desired;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::MacAddress,
+    boot::BootFile,
     firewall::{PortForward, RuleChange, TableEntry},
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
@@ -69,6 +70,10 @@ pub enum Operation {
     ShareHosts(NetnsName, TopologyName),
     /// Removes `/etc/netns/NAME/hosts`, and the folder if it is then empty.
     UnshareHosts(NetnsName),
+    /// Writes a file that lets a topology return after a reboot.
+    WriteBootFile(BootFile, String),
+    /// Removes a file that lets a topology return after a reboot.
+    RemoveBootFile(BootFile),
     /// Starts a program in a netns, in the background, with its output in a file.
     StartProgram(ProgramKey, Program),
     /// Ends a program, and what it started, if it is still running.
@@ -315,6 +320,8 @@ impl fmt::Display for Operation {
                 write!(f, "let /etc/netns/{netns}/hosts be the host names of topology '{topology}'")
             }
             Self::UnshareHosts(netns) => write!(f, "remove /etc/netns/{netns}/hosts"),
+            Self::WriteBootFile(file, _) => write!(f, "write {file}"),
+            Self::RemoveBootFile(file) => write!(f, "remove {file}"),
             Self::StartProgram(key, program) => {
                 write!(f, "start '{}' in netns '{}'", program.command.join(" ").escape_debug(), key.netns)
             }

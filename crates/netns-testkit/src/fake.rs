@@ -74,6 +74,7 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.firewall = narrow_firewall(scope, seen.firewall);
     seen.resolvers.retain(|name, _| scope.resolvers.contains(name));
     seen.hosts.retain(|topology, _| scope.hosts.contains(topology));
+    seen.boot_files.retain(|file, _| scope.boot_files.contains(&file.topology));
     seen.shared_hosts.retain(|name, _| scope.shared_hosts.contains(name));
     seen.programs.retain(|program| scope.programs.contains(&program.netns));
     if scope.shaping == Asked::No {

@@ -107,6 +107,7 @@ fn of_conflict(conflict: &Conflict) -> Code {
         Conflict::NoNetns(_)
         | Conflict::NoTopology(_)
         | Conflict::NoProgram(_)
+        | Conflict::NotEnabled(_)
         | Conflict::NoLink(_)
         | Conflict::NoBridge(_)
         | Conflict::NoRoute { .. }

@@ -11,6 +11,9 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for entry in fs::read_dir(chapters).unwrap() {
         let file = entry.unwrap().path();
+        if file.is_dir() {
+            continue;
+        }
         let commands = commands_of(&fs::read_to_string(&file).unwrap());
         if !commands.is_empty() {
             let name = file.file_stem().unwrap().to_string_lossy().into_owned();

@@ -4,6 +4,7 @@
 
 mod address;
 mod attachment;
+mod boot;
 mod bridge;
 mod cable;
 mod leftovers;
@@ -18,6 +19,7 @@ mod veth;
 pub use address::{AddressOn, AddressRemoved};
 pub(crate) use attachment::host_end;
 pub use attachment::{AddressChoice, Attachment};
+pub use boot::{TopologyDisabled, TopologyEnabled};
 pub use bridge::{Bridge, BridgeRemoved};
 pub use cable::Cable;
 pub use leftovers::NoLeftovers;

@@ -1,8 +1,11 @@
 //! What is read beside the kernel's own objects: files under `/etc/netns`, shared names, programs, and who holds a
 //! netns.
 
-use super::{Refusal, hosts, processes, programs, resolver};
-use crate::observed::{Asked, Observed, Scope};
+use super::{Refusal, boot_files, hosts, processes, programs, resolver};
+use crate::{
+    boot::{BootFile, BootPart},
+    observed::{Asked, Observed, Scope},
+};
 
 /// Reads who keeps netns alive beside their names.
 pub(super) fn observe_holders(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
@@ -30,6 +33,12 @@ pub(super) fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Resul
 pub(super) fn observe_topologies(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
     for topology in &scope.hosts {
         observed.hosts.extend(hosts::read(topology)?.map(|entries| (topology.clone(), entries)));
+    }
+    for (topology, part) in
+        scope.boot_files.iter().flat_map(|topology| BootPart::ALL.map(|part| (topology, part)))
+    {
+        let file = BootFile { topology: topology.clone(), part };
+        observed.boot_files.extend(boot_files::read(&file)?.map(|state| (file, state)));
     }
     for netns in &scope.shared_hosts {
         observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));

@@ -20,11 +20,11 @@ impl Conversations {
         place: &Place,
         begin: impl FnOnce() -> Result<Rtnetlink, Refusal>,
     ) -> Result<&mut Rtnetlink, Refusal> {
-        let begun = match self.end(place) {
+        let conversation = match self.end(place) {
             Some(open) => open,
             None => begin()?,
         };
-        Ok(self.keep(place.clone(), begun))
+        Ok(self.keep(place.clone(), conversation))
     }
 
     /// Keeps a conversation for later.

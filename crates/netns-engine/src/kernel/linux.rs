@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::{
-    Kernel, Refusal, conntrack,
+    Kernel, Refusal, boot_files, conntrack,
     conversations::Conversations,
     hosts, iptables, namespace,
     nftables::Nftables,
@@ -43,6 +43,8 @@ impl Kernel for LinuxKernel {
             Operation::AddLink(link) => self.add_link(link),
             Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
+            Operation::WriteBootFile(file, text) => boot_files::write(file, text),
+            Operation::RemoveBootFile(file) => boot_files::remove(file),
             Operation::StartProgram(key, program) => programs::start(key, program),
             Operation::StopProgram(key) => programs::stop(key),
             Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),

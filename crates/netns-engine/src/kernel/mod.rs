@@ -5,6 +5,7 @@
 
 pub mod background;
 mod beside;
+mod boot_files;
 mod conntrack;
 mod conversations;
 pub mod exec;

@@ -34,6 +34,7 @@ pub use scope::{Asked, Scope, Selection, TableSelection};
 
 use crate::{
     address::{Family, MacAddress},
+    boot::{BootFile, BootFileState},
     firewall::Transport,
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
@@ -59,6 +60,8 @@ pub struct Observed {
     pub hosts: BTreeMap<TopologyName, Vec<HostEntry>>,
     /// Netns whose `/etc/netns/NAME/hosts` is that of a topology.
     pub shared_hosts: BTreeMap<NetnsName, TopologyName>,
+    /// Files that let topologies return after a reboot.
+    pub boot_files: BTreeMap<BootFile, BootFileState>,
     /// Programs of topologies that are running.
     pub programs: BTreeSet<ProgramKey>,
     /// The host's `resolv.conf`: the first one that names more than stubs on loopback addresses.

@@ -3,7 +3,12 @@
 use rustix::io::Errno;
 
 use super::{Observed, project::existing};
-use crate::{kernel::Refusal, topology::ProgramKey};
+use crate::{
+    kernel::Refusal,
+    operation::Operation,
+    record::{Record, RecordKey},
+    topology::ProgramKey,
+};
 
 impl Observed {
     pub(super) fn start_program(&mut self, key: &ProgramKey) -> Result<(), Refusal> {
@@ -11,6 +16,16 @@ impl Observed {
             return Err(Errno::NOENT.into());
         }
         if self.programs.insert(key.clone()) { Ok(()) } else { Err(Errno::EXIST.into()) }
+    }
+
+    /// The note on its topology tells what a program is.
+    pub(super) fn start_again(&self, key: &ProgramKey) -> Option<Operation> {
+        let Record::Topology(up) = self.records.get(&RecordKey::Topology(key.topology.clone()))? else {
+            return None;
+        };
+        let node = up.topology.nodes.iter().find(|node| node.name == key.netns)?;
+        let index = usize::try_from(key.number).ok()?.checked_sub(1)?;
+        node.programs.get(index).map(|program| Operation::StartProgram(key.clone(), program.clone()))
     }
 
     /// With a program goes its hold on its netns.

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::{Hold, Link, LinkKind, NetnsEntry, NetnsState, Observed, Stack};
 use crate::{
+    boot::BootFileState,
     firewall::RuleChange,
     kernel::Refusal,
     name::{LinkName, NetnsName},
@@ -50,6 +51,11 @@ impl Observed {
                 Ok(())
             }
             Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
+            Operation::WriteBootFile(file, text) => {
+                self.boot_files.insert(file.clone(), BootFileState::Ours(text.clone()));
+                Ok(())
+            }
+            Operation::RemoveBootFile(file) => existing(self.boot_files.remove(file), Errno::NOENT),
             Operation::StartProgram(key, _) => self.start_program(key),
             Operation::StopProgram(key) => self.stop_program(key),
             Operation::SetLink(at, change) => self.set_link(at, change),

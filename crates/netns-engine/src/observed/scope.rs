@@ -55,6 +55,8 @@ pub struct Scope {
     pub hosts: BTreeSet<TopologyName>,
     /// Whether `/etc/netns/NAME/hosts` of these is that of a topology.
     pub shared_hosts: BTreeSet<NetnsName>,
+    /// Files that let these topologies return after a reboot.
+    pub boot_files: BTreeSet<TopologyName>,
     /// Topologies as they are to be; all that was made for them before is read, as their notes tell.
     pub topologies: BTreeMap<TopologyName, Topology>,
     /// Programs of topologies that run in these (walks `/proc`).
@@ -144,6 +146,10 @@ impl Scope {
             }
             Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
                 self.shared_hosts.insert(netns.clone());
+                self
+            }
+            Operation::WriteBootFile(file, _) | Operation::RemoveBootFile(file) => {
+                self.boot_files.insert(file.topology.clone());
                 self
             }
             Operation::Iptables(_) => Self { iptables: Asked::Yes, ..self },

@@ -29,12 +29,14 @@ impl Observed {
                 links.iter().all(|link| self.same_link(&LinkAt::on_host(link.clone()), expected))
             }
             Operation::SetShaping(at, _) | Operation::ClearShaping(at) => self.same_shaping(at, expected),
-            Operation::WriteHosts(topology, _) | Operation::RemoveHosts(topology) => {
-                self.hosts.get(topology) == expected.hosts.get(topology)
-            }
-            Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
-                self.shared_hosts.get(netns) == expected.shared_hosts.get(netns)
-            }
+            Operation::WriteHosts(..)
+            | Operation::RemoveHosts(_)
+            | Operation::ShareHosts(..)
+            | Operation::UnshareHosts(_)
+            | Operation::WriteResolver(..)
+            | Operation::RemoveResolver(_)
+            | Operation::WriteBootFile(..)
+            | Operation::RemoveBootFile(_) => self.same_file(operation, expected),
             Operation::AddVeth(veth) => {
                 self.same_link(&veth.main.at, expected) && self.same_link(&veth.peer.at, expected)
             }
@@ -47,9 +49,6 @@ impl Observed {
             }
             Operation::SetSysctl(place, sysctl, _) => {
                 self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
-            }
-            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
-                self.resolvers.get(netns) == expected.resolvers.get(netns)
             }
             Operation::Iptables(changes) => changes.iter().all(|change| {
                 let has = |state: &Self| state.has_rule(change);
@@ -73,6 +72,25 @@ impl Observed {
             | Operation::Remember(_)
             | Operation::Forget(_)
             | Operation::ForgetNetns(_) => true,
+        }
+    }
+
+    /// Whether the file that `operation` is about says what is expected.
+    fn same_file(&self, operation: &Operation, expected: &Self) -> bool {
+        match operation {
+            Operation::WriteHosts(topology, _) | Operation::RemoveHosts(topology) => {
+                self.hosts.get(topology) == expected.hosts.get(topology)
+            }
+            Operation::WriteBootFile(file, _) | Operation::RemoveBootFile(file) => {
+                self.boot_files.get(file) == expected.boot_files.get(file)
+            }
+            Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
+                self.shared_hosts.get(netns) == expected.shared_hosts.get(netns)
+            }
+            Operation::WriteResolver(netns, _) | Operation::RemoveResolver(netns) => {
+                self.resolvers.get(netns) == expected.resolvers.get(netns)
+            }
+            _ => true,
         }
     }
 

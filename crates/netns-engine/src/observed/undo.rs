@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, NetnsState, Observed, Stack};
 use crate::{
+    boot::BootFileState,
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
@@ -43,8 +44,11 @@ impl Observed {
             | Operation::WriteHosts(..)
             | Operation::RemoveHosts(_)
             | Operation::ShareHosts(..)
-            | Operation::UnshareHosts(_) => self.undo_of_file(operation).into_iter().collect(),
+            | Operation::UnshareHosts(_)
+            | Operation::WriteBootFile(..)
+            | Operation::RemoveBootFile(_) => self.undo_of_file(operation).into_iter().collect(),
             Operation::StartProgram(key, _) => vec![Operation::StopProgram(key.clone())],
+            Operation::StopProgram(key) => self.start_again(key).into_iter().collect(),
             Operation::SetLink(at, change) => self.undo_link_change(at, change),
             Operation::AddAddress(at, address) => vec![Operation::DeleteAddress(at.clone(), *address)],
             Operation::DeleteAddress(at, address) => {
@@ -71,10 +75,9 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..)
-            | Operation::StopProgram(_)
-            | Operation::ForgetFlows(_)
-            | Operation::ForgetNetns(_) => Vec::new(),
+            Operation::KillProcesses(..) | Operation::ForgetFlows(_) | Operation::ForgetNetns(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -91,6 +94,12 @@ impl Observed {
                 Some(match self.hosts.get(topology) {
                     Some(entries) => Operation::WriteHosts(topology.clone(), entries.clone()),
                     None => Operation::RemoveHosts(topology.clone()),
+                })
+            }
+            Operation::WriteBootFile(file, _) | Operation::RemoveBootFile(file) => {
+                Some(match self.boot_files.get(file) {
+                    Some(BootFileState::Ours(text)) => Operation::WriteBootFile(file.clone(), text.clone()),
+                    _ => Operation::RemoveBootFile(file.clone()),
                 })
             }
             Operation::ShareHosts(netns, _) | Operation::UnshareHosts(netns) => {
@@ -191,7 +200,13 @@ impl Observed {
     /// Of a pair inside one netns, the first end makes both.
     fn rebuild_veth_of_netns(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
         match &link.peer {
-            Some(peer) if peer.place != at.place || at.name < peer.name => self.rebuild_veth(at, peer),
+            Some(peer) if peer.place != at.place => {
+                // After its netns, the other end goes by itself, but a moment later.
+                let mut operations = vec![Operation::DeleteLink(peer.clone())];
+                operations.extend(self.rebuild_veth(at, peer));
+                operations
+            }
+            Some(peer) if at.name < peer.name => self.rebuild_veth(at, peer),
             _ => Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     address::Family,
+    boot::BootFile,
     firewall::Published,
     name::{LinkName, NetnsName},
     observed::{Holder, LinkKind},
@@ -42,6 +43,12 @@ pub enum Conflict {
     /// No topology runs, or ran, a program in the netns.
     #[error("no program of a topology has run in netns '{0}'")]
     NoProgram(NetnsName),
+    /// Somebody else's file is where one of ours would be.
+    #[error("'{0}' already exists, and was not written by netns-tool")]
+    BootFileTaken(BootFile),
+    /// The topology would not return after a reboot anyway.
+    #[error("topology '{0}' is not enabled")]
+    NotEnabled(TopologyName),
     /// Somebody else wrote the file.
     #[error("/etc/netns/{0}/resolv.conf already exists, and was not written by netns-tool")]
     ResolverTaken(NetnsName),

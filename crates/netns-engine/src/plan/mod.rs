@@ -6,6 +6,7 @@
 
 mod address;
 mod attachment;
+mod boot;
 mod bridge;
 mod cable;
 mod conflict;

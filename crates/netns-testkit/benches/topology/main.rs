@@ -135,7 +135,7 @@ fn topology(size: usize) -> Topology {
 }
 
 fn name(number: usize) -> NetnsName {
-    NetnsName::new(&format!("node{number}")).expect("a name")
+    NetnsName::new(format!("node{number}")).expect("a name")
 }
 
 fn node(number: usize) -> Node {
@@ -168,7 +168,7 @@ fn cable(number: usize, bridge: &LinkName) -> Cable {
         shaping: None,
         isolation: Isolation::Off,
     };
-    let port = LinkAt::on_host(LinkName::new(&format!("br0-{number}")).expect("a name"));
+    let port = LinkAt::on_host(LinkName::new(format!("br0-{number}")).expect("a name"));
     let inside = LinkAt::inside(name(number), LinkName::new("eth0").expect("a name"));
     let [high, low] = u16::try_from(number + 1).expect("a /16 holds them").to_be_bytes();
     let address = format!("10.0.{high}.{low}/16").parse().expect("an address");

@@ -32,6 +32,11 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         Conflict::NoTopology(_) => {
             "'netns-tool status' shows what is up, 'netns-tool up FILE' brings it up".to_owned()
         }
+        Conflict::NoProgram(_) => {
+            "programs are what a topology file lists under 'run:' of a node; 'netns-tool exec' runs others"
+                .to_owned()
+        }
+        Conflict::BootFileTaken(file) => format!("look at it: cat {file}; then move it away"),
         Conflict::ResolverTaken(name) => {
             format!("leave 'nameservers' of node '{name}' away, or move the file out of the way")
         }

@@ -1,6 +1,7 @@
 //! Files and programs in the words of the shell.
 
 use crate::{
+    boot::{BootFile, BootPart},
     name::NetnsName,
     resolver::ResolvConf,
     topology::{HostEntry, Program, ProgramKey, TopologyName},
@@ -23,6 +24,17 @@ pub(super) fn write_hosts(topology: &TopologyName, entries: &[HostEntry]) -> Vec
     let lines: Vec<_> = entries.iter().map(HostEntry::to_string).collect();
     let lines = ["127.0.0.1 localhost", "::1 localhost"].into_iter().chain(lines.iter().map(String::as_str));
     vec!["mkdir -p /run/netns-tool/hosts".to_owned(), print_lines(lines, &hosts_of(topology))]
+}
+
+/// A file's folder is part of every system, but for our own and the one of links.
+pub(super) fn write_boot_file(file: &BootFile, text: &str) -> Vec<String> {
+    let path = file.path();
+    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    let write = match file.part {
+        BootPart::Wanted => format!("ln -sfn {text} {path}"),
+        _ => print_lines(text.lines(), &path),
+    };
+    vec![format!("mkdir -p {folder}"), write]
 }
 
 /// The environment marks the program, and what it starts, as the topology's.

@@ -87,6 +87,8 @@ pub fn commands(operation: &Operation) -> Vec<String> {
             format!("rm /etc/netns/{netns}/hosts"),
             format!("rmdir --ignore-fail-on-non-empty /etc/netns/{netns}"),
         ],
+        Operation::WriteBootFile(file, text) => files::write_boot_file(file, text),
+        Operation::RemoveBootFile(file) => vec![format!("rm {file}")],
         Operation::StartProgram(key, program) => vec![files::start_program(key, program)],
         Operation::StopProgram(key) => vec![files::stop_program(key)],
         Operation::Iptables(changes) => firewall::iptables(changes),

@@ -39,6 +39,10 @@ impl Desired for TopologyUp {
         refuse_taken_netns(observed, wanted, before)?;
         refuse_taken_links(observed, wanted, before)?;
         let mut draft = Draft::from(observed);
+        if let Some(before) = before {
+            // Before the note changes: it tells how to start a program again that was ended too early.
+            retirement::stop_programs(&mut draft, before, wanted);
+        }
         self.note(&mut draft, record);
         if let Some(before) = before {
             retirement::retire(&mut draft, before, wanted, self.on_holders)?;

@@ -47,6 +47,11 @@ pub(super) fn retire(
     Ok(())
 }
 
+/// Ends the programs that `wanted` does not ask for.
+pub(super) fn stop_programs(draft: &mut Draft, before: &Topology, wanted: &Topology) {
+    Kept::of(before, wanted).stop_programs(draft, before);
+}
+
 /// Switches forwarding of families off that no part of the topology needs any more.
 pub(super) fn stop_forwarding(draft: &mut Draft, before: &Topology, wanted: &Topology) {
     for family in before.forwarded_families().difference(&wanted.forwarded_families()) {

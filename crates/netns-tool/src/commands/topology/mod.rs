@@ -1,5 +1,6 @@
 //! `up`, `down`, `plan`, `status`: whole networks from a file.
 
+mod boot;
 mod down;
 mod plan;
 mod source;
@@ -7,6 +8,7 @@ mod status;
 mod up;
 mod watch;
 
+pub(crate) use boot::{Disable, Enable};
 pub(crate) use down::Down;
 pub(crate) use plan::PlanFile;
 pub(crate) use source::Source;

@@ -70,12 +70,18 @@ impl FromStr for Source {
 impl File {
     /// Reads the topology, and warns of what in the file has no effect.
     pub(crate) fn read(&self, context: Context<'_>) -> Result<Topology> {
+        Ok(self.read_with_text(context)?.0)
+    }
+
+    /// Reads the topology, and returns what the file says word for word too.
+    pub(super) fn read_with_text(&self, context: Context<'_>) -> Result<(Topology, String)> {
+        let text = self.text()?;
         let (topology, warnings) =
-            topology::read(&self.text()?).map_err(|mistake| InFile { file: self.name(), remark: mistake })?;
+            topology::read(&text).map_err(|mistake| InFile { file: self.name(), remark: mistake })?;
         for warning in warnings {
             context.output.warn(&InFile { file: self.name(), remark: warning });
         }
-        Ok(topology)
+        Ok((topology, text))
     }
 
     /// Reads the file, but no more of it than a topology may have.

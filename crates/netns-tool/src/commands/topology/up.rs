@@ -1,6 +1,6 @@
 //! `up`: the host becomes what a file says.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -8,6 +8,7 @@ use netns_engine::{
     change::Report,
     desired::{OnHolders, TopologyUp},
     kernel::lifetime,
+    record::Lifetime,
     topology::Topology,
 };
 
@@ -30,9 +31,9 @@ pub(crate) struct Up {
     /// End the processes that still hold a netns which has to go.
     #[arg(long)]
     kill: bool,
-    /// Take it down after this time: 90s, 10m, 2h, 1d.
-    #[arg(long, value_name = "TIME", value_parser = watch::parse_time, conflicts_with = "with_me")]
-    ttl: Option<Duration>,
+    /// Take it down after this time: 90s, 10m, 2h, 1d; 'never' lets it stay after all.
+    #[arg(long, value_name = "TIME", conflicts_with = "with_me")]
+    ttl: Option<watch::Ttl>,
     /// Take it down when the calling process ends: a script, a test, a shell.
     #[arg(long)]
     with_me: bool,
@@ -43,13 +44,13 @@ impl Up {
         let topology = self.file.read(context)?;
         let on_holders = if self.kill { OnHolders::Kill } else { OnHolders::Refuse };
         let lifetime = match (self.ttl, self.with_me) {
-            (Some(time), _) => Some(lifetime::ending_in(time)),
+            (Some(ttl), _) => Some(ttl.into()),
             (None, true) => Some(lifetime::with_caller().context("cannot watch the calling process")?),
             (None, false) => None,
         };
         let desired = TopologyUp { topology, lifetime, on_holders };
         let code = source::change_patiently(&desired, context, |report| say(&desired.topology, report))?;
-        if lifetime.is_some() && !context.global.only_shows() {
+        if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
             watch::start_watcher(&desired.topology.name)?;
         }
         Ok(code)

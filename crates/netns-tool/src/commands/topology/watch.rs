@@ -2,6 +2,7 @@
 
 use std::{
     process::{Command, ExitCode, Stdio},
+    str::FromStr,
     time::Duration,
 };
 
@@ -10,6 +11,7 @@ use clap::Args;
 use netns_engine::{
     desired::TopologyExpired,
     kernel::{background, lifetime},
+    record::Lifetime,
     topology::TopologyName,
 };
 
@@ -39,8 +41,32 @@ pub(crate) fn start_watcher(name: &TopologyName) -> Result<()> {
     background::start(&mut command).with_context(|| format!("cannot watch over topology '{name}'"))
 }
 
+/// How long a topology is to stay.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ttl {
+    Forever,
+    For(Duration),
+}
+
+impl FromStr for Ttl {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        if text == "never" { Ok(Self::Forever) } else { parse_time(text).map(Self::For) }
+    }
+}
+
+impl From<Ttl> for Lifetime {
+    fn from(ttl: Ttl) -> Self {
+        match ttl {
+            Ttl::Forever => Self::UntilDown,
+            Ttl::For(time) => lifetime::ending_in(time),
+        }
+    }
+}
+
 /// Reads a time such as `90`, `90s`, `10m`, `2h` or `1d`.
-pub(super) fn parse_time(text: &str) -> Result<Duration, NotATime> {
+fn parse_time(text: &str) -> Result<Duration, NotATime> {
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,
@@ -55,7 +81,7 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, NotATime> {
 
 /// A text that is no time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected a time such as '90s', '10m', '2h' or '1d'")]
+#[error("expected a time such as '90s', '10m', '2h' or '1d', or 'never'")]
 pub(super) struct NotATime;
 
 #[cfg(test)]
