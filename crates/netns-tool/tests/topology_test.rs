@@ -7,6 +7,8 @@
 
 use std::process::ExitCode;
 
+#[path = "kill_test/changing_calls.rs"]
+mod changing_calls;
 #[path = "topology_test/drift.rs"]
 mod drift;
 #[path = "topology_test/edit.rs"]
@@ -15,8 +17,6 @@ mod edit;
 mod examples;
 #[path = "topology_test/refused.rs"]
 mod refused;
-#[path = "topology_test/silence.rs"]
-mod silence;
 
 fn main() -> ExitCode {
     let trials = [examples::trials(), edit::trials(), drift::trials(), refused::trials()];

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use netns_testkit::{Missing, Sandbox, Snapshot, eventually, sh};
 use serde_json::Value;
 
-use super::silence;
+use super::changing_calls;
 
 /// What other programs see of each example while it is up.
 const WITNESSES: [(&str, &str); 11] = [
@@ -56,12 +56,12 @@ fn stem(file: &Path) -> String {
 }
 
 fn brought_up_and_down(host: &Sandbox, file: &Path) -> Result<(), Missing> {
-    silence::require_strace()?;
+    changing_calls::require_strace()?;
     let path = file.canonicalize().unwrap().display().to_string();
     let untouched = Snapshot::take();
     drop(host.netns_tool(&format!("up {path}")).succeeds());
     let up = Snapshot::take();
-    silence::assert_changes_nothing(host, &format!("up {path}"));
+    changes_nothing(host, &format!("up {path}"));
     up.assert_same(&Snapshot::take(), "after a second up");
     drop(host.netns_tool("status").succeeds());
     checks_hold(host, &path);
@@ -70,6 +70,14 @@ fn brought_up_and_down(host: &Sandbox, file: &Path) -> Result<(), Missing> {
     drop(host.netns_tool(&format!("down {path}")).succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
     Ok(())
+}
+
+/// Insists that the tool only asks: no changing message, file, folder or mount.
+fn changes_nothing(host: &Sandbox, command: &str) {
+    let trace = changing_calls::trace(host, command);
+    let changing: Vec<_> = trace.lines().filter(|line| changing_calls::changes_something(line)).collect();
+    assert!(changing.is_empty(), "'{command}' changes something:\n{}", changing.join("\n"));
+    assert!(changing_calls::points(&trace).is_empty());
 }
 
 fn witness(example: &str) -> &'static str {
