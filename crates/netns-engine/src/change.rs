@@ -61,6 +61,32 @@ pub fn make_watched(
     let _lock = state::lock().map_err(Error::NoState)?;
     let _held = hold_signals_back().map_err(Error::NoState)?;
     let recovered = journal::recover(kernel).map_err(Error::Unrecovered)?;
+    carry_out(desired, kernel, recovered, watch)
+}
+
+/// Does what [`make`] does, with what `find` finds to be desired once nobody else changes anything and
+/// what a killed process left is taken back.
+///
+/// # Errors
+///
+/// Returns why nothing was changed, or which step was refused and what became of the others.
+pub fn make_as_found<D: Desired>(
+    find: impl FnOnce() -> Result<D, Refusal>,
+    kernel: &mut impl Kernel,
+) -> Result<Report, Error> {
+    let _lock = state::lock().map_err(Error::NoState)?;
+    let _held = hold_signals_back().map_err(Error::NoState)?;
+    let recovered = journal::recover(kernel).map_err(Error::Unrecovered)?;
+    let desired = find().map_err(Error::Unreadable)?;
+    carry_out(&desired, kernel, recovered, &mut |_| {})
+}
+
+fn carry_out(
+    desired: &dyn Desired,
+    kernel: &mut impl Kernel,
+    recovered: Vec<Operation>,
+    watch: &mut dyn FnMut(Stage),
+) -> Result<Report, Error> {
     let done = plan(desired, kernel)?;
     if !done.is_empty() {
         let journal = Journal::open(&done.steps).map_err(Error::NoState)?;

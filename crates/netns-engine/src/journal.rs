@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     apply::Progress,
-    kernel::{Kernel, Refusal, state},
-    observed::Scope,
+    kernel::{Kernel, Refusal, resolver, state},
+    observed::{NetnsState, Scope},
     plan::{NewBridge, NewLink, NewVeth, Operation, Step},
 };
 
@@ -72,14 +72,47 @@ pub(crate) fn recover(kernel: &mut impl Kernel) -> Result<Vec<Operation>, Refusa
         if uncertain && made_by_another(step, kernel)? {
             continue;
         }
+        if uncertain {
+            finish_half_deleted(step, kernel)?;
+        }
         let done = step.undo.iter().filter(|undo| kernel.perform(undo).is_ok()).count();
         if done > 0 {
             taken_back.push(step.operation.clone());
         }
     }
+    state::remove_half_written(Path::new(state::DIRECTORY))?;
+    if !steps.is_empty() {
+        remove_half_written(&steps)?;
+    }
     match fs::remove_file(path()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(taken_back),
+    }
+}
+
+/// Removes the files that were not whole yet, wherever the steps write any.
+fn remove_half_written(steps: &[Step]) -> Result<(), Refusal> {
+    state::remove_half_written_notes()?;
+    for step in steps {
+        match &step.operation {
+            Operation::WriteResolver(netns, _)
+            | Operation::RemoveResolver(netns)
+            | Operation::ShareHosts(netns, _)
+            | Operation::UnshareHosts(netns) => resolver::remove_half_written(netns)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Between its two halves, the deletion of a netns leaves an ordinary file, in the way of the netns to come back.
+fn finish_half_deleted(step: &Step, kernel: &mut impl Kernel) -> Result<(), Refusal> {
+    let Operation::DeleteNetns(name) = &step.operation else { return Ok(()) };
+    let scope = Scope { netns: [name.clone()].into(), ..Scope::default() };
+    let observed = kernel.observe(&scope)?;
+    match observed.netns.get(name) {
+        Some(entry) if entry.state == NetnsState::HalfMade => kernel.perform(&step.operation),
+        _ => Ok(()),
     }
 }
 

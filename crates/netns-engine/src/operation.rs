@@ -211,6 +211,8 @@ pub enum LinkChange {
     IsolatedOn,
     /// Let all ports of its bridge reach it, as is the rule.
     IsolatedOff,
+    /// Put it back into the group that every link starts in.
+    DefaultGroup,
 }
 
 impl NewVethEnd {
@@ -360,6 +362,7 @@ fn write_link_change(f: &mut fmt::Formatter<'_>, link: &LinkAt, change: &LinkCha
         LinkChange::HairpinOff => write!(f, "let the bridge of {link} send no frame back through it"),
         LinkChange::IsolatedOn => write!(f, "isolate {link} from the other isolated ports of its bridge"),
         LinkChange::IsolatedOff => write!(f, "let all ports of its bridge reach {link}"),
+        LinkChange::DefaultGroup => write!(f, "put {link} into the default group"),
     }
 }
 

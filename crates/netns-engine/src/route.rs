@@ -25,6 +25,17 @@ pub struct Route {
     pub protocol: RouteProtocol,
 }
 
+/// A route of the host in another table than `main` and `local`; rules may lead there before `main`.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct OtherRoute {
+    /// The network it leads to.
+    pub destination: IpNet,
+    /// The link packets leave through.
+    pub link: Option<LinkName>,
+    /// The number of its table.
+    pub table: u32,
+}
+
 /// Who made a route.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum RouteProtocol {
@@ -108,5 +119,15 @@ impl fmt::Display for Route {
             write!(f, " metric {}", self.metric)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for OtherRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.destination)?;
+        if let Some(link) = &self.link {
+            write!(f, " dev {link}")?;
+        }
+        write!(f, " table {}", self.table)
     }
 }

@@ -84,6 +84,7 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
+    clear_unless(scope.other_routes, &mut seen.other_routes);
     seen.records.retain(|key, _| scope.asks_for_note(key));
     clear_unless(scope.records, &mut seen.stale_marks);
     seen

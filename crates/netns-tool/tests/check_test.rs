@@ -39,11 +39,12 @@ fn lab() {
 
 /// The same network as a file, with these checks.
 fn check(host: &Sandbox, checks: &[&str]) -> Ended {
-    let checks: String = checks.iter().map(|check| format!("  - {check}\n")).collect();
+    let checks: Vec<_> = checks.iter().map(|check| format!("  - {check}\n")).collect();
     let file = format!(
         "name: lab\nnetworks:\n  br0: {{ subnet: 10.7.0.0/24 }}\nnodes:\n  \
          ns1: {{ networks: {{ br0: {{ address: 10.7.0.11 }} }} }}\n  \
-         ns2: {{ networks: {{ br0: {{ address: 10.7.0.12 }} }} }}\nchecks:\n{checks}"
+         ns2: {{ networks: {{ br0: {{ address: 10.7.0.12 }} }} }}\nchecks:\n{}",
+        checks.concat()
     );
     fs::write("/run/lab.yaml", file).unwrap();
     host.netns_tool("check /run/lab.yaml --json")

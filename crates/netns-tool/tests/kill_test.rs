@@ -1,8 +1,18 @@
 //! `kill -9` at any system call that changes something: what is left behind, `gc` takes away.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::process::ExitCode;
 
-use netns_testkit::{Ended, Missing, Program, Sandbox, Snapshot, program_exists, sh, trials};
+use netns_testkit::{Ended, Missing, Program, Sandbox, Snapshot, sh, trials};
+
+#[path = "kill_test/changing_calls.rs"]
+mod changing_calls;
+#[path = "kill_test/topology.rs"]
+mod topology;
+
+use changing_calls::require_strace;
+use topology::{down_killed_anywhere, edit_killed_anywhere, up_killed_anywhere};
 
 fn main() -> ExitCode {
     netns_testkit::main(trials!(online:
@@ -13,6 +23,9 @@ fn main() -> ExitCode {
         nat_by_nftables_killed_anywhere,
         publish_killed_anywhere,
         delete_killed_anywhere,
+        up_killed_anywhere,
+        edit_killed_anywhere,
+        down_killed_anywhere,
     ))
 }
 
@@ -112,10 +125,6 @@ fn take_back(host: &Sandbox, command: &str) {
         ["publish", published] => drop(host.netns_tool(&format!("unpublish {published}")).succeeds()),
         other => panic!("nobody knows how to take back {other:?}"),
     }
-}
-
-fn require_strace() -> Result<(), Missing> {
-    if program_exists("strace") { Ok(()) } else { Err(Missing("the program strace".to_owned())) }
 }
 
 fn killed_at(host: &Sandbox, call: &str, nth: usize, command: &str) -> Ended {

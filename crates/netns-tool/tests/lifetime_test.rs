@@ -1,5 +1,7 @@
 //! Programs of a topology, what they say, and how long it all stays.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::{fs, path::Path, process::ExitCode};
 
 use netns_testkit::{Program, Sandbox, Snapshot, eventually, sh, trials};
@@ -23,8 +25,8 @@ fn main() -> ExitCode {
 
 /// Brings up a node `web` with `programs`, each a line of shell, and further options of `up`.
 fn lab(programs: &[&str]) {
-    let lines: String = programs.iter().map(|script| format!("      - [sh, -c, '{script}']\n")).collect();
-    let run = if programs.is_empty() { String::new() } else { format!("\n    run:\n{lines}") };
+    let lines: Vec<_> = programs.iter().map(|script| format!("      - [sh, -c, '{script}']\n")).collect();
+    let run = if programs.is_empty() { String::new() } else { format!("\n    run:\n{}", lines.concat()) };
     let node = if run.is_empty() { " {}".to_owned() } else { run };
     fs::write("/run/lab.yaml", format!("name: lab\nnodes:\n  web:{node}\n")).expect("/run is writable");
 }

@@ -28,7 +28,7 @@ pub mod probe;
 mod processes;
 mod programs;
 mod refusal;
-mod resolver;
+pub(crate) mod resolver;
 mod rtnetlink;
 mod ruleset;
 mod shaping;

@@ -40,6 +40,16 @@ pub(crate) fn remove(netns: &NetnsName) -> Result<(), Refusal> {
     remove_empty(path.parent())
 }
 
+/// Removes what processes killed midway left in the folder of a netns, and the folder if nothing else is in it.
+pub(crate) fn remove_half_written(netns: &NetnsName) -> Result<(), Refusal> {
+    let folder = Path::new(DIRECTORY).join(netns.as_str());
+    if !folder.exists() {
+        return Ok(());
+    }
+    state::remove_half_written(&folder)?;
+    remove_empty(Some(&folder))
+}
+
 /// Removes the folder of a netns, unless something is in it.
 pub(super) fn remove_empty(folder: Option<&Path>) -> Result<(), Refusal> {
     match folder.map_or(Ok(()), fs::remove_dir) {

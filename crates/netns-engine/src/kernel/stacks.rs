@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     name::{LinkName, NetnsName},
-    observed::{Link, Observed, Scope, Selection, Stack},
+    observed::{Asked, Link, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
-    route::Route,
+    route::{OtherRoute, Route},
 };
 
 /// From here on it is cheaper to read all links than to ask for each.
@@ -31,6 +31,9 @@ pub(super) fn observe(
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
         let (stack, links) = read(kernel.talk(&Place::Host)?, selection)?;
+        if scope.other_routes == Asked::Yes {
+            observed.other_routes = other_routes(kernel.talk(&Place::Host)?, &links)?;
+        }
         places.insert(Place::Host, Found { stack, links, host_id: None });
     }
     for (name, visit) in visit::all(kernel, scope)? {
@@ -46,6 +49,16 @@ pub(super) fn observe(
     }
     let connected = connect_to_host(&known, observed);
     connect_peers(kernel, &known, &connected, observed)
+}
+
+fn other_routes(talk: &mut Rtnetlink, links: &[RawLink]) -> Result<BTreeSet<OtherRoute>, Refusal> {
+    let name_of = |index| links.iter().find(|link| link.index == index).map(|link| link.name.clone());
+    let found = talk.routes_of_other_tables()?.into_iter().map(|(raw, table)| OtherRoute {
+        destination: raw.route.destination,
+        link: raw.link.and_then(name_of),
+        table,
+    });
+    Ok(found.collect())
 }
 
 /// The links of a place, and the id by which it knows the host.

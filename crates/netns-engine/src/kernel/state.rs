@@ -26,6 +26,8 @@ use crate::{
 pub(crate) const DIRECTORY: &str = "/run/netns-tool";
 /// In it, a folder for each published port.
 const PUBLISHED: &str = "published";
+/// How the names of files begin that are not whole yet.
+const HALF_WRITTEN: &str = ".new-";
 
 /// Waits until no other process changes anything, and keeps it so while the value lives.
 pub(crate) fn lock() -> Result<File, Refusal> {
@@ -155,9 +157,36 @@ pub(crate) fn publish(path: &Path, contents: &[u8]) -> Result<(), Refusal> {
 fn written_beside(path: &Path, contents: &[u8]) -> Result<NamedTempFile, Refusal> {
     let directory = path.parent().ok_or(Errno::INVAL)?;
     make_directory(directory)?;
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(HALF_WRITTEN).tempfile_in(directory)?;
     file.write_all(contents)?;
     Ok(file)
+}
+
+/// Removes what processes killed midway left of files in a folder, not of those below it.
+pub(crate) fn remove_half_written(folder: &Path) -> Result<(), Refusal> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(HALF_WRITTEN) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the same of all notes.
+pub(crate) fn remove_half_written_notes() -> Result<(), Refusal> {
+    for folder in ["nat", "forwarding", "topology", "netns", "hosts"] {
+        remove_half_written(&Path::new(DIRECTORY).join(folder))?;
+    }
+    for folder in files_in(&Path::new(DIRECTORY).join(PUBLISHED))? {
+        remove_half_written(&folder)?;
+    }
+    Ok(())
 }
 
 fn put(file: NamedTempFile, path: &Path) -> Result<(), Refusal> {

@@ -40,7 +40,7 @@ use crate::{
     place::{LinkAt, Place},
     record::{Record, RecordKey},
     resolver::ResolvConf,
-    route::Route,
+    route::{OtherRoute, Route},
     sysctl::Sysctl,
     topology::{HostEntry, Isolation, ProgramKey, Shaping, TopologyName},
 };
@@ -70,6 +70,8 @@ pub struct Observed {
     pub bridge_users: BTreeMap<LinkName, BTreeSet<IpAddr>>,
     /// Ports that programs on the host listen on.
     pub listeners: BTreeSet<Listener>,
+    /// Routes of the host that are in neither `main` nor `local`.
+    pub other_routes: BTreeSet<OtherRoute>,
     /// Families whose forwarding the host's `sysctl.d(5)` files switch on at boot.
     pub configured_forwarding: BTreeSet<Family>,
     /// What this tool remembers of its own changes.

@@ -218,6 +218,8 @@ impl Observed {
         let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
         match change {
             LinkChange::Up => link.up = true,
+            // Groups are not looked at.
+            LinkChange::DefaultGroup => {}
             LinkChange::Down => {
                 link.up = false;
                 // IPv6 addresses go with the link's state unless keep_addr_on_down is set (ip-sysctl.rst).

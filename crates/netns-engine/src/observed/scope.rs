@@ -65,6 +65,8 @@ pub struct Scope {
     pub shaping: Asked,
     /// The host's own name servers.
     pub upstream: Asked,
+    /// The host's routes that are in neither `main` nor `local`.
+    pub other_routes: Asked,
     /// Everything this tool remembers.
     pub records: Asked,
     /// Single notes that are needed.

@@ -19,6 +19,7 @@ impl Scope {
     pub fn with_topology(mut self, topology: &Topology) -> Self {
         // All links and routes of the host, for what overlaps with them.
         self.stacks.insert(Place::Host, Selection::All);
+        self.other_routes = Asked::Yes;
         self.noted.insert(RecordKey::Topology(topology.name.clone()));
         self.noted.extend([Family::Ipv4, Family::Ipv6].map(RecordKey::Forwarding));
         for setting in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf] {

@@ -128,6 +128,7 @@ impl Observed {
             }
             LinkChange::IsolatedOn | LinkChange::IsolatedOff => LinkChange::IsolatedOff,
             LinkChange::Mtu(_) => LinkChange::Mtu(link.mtu_bytes),
+            LinkChange::DefaultGroup => return Vec::new(),
             LinkChange::Mac(_) => match link.mac {
                 Some(mac) => LinkChange::Mac(mac),
                 None => return Vec::new(),
@@ -160,7 +161,13 @@ impl Observed {
         let is_deleted = |port: &LinkAt| port.place == Place::Host && deleted.contains(&port.name);
         let of_bridges = bridges.iter().filter_map(|at| Some((at, self.link(at)?)));
         let of_bridges = of_bridges.flat_map(|(at, link)| self.rebuild_bridge(at, link, &is_deleted));
-        of_bridges.chain(others.iter().flat_map(|at| self.rebuild_link(at))).collect()
+        let rebuilt = of_bridges.chain(others.iter().flat_map(|at| self.rebuild_link(at)));
+        let mut operations: Vec<_> = rebuilt.collect();
+        // A process killed just before the deletion leaves them in the group that was to be deleted.
+        let can_be_made = |at: &&LinkAt| !self.rebuild_link(at).is_empty();
+        let back = |at: &LinkAt| Operation::SetLink(at.clone(), LinkChange::DefaultGroup);
+        operations.extend(bridges.iter().chain(others.iter().filter(can_be_made)).map(back));
+        operations
     }
 
     /// What is in a netns: `lo`, bridges, and cables to places that are there.

@@ -122,20 +122,24 @@ pub(super) fn refuse_unusable(observed: &Observed, at: &LinkAt, address: IpNet) 
         }
     }
     let elsewhere = |link: &Option<LinkName>| link.as_ref() != Some(&at.name);
-    let clash = stack.routes.iter().find(|route| {
+    let clashes = |destination: &IpNet, link: &Option<LinkName>| {
         at.place == Place::Host
-            && !route.is_default()
-            && elsewhere(&route.link)
-            && overlap(&route.destination, &address)
-    });
+            && !is_way_out(destination)
+            && elsewhere(link)
+            && overlap(destination, &address)
+    };
+    let in_main = stack.routes.iter().find(|route| clashes(&route.destination, &route.link));
+    let in_others = || observed.other_routes.iter().find(|route| clashes(&route.destination, &route.link));
+    let clash = in_main.map(ToString::to_string).or_else(|| in_others().map(ToString::to_string));
     match clash {
         None => Ok(()),
-        Some(route) => Err(Conflict::Overlap {
-            network: address.trunc(),
-            route: route.to_string(),
-            place: at.place.clone(),
-        }),
+        Some(route) => Err(Conflict::Overlap { network: address.trunc(), route, place: at.place.clone() }),
     }
+}
+
+/// A default route, or half of one: a VPN that takes everything adds `0.0.0.0/1` and `128.0.0.0/1`.
+fn is_way_out(destination: &IpNet) -> bool {
+    destination.prefix_len() <= 1
 }
 
 /// Refuses the addresses that a network keeps for itself.

@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use netns_engine::{
     apply::ApplyError,
-    change::Report,
+    change::{Report, make_as_found},
     desired::{NoLeftovers, TopologyExpired},
     error::Error,
-    kernel::{Refusal, lifetime, look},
+    kernel::{LinuxKernel, Refusal, lifetime, look},
 };
 
 use super::{Context, change};
@@ -29,18 +29,29 @@ pub(crate) struct Gc {}
 impl Gc {
     #[expect(clippy::unused_self, reason = "every command runs in the same way")]
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        let desired = NoLeftovers {
-            names: look::names_in_use().map_err(Error::Unreadable)?,
-            expired: expired().map_err(Error::Unreadable)?,
-        };
+        if context.global.dry_run || context.global.explain {
+            return change(&no_leftovers().map_err(Error::Unreadable)?, context, say);
+        }
         for _ in 1..TRIES {
-            match change(&desired, context, say) {
+            match collect(context) {
                 Err(error) if went_by_itself(&error) => {}
                 result => return result,
             }
         }
-        change(&desired, context, say)
+        collect(context)
     }
+}
+
+/// Looks for leftovers only once nobody else changes anything: a netns that comes back, or is made, meanwhile
+/// has a name, and its cables are no leftovers.
+fn collect(context: Context<'_>) -> Result<ExitCode> {
+    let report = make_as_found(no_leftovers, &mut LinuxKernel::default())?;
+    context.output.changed(&report, say);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn no_leftovers() -> Result<NoLeftovers, Refusal> {
+    Ok(NoLeftovers { names: look::names_in_use()?, expired: expired()? })
 }
 
 /// Topologies whose watcher was killed.

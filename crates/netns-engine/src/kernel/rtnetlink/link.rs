@@ -184,6 +184,7 @@ impl Rtnetlink {
             LinkChange::NoMaster => self.set(name, vec![LinkAttribute::Controller(0)]),
             LinkChange::Mtu(bytes) => self.set(name, vec![LinkAttribute::Mtu(*bytes)]),
             LinkChange::Mac(mac) => self.set(name, vec![LinkAttribute::Address(mac.octets().to_vec())]),
+            LinkChange::DefaultGroup => self.set(name, vec![LinkAttribute::Group(0)]),
             LinkChange::HairpinOn => self.set_port(name, InfoBridgePort::HairpinMode(true)),
             LinkChange::HairpinOff => self.set_port(name, InfoBridgePort::HairpinMode(false)),
             LinkChange::IsolatedOn => self.set_port(name, InfoBridgePort::Isolated(true)),

@@ -22,6 +22,12 @@ use crate::{
 /// The metric the kernel gives IPv6 routes that ask for none (`IP6_RT_PRIO_USER`).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
+/// `RT_TABLE_LOCAL` of `linux/rtnetlink.h`.
+const TABLE_LOCAL: u8 = 255;
+
+/// Where `rtm_table` is in `struct rtmsg` (`linux/rtnetlink.h`).
+const TABLE_BYTE: usize = 4;
+
 /// A route with the index of its link: names are looked up by whoever asked.
 #[derive(Clone, Debug)]
 pub(crate) struct RawRoute {
@@ -35,6 +41,24 @@ impl Rtnetlink {
         let mut routes = self.dump_routes(AddressFamily::Inet)?;
         routes.extend(self.dump_routes(AddressFamily::Inet6)?);
         Ok(routes)
+    }
+
+    /// Returns the unicast routes of all tables but `main` and `local`, with the number of their table.
+    pub(crate) fn routes_of_other_tables(&mut self) -> Result<Vec<(RawRoute, u32)>, Refusal> {
+        let mut found = Vec::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let mut message = RouteMessage::default();
+            message.header.address_family = family;
+            let mut of_family = Vec::new();
+            self.socket.dump(&request(message::GET_ROUTE, 0, &message), |payload| match payload {
+                None => of_family.clear(),
+                Some(payload) if is_in_other_table(payload) => of_family.push(parse_with_table(payload)),
+                Some(_) => {}
+            })?;
+            let of_family: Result<Vec<_>, _> = of_family.into_iter().collect();
+            found.extend(of_family?.into_iter().flatten());
+        }
+        Ok(found)
     }
 
     fn dump_routes(&mut self, family: AddressFamily) -> Result<Vec<RawRoute>, Refusal> {
@@ -100,6 +124,23 @@ impl Rtnetlink {
         }
         Ok(message)
     }
+}
+
+/// The two tables with the most routes are told before anything is parsed.
+fn is_in_other_table(payload: &[u8]) -> bool {
+    let usual = [RouteHeader::RT_TABLE_MAIN, TABLE_LOCAL];
+    payload.get(TABLE_BYTE).is_some_and(|table| !usual.contains(table))
+}
+
+fn parse_with_table(payload: &[u8]) -> Result<Option<(RawRoute, u32)>, Refusal> {
+    let Some(route) = parse(payload)? else { return Ok(None) };
+    let message = RouteMessage::parse(payload).map_err(unreadable)?;
+    // Numbers above 255 are only here.
+    let table = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    Ok(Some((route, table.unwrap_or_else(|| u32::from(message.header.table)))))
 }
 
 /// Reads one route; none for those that are not this crate's business.

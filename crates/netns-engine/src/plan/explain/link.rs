@@ -67,6 +67,7 @@ pub(super) fn set(at: &LinkAt, change: &LinkChange) -> String {
         LinkChange::HairpinOff => "type bridge_slave hairpin off".to_owned(),
         LinkChange::IsolatedOn => "type bridge_slave isolated on".to_owned(),
         LinkChange::IsolatedOff => "type bridge_slave isolated off".to_owned(),
+        LinkChange::DefaultGroup => "group default".to_owned(),
     };
     format!("{} link set dev {} {change}", ip(&at.place), at.name)
 }

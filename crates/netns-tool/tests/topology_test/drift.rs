@@ -1,0 +1,73 @@
+//! Somebody else changes what a topology made: `status` names it, and `up` puts it right.
+
+use std::fs;
+
+use libtest_mimic::Trial;
+use netns_testkit::{Sandbox, Snapshot, sh};
+
+const FILE: &str = "/run/lab.yaml";
+
+const LAB: &str = r#"
+name: lab
+hosts: true
+networks:
+  lab0: { subnet: 10.44.0.0/24, nat: true }
+nodes:
+  red: { networks: [lab0], ports: ["8080:80"] }
+  blue: { networks: [lab0], nameservers: [203.0.113.8] }
+links:
+  - { endpoints: [red, blue], subnet: 10.45.0.0/30 }
+"#;
+
+/// A trial's name, what somebody does, and what `status` has to say about it.
+type Drift = (&'static str, &'static str, &'static [&'static str]);
+
+const DRIFTS: [Drift; 12] = [
+    ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
+    ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
+    ("a_deleted_cable", "ip link delete veth-red", &["link 'veth-red'", "'eth0' in netns 'red'"]),
+    ("a_deleted_direct_cable", "ip -n blue link delete eth1", &["link 'eth1' in netns 'red'"]),
+    ("a_deleted_bridge", "ip link delete lab0", &["link 'lab0'"]),
+    ("a_deleted_netns", "ip netns delete blue", &["netns 'blue' is missing"]),
+    (
+        "a_deleted_address",
+        "ip -n red address delete 10.44.0.2/24 dev eth0",
+        &["link 'eth0' in netns 'red' has no address '10.44.0.2/24'"],
+    ),
+    (
+        "a_deleted_route",
+        "ip -n red route delete default",
+        &["route 'default via 10.44.0.1' is missing in netns 'red'"],
+    ),
+    ("a_bridge_switched_off", "ip link set lab0 down", &["link 'lab0' is down"]),
+    ("a_port_taken_from_its_bridge", "ip link set veth-blue nomaster", &["veth-blue"]),
+    ("forwarding_switched_off", "echo 0 > /proc/sys/net/ipv4/ip_forward", &["net.ipv4.ip_forward"]),
+    ("a_removed_resolver", "rm /etc/netns/blue/resolv.conf", &["/etc/netns/blue/resolv.conf"]),
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let trials = DRIFTS.into_iter().map(|(name, deed, named)| {
+        netns_testkit::online(&format!("{name}_is_named_and_repaired"), move |host| {
+            named_and_repaired(host, deed, named);
+        })
+    });
+    trials.collect()
+}
+
+fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
+    fs::write(FILE, LAB).unwrap();
+    let untouched = Snapshot::take();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    let up = Snapshot::take();
+    sh(deed);
+    let mut status = host.netns_tool("status").fails_with(9).says("lab");
+    for object in named {
+        status = status.says(object);
+    }
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    up.assert_same(&Snapshot::take(), "after the repair");
+    drop(host.netns_tool("status lab").succeeds().says("as asked"));
+    sh("ip netns exec red ping -c 1 -W 5 203.0.113.8; ip netns exec red ping -c 1 -W 5 blue");
+    drop(host.netns_tool("down lab").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
+}

@@ -1,0 +1,188 @@
+//! An edited file: only the difference is changed, and what stays loses no packet.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use libtest_mimic::Trial;
+use netns_testkit::{Sandbox, Snapshot, eventually, sh, trials};
+
+const FILE: &str = "/run/pair.yaml";
+
+const PAIR: &str = "
+name: pair
+networks:
+  lan: { subnet: 10.46.0.0/24, nat: true }
+nodes:
+  a: { networks: [lan] }
+  b: { networks: [lan] }
+links:
+  - { endpoints: [a, b], subnet: 10.47.0.0/30 }
+";
+
+/// A lost datagram is never answered; this bounds only how long a failing test waits for it.
+const LOST: Duration = Duration::from_secs(20);
+
+/// One block of the stream: its number, eight times over and over.
+const BLOCK: usize = 4096;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    trials!(online: an_edit_loses_nothing_on_what_stays, an_edit_and_its_reverse_leave_the_first_state)
+}
+
+/// What passes between the two nodes, counted where it arrives.
+#[derive(Default)]
+struct Traffic {
+    stop: AtomicBool,
+    blocks: AtomicU64,
+    datagrams: AtomicU64,
+}
+
+impl Traffic {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Waits until more has arrived, both ways.
+    fn flows_on(&self) {
+        let count = || [&self.blocks, &self.datagrams].map(|counter| counter.load(Ordering::SeqCst));
+        let before = count();
+        eventually("the traffic flows on", || count().iter().zip(before).all(|(now, then)| *now > then + 20));
+    }
+}
+
+fn an_edit_loses_nothing_on_what_stays(host: &Sandbox) {
+    up(host, PAIR);
+    let identity = identity();
+    let traffic = Traffic::default();
+    let (from, to) = connected(host);
+    let (asking, answering) = sockets(host);
+    thread::scope(|scope| {
+        scope.spawn(|| send_blocks(from, &traffic));
+        let received = scope.spawn(|| receive_blocks(to, &traffic));
+        scope.spawn(|| answer(&answering, &traffic));
+        let asked = scope.spawn(|| ask(&asking, &traffic));
+        traffic.flows_on();
+        for file in [with_third_node(), PAIR.to_owned(), with_third_node()] {
+            up(host, &file);
+            traffic.flows_on();
+        }
+        traffic.stop.store(true, Ordering::SeqCst);
+        assert_eq!(asked.join().unwrap(), 0, "datagrams lost");
+        assert!(received.join().unwrap() > 0, "the stream arrived whole");
+    });
+    assert_eq!(identity, self::identity(), "the cables and netns are the same ones as before");
+    sh("ip netns exec c ping -c 1 -W 5 10.46.0.2");
+}
+
+fn an_edit_and_its_reverse_leave_the_first_state(host: &Sandbox) {
+    let untouched = Snapshot::take();
+    up(host, PAIR);
+    let pair = Snapshot::take();
+    up(host, &with_third_node());
+    let three = Snapshot::take();
+    up(host, PAIR);
+    pair.assert_same(&Snapshot::take(), "without the third node again");
+    drop(host.netns_tool("down pair").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
+    up(host, &with_third_node());
+    three.assert_same(&Snapshot::take(), "the order of edits makes no difference");
+    drop(host.netns_tool(&format!("down {FILE}")).succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down again");
+}
+
+fn up(host: &Sandbox, file: &str) {
+    fs::write(FILE, file).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+}
+
+/// A third node on the network, with a published port and a cable of its own. What is written last is named
+/// last: the names of the cables above stay.
+fn with_third_node() -> String {
+    let node = "  c: { networks: [lan], ports: [\"8080:80\"] }\nlinks:\n";
+    PAIR.replace("links:\n", node) + "  - { endpoints: [b, c] }\n"
+}
+
+/// What a link or netns made anew would not share with the one before.
+fn identity() -> String {
+    sh("for n in a b; do
+            stat -L -c %i /run/netns/$n
+            for l in eth0 eth1; do ip -n $n -o link show $l | cut -d: -f1,2; done
+        done
+        for l in lan veth-a veth-b; do ip -o link show $l | cut -d: -f1,2; done")
+}
+
+/// The two ends of a connection over the direct cable.
+fn connected(host: &Sandbox) -> (TcpStream, TcpStream) {
+    let listener = host.inside("b", || TcpListener::bind("10.47.0.2:7000").unwrap());
+    let from = host.inside("a", || TcpStream::connect("10.47.0.2:7000").unwrap());
+    let (to, _) = listener.accept().unwrap();
+    to.set_read_timeout(Some(LOST)).unwrap();
+    (from, to)
+}
+
+/// Two sockets that talk over the bridge.
+fn sockets(host: &Sandbox) -> (UdpSocket, UdpSocket) {
+    let asking = host.inside("a", || UdpSocket::bind("10.46.0.2:0").unwrap());
+    let answering = host.inside("b", || UdpSocket::bind("10.46.0.3:7000").unwrap());
+    asking.connect("10.46.0.3:7000".parse::<SocketAddr>().unwrap()).unwrap();
+    asking.set_read_timeout(Some(LOST)).unwrap();
+    answering.set_read_timeout(Some(LOST)).unwrap();
+    (asking, answering)
+}
+
+fn send_blocks(mut stream: TcpStream, traffic: &Traffic) {
+    for number in 0_u64.. {
+        if traffic.stopped() {
+            return;
+        }
+        stream.write_all(&number.to_be_bytes().repeat(BLOCK / 8)).unwrap();
+    }
+}
+
+/// Returns how many blocks arrived, all of them in order and as they were sent.
+fn receive_blocks(mut stream: TcpStream, traffic: &Traffic) -> u64 {
+    let mut block = vec![0; BLOCK];
+    for number in 0_u64.. {
+        match stream.read_exact(&mut block) {
+            Ok(()) => assert!(block == number.to_be_bytes().repeat(BLOCK / 8), "block {number} is another"),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return number,
+            Err(error) => panic!("after block {number}: {error}"),
+        }
+        traffic.blocks.store(number, Ordering::SeqCst);
+    }
+    unreachable!("the sender stops")
+}
+
+/// One datagram at a time, each answered before the next: returns how many were not.
+fn ask(socket: &UdpSocket, traffic: &Traffic) -> u64 {
+    let mut lost = 0;
+    for number in 1_u64.. {
+        socket.send(&number.to_be_bytes()).unwrap();
+        let mut answer = [0; 8];
+        let answered = socket.recv(&mut answer).is_ok() && answer == number.to_be_bytes();
+        lost += u64::from(!answered);
+        traffic.datagrams.store(number, Ordering::SeqCst);
+        if traffic.stopped() || lost > 0 {
+            break;
+        }
+    }
+    // The last word: the other side may stop listening.
+    socket.send(&0_u64.to_be_bytes()).unwrap();
+    lost
+}
+
+fn answer(socket: &UdpSocket, traffic: &Traffic) {
+    let mut question = [0; 8];
+    while let Ok((_, from)) = socket.recv_from(&mut question) {
+        if traffic.stopped() && question == [0; 8] {
+            return;
+        }
+        socket.send_to(&question, from).unwrap();
+    }
+}

@@ -1,0 +1,114 @@
+//! What cannot be is refused before anything is touched.
+
+use std::fs;
+
+use libtest_mimic::Trial;
+use netns_testkit::{Sandbox, Sleeper, Snapshot, sh, trials};
+
+const FILE: &str = "/run/lab.yaml";
+
+const LAB: &str = "
+name: lab
+networks:
+  lab0: { subnet: 10.44.0.0/24, nat: true }
+nodes:
+  red: { networks: [lab0] }
+  blue: { networks: [lab0] }
+";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    trials!(online:
+        a_mistake_in_the_file_is_shown_where_it_is,
+        more_ports_than_a_bridge_has_are_refused,
+        a_netns_of_somebody_elses_is_not_taken,
+        a_link_of_somebody_elses_is_not_taken,
+        a_subnet_that_the_host_routes_is_refused,
+        a_subnet_that_another_table_routes_is_refused,
+        a_way_out_is_not_in_the_way,
+        what_is_not_up_cannot_be_taken_down,
+        a_held_netns_is_not_taken_down,
+    )
+}
+
+fn up_is_refused(host: &Sandbox, file: &str, code: i32, phrases: &[&str]) {
+    fs::write(FILE, file).unwrap();
+    let untouched = Snapshot::take();
+    let mut ended = host.netns_tool(&format!("up {FILE}")).fails_with(code);
+    for phrase in phrases {
+        ended = ended.complains(phrase);
+    }
+    untouched.assert_same(&Snapshot::take(), "after a refused up");
+}
+
+fn a_mistake_in_the_file_is_shown_where_it_is(host: &Sandbox) {
+    let file = LAB.replace("subnet:", "subnett:");
+    let phrases = ["unknown key 'subnett'", "line 4, column 11", "^^^^^^^", "did you mean 'subnet'"];
+    up_is_refused(host, &file, 2, &phrases);
+    let file = LAB.replace("blue: { networks: [lab0] }", "blue: { networks: [lab1] }");
+    up_is_refused(host, &file, 2, &["'lab1'", "line 7, column 22", "^^^^", "did you mean 'lab0'"]);
+}
+
+fn more_ports_than_a_bridge_has_are_refused(host: &Sandbox) {
+    let nodes: Vec<_> = (0..1024).map(|number| format!("  n{number}: {{ networks: [big] }}")).collect();
+    let nodes = nodes.join("\n");
+    let file = format!("name: big\nnetworks:\n  big: {{ subnet: 10.44.0.0/16 }}\nnodes:\n{nodes}\n");
+    up_is_refused(host, &file, 2, &["1023"]);
+}
+
+fn a_netns_of_somebody_elses_is_not_taken(host: &Sandbox) {
+    sh("ip netns add blue");
+    up_is_refused(host, LAB, 5, &["'blue'"]);
+    sh("ip netns delete blue");
+    drop(host.netns_tool("create blue").succeeds());
+    up_is_refused(host, LAB, 5, &["'blue'"]);
+}
+
+fn a_link_of_somebody_elses_is_not_taken(host: &Sandbox) {
+    sh("ip link add lab0 type bridge");
+    up_is_refused(host, LAB, 5, &["'lab0'"]);
+}
+
+fn a_subnet_that_the_host_routes_is_refused(host: &Sandbox) {
+    sh("ip route add 10.44.0.128/25 dev eth0");
+    up_is_refused(host, LAB, 5, &["10.44.0.0/24", "10.44.0.128/25"]);
+}
+
+/// What a VPN does: a table of its own, and rules that lead there.
+fn a_subnet_that_another_table_routes_is_refused(host: &Sandbox) {
+    sh("ip route add 10.44.0.0/16 dev eth0 table 51820; ip rule add lookup 51820");
+    up_is_refused(host, LAB, 5, &["10.44.0.0/24", "10.44.0.0/16 dev eth0 table 51820"]);
+}
+
+/// The same VPN where it takes everything, and the other habit: two halves of a default route.
+fn a_way_out_is_not_in_the_way(host: &Sandbox) {
+    fs::write(FILE, LAB).unwrap();
+    sh("ip route add default dev eth0 table 51820; ip rule add lookup 51820
+        ip route add 0.0.0.0/1 via 198.51.100.1; ip route add 128.0.0.0/1 via 198.51.100.1");
+    let untouched = Snapshot::take();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    drop(host.netns_tool("down lab").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+fn what_is_not_up_cannot_be_taken_down(host: &Sandbox) {
+    fs::write(FILE, LAB).unwrap();
+    drop(host.netns_tool(&format!("down {FILE}")).fails_with(4));
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    drop(host.netns_tool("down lab").succeeds());
+    drop(host.netns_tool("down lab").fails_with(4).complains("'lab'"));
+}
+
+fn a_held_netns_is_not_taken_down(host: &Sandbox) {
+    fs::write(FILE, LAB).unwrap();
+    let untouched = Snapshot::take();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    let up = Snapshot::take();
+    let sleeper = Sleeper::inside("red");
+    let pid = sleeper.pid().to_string();
+    drop(host.netns_tool("down lab").fails_with(6).complains("'red'").complains(&pid));
+    up.assert_same(&Snapshot::take(), "after a refused down");
+    drop(host.netns_tool("status").succeeds());
+    drop(host.netns_tool("down lab --kill").succeeds());
+    assert!(!sleeper.end().success(), "the sleeper was killed");
+    untouched.assert_same(&Snapshot::take(), "after down");
+}
