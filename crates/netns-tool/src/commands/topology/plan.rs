@@ -33,9 +33,9 @@ impl PlanFile {
         let desired = TopologyUp { topology, lifetime: None, on_holders: OnHolders::Refuse };
         let plan = change::plan(&desired, &mut LinuxKernel::default())?;
         if context.global.explain {
-            context.output.explain(&plan)
+            context.output.explain(&plan);
         } else {
-            context.output.dry_run(&plan)
+            context.output.dry_run(&plan);
         }
         Ok(ExitCode::SUCCESS)
     }

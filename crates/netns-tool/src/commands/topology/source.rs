@@ -145,9 +145,9 @@ pub(super) fn change_patiently(
     if global.only_shows() {
         let plan = change::plan(desired, &mut kernel)?;
         if global.explain {
-            output.explain(&plan)
+            output.explain(&plan);
         } else {
-            output.dry_run(&plan)
+            output.dry_run(&plan);
         }
         return Ok(ExitCode::SUCCESS);
     }
