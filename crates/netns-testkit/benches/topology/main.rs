@@ -1,5 +1,5 @@
 //! How long whole topologies take, beside the floor: N nodes on one bridge with NAT, brought up, asked for again,
-//! grown by one node, taken down.
+//! grown by one node, taken down; beside the lessons' shell script and `ip -batch` with `nft -f`.
 //!
 //! `cargo bench -p netns-testkit --bench topology` prints medians and their ratios, all from one run on one
 //! throw-away host. Numbers as arguments are the sizes to measure.
@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on should stop")]
 
 mod floor;
+mod rivals;
 
 use std::{
     fs,
@@ -81,6 +82,30 @@ fn measure(size: usize) {
         down / floor_down,
         peak_memory_mib(),
     );
+    compare(size, up, down);
+}
+
+/// Up to here the rivals take part: what they take for more is known, and long.
+const WITH_RIVALS: usize = 100;
+
+/// How many times longer the others take than `up` and `down` here.
+fn compare(size: usize, up: f64, down: f64) {
+    for rival in rivals::RIVALS.iter().filter(|_| size <= WITH_RIVALS) {
+        let (mut builds, mut tear_downs) = (Vec::new(), Vec::new());
+        for _ in 0..rounds(size).min(5) {
+            builds.push(timed(|| rivals::run(&(rival.build)(size))));
+            tear_downs.push(timed(|| rivals::run(&(rival.tear_down)(size))));
+        }
+        let ms = |times: &[Duration]| median(times).as_secs_f64() * 1000.0;
+        let (build, tear_down) = (ms(&builds), ms(&tear_downs));
+        println!(
+            "{:>8} {build:>9.1} {:>6.1}x {:>33} {tear_down:>6.1} {:>6.1}x",
+            rival.name,
+            build / up,
+            "",
+            tear_down / down
+        );
+    }
 }
 
 /// Fewer for what takes long.
