@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -116,9 +116,9 @@ fn damaged(path: &Path, error: &serde_json::Error) -> Refusal {
 pub(crate) fn mark_netns(name: &NetnsName, cookie: u64) -> Result<(), Refusal> {
     let (path, text) = (mark_of(name), cookie.to_string());
     // One system call writes it all: after a kill before it, an empty file is no mark.
-    match fs::write(&path, &text) {
+    match File::options().create(true).truncate(true).write(true).mode(0o600).open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&path, text.as_bytes()),
-        result => result.map_err(Refusal::from),
+        file => file?.write_all(text.as_bytes()).map_err(Refusal::from),
     }
 }
 
