@@ -121,7 +121,7 @@ fn of_conflict(conflict: &Conflict) -> Code {
         | Conflict::NotAHostsAddress(_)
         | Conflict::NoNameServer
         | Conflict::Unreachable(_) => Code::NotFound,
-        Conflict::NetnsHeld { .. } => Code::Held,
+        Conflict::NetnsHeld { .. } | Conflict::NodeHeld { .. } => Code::Held,
         Conflict::Missing { .. } => Code::Missing,
         Conflict::NotAHostAddress(_)
         | Conflict::OnIpv6Loopback(_)

@@ -60,6 +60,16 @@ pub enum Conflict {
         /// Who holds it.
         holders: Vec<Holder>,
     },
+    /// Processes, open files or mounts keep a netns of a topology alive.
+    #[error("netns '{name}' of topology '{topology}' is still held by {}", holders_in_words(holders))]
+    NodeHeld {
+        /// The netns.
+        name: NetnsName,
+        /// The topology.
+        topology: TopologyName,
+        /// Who holds it.
+        holders: Vec<Holder>,
+    },
     /// No such link.
     #[error("{0} does not exist")]
     NoLink(LinkAt),

@@ -47,6 +47,10 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         Conflict::NetnsHeld { name, .. } => {
             format!("end them first, or 'netns-tool delete {name} --kill' ends them")
         }
+        Conflict::NodeHeld { topology, holders, .. } => match holders.iter().filter_map(path_of).next() {
+            Some(path) => format!("'umount {path}', then 'netns-tool down {topology}'"),
+            None => format!("end them first, or 'netns-tool down {topology} --kill' ends them"),
+        },
         Conflict::NoNameServer | Conflict::LoopbackNameServer(_) => {
             "name servers that others can reach, such as 'netns-tool dns NETNS 9.9.9.9'".to_owned()
         }

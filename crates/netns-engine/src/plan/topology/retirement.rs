@@ -95,7 +95,12 @@ impl<'a> Kept<'a> {
         on_holders: OnHolders,
     ) -> Result<(), Conflict> {
         for node in before.nodes.iter().filter(|node| !self.nodes.contains_key(&node.name)) {
-            release(draft, &node.name, on_holders)?;
+            release(draft, &node.name, on_holders).map_err(|conflict| match conflict {
+                Conflict::NetnsHeld { name, holders } => {
+                    Conflict::NodeHeld { name, topology: before.name.clone(), holders }
+                }
+                other => other,
+            })?;
         }
         Ok(())
     }
