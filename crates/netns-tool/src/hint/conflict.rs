@@ -47,7 +47,7 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         Conflict::NetnsHeld { name, .. } => {
             format!("end them first, or 'netns-tool delete {name} --kill' ends them")
         }
-        Conflict::NodeHeld { topology, holders, .. } => match holders.iter().filter_map(path_of).next() {
+        Conflict::NodeHeld { topology, holders, .. } => match holders.iter().find_map(path_of) {
             Some(path) => format!("'umount {path}', then 'netns-tool down {topology}'"),
             None => format!("end them first, or 'netns-tool down {topology} --kill' ends them"),
         },
