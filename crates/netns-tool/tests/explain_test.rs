@@ -52,6 +52,17 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("unpublish_one_of_two", WITH_PORTS, "unpublish 8080"),
     ("unpublish_for_all", WITH_PORTS, "unpublish 0.0.0.0:8081"),
     ("gc", LEFT_OVER, "gc"),
+    ("up_bridge", &[], "up ../../examples/bridge.yaml"),
+    ("up_direct_cable", &[], "up ../../examples/direct-cable.yaml"),
+    ("up_dual_stack", &[], "up ../../examples/dual-stack.yaml"),
+    ("up_egress", &[], "up ../../examples/egress.yaml"),
+    ("up_internal", &[], "up ../../examples/internal.yaml"),
+    ("up_routers", &[], "up ../../examples/routers.yaml"),
+    ("up_slow_link", &[], "up ../../examples/slow-link.yaml"),
+    ("up_tree", &[], "up ../../examples/tree.yaml"),
+    ("up_veth", &[], "up ../../examples/veth.yaml"),
+    ("down_egress", &["up ../../examples/egress.yaml"], "down lesson-egress"),
+    ("down_routers", &["up ../../examples/routers.yaml"], "down routers"),
 ];
 
 const CONNECTED: &[&str] = &["create red", "bridge br0 --address 192.168.100.1/24", "connect red br0"];

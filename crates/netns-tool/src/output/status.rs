@@ -1,6 +1,9 @@
 //! What differs from a topology, in words.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anstyle::{AnsiColor, Style};
 use netns_engine::{
@@ -136,7 +139,11 @@ fn of_topology(status: &TopologyStatus) -> Vec<String> {
 fn lifetime_in_words(lifetime: Lifetime) -> String {
     match lifetime {
         Lifetime::UntilDown => String::new(),
-        Lifetime::Until(second) => format!(" (until second {second} of 1970's clock)"),
+        Lifetime::Until(second) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let (minutes, seconds) = (second.saturating_sub(now) / 60, second.saturating_sub(now) % 60);
+            format!(" (goes in {minutes} min {seconds} s)")
+        }
         Lifetime::WithProcess(pid, _) => format!(" (as long as process {pid} runs)"),
     }
 }
