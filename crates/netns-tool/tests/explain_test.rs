@@ -1,7 +1,9 @@
 //! `--explain` tells the truth: its script, run by `sh` on one host, and the command, run on
 //! another, give the same state as other programs see it.
 
-use std::process::ExitCode;
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::{fs, process::ExitCode};
 
 use netns_testkit::{Sandbox, Snapshot, Uplink, hostless, on_fresh_host, sh};
 
@@ -52,17 +54,30 @@ const CHANGES: &[(&str, &[&str], &str)] = &[
     ("unpublish_one_of_two", WITH_PORTS, "unpublish 8080"),
     ("unpublish_for_all", WITH_PORTS, "unpublish 0.0.0.0:8081"),
     ("gc", LEFT_OVER, "gc"),
-    ("up_bridge", &[], "up ../../examples/bridge.yaml"),
-    ("up_direct_cable", &[], "up ../../examples/direct-cable.yaml"),
-    ("up_dual_stack", &[], "up ../../examples/dual-stack.yaml"),
-    ("up_egress", &[], "up ../../examples/egress.yaml"),
-    ("up_internal", &[], "up ../../examples/internal.yaml"),
-    ("up_routers", &[], "up ../../examples/routers.yaml"),
-    ("up_slow_link", &[], "up ../../examples/slow-link.yaml"),
-    ("up_tree", &[], "up ../../examples/tree.yaml"),
-    ("up_veth", &[], "up ../../examples/veth.yaml"),
-    ("down_egress", &["up ../../examples/egress.yaml"], "down lesson-egress"),
-    ("down_routers", &["up ../../examples/routers.yaml"], "down routers"),
+    ("up_bridge", &[], "up /run/bridge.yaml"),
+    ("up_direct_cable", &[], "up /run/direct-cable.yaml"),
+    ("up_dual_stack", &[], "up /run/dual-stack.yaml"),
+    ("up_egress", &[], "up /run/egress.yaml"),
+    ("up_internal", &[], "up /run/internal.yaml"),
+    ("up_routers", &[], "up /run/routers.yaml"),
+    ("up_slow_link", &[], "up /run/slow-link.yaml"),
+    ("up_tree", &[], "up /run/tree.yaml"),
+    ("up_veth", &[], "up /run/veth.yaml"),
+    ("down_egress", &["up /run/egress.yaml"], "down lesson-egress"),
+    ("down_routers", &["up /run/routers.yaml"], "down routers"),
+];
+
+/// Held by the test itself, which may run where the sources cannot be read.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("bridge", include_str!("../../../examples/bridge.yaml")),
+    ("direct-cable", include_str!("../../../examples/direct-cable.yaml")),
+    ("dual-stack", include_str!("../../../examples/dual-stack.yaml")),
+    ("egress", include_str!("../../../examples/egress.yaml")),
+    ("internal", include_str!("../../../examples/internal.yaml")),
+    ("routers", include_str!("../../../examples/routers.yaml")),
+    ("slow-link", include_str!("../../../examples/slow-link.yaml")),
+    ("tree", include_str!("../../../examples/tree.yaml")),
+    ("veth", include_str!("../../../examples/veth.yaml")),
 ];
 
 const CONNECTED: &[&str] = &["create red", "bridge br0 --address 192.168.100.1/24", "connect red br0"];
@@ -122,6 +137,9 @@ fn after(before: &[&str], change: impl FnOnce(&Sandbox) + Send) -> Snapshot {
 }
 
 fn prepare(host: &Sandbox, commands: &[&str]) {
+    for (name, example) in EXAMPLES {
+        fs::write(format!("/run/{name}.yaml"), example).expect("/run is this host's own");
+    }
     for command in commands {
         match command.strip_prefix("$ ") {
             Some(words) => drop(sh(words)),
