@@ -5,17 +5,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use netns_engine::{
-    apply::ApplyError,
     change::{Report, make_as_found},
     desired::{NoLeftovers, TopologyExpired},
     error::Error,
     kernel::{LinuxKernel, Refusal, lifetime, look},
 };
 
-use super::{Context, change};
-
-/// How often leftovers are looked for anew, because some went by themselves meanwhile.
-const TRIES: usize = 5;
+use super::{Context, change, patience::patiently};
 
 /// Remove what was left half-made or without use: see it first with --dry-run.
 ///
@@ -29,25 +25,15 @@ pub(crate) struct Gc {}
 impl Gc {
     #[expect(clippy::unused_self, reason = "every command runs in the same way")]
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        if context.global.dry_run || context.global.explain {
+        if context.global.only_shows() {
             return change(&no_leftovers().map_err(Error::Unreadable)?, context, say);
         }
-        for _ in 1..TRIES {
-            match collect(context) {
-                Err(error) if went_by_itself(&error) => {}
-                result => return result,
-            }
-        }
-        collect(context)
+        // Looks for leftovers only once nobody else changes anything: a netns that comes back, or is made,
+        // meanwhile has a name, and its cables are no leftovers.
+        let report = patiently(|| make_as_found(no_leftovers, &mut LinuxKernel::default()))?;
+        context.output.changed(&report, say);
+        Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Looks for leftovers only once nobody else changes anything: a netns that comes back, or is made, meanwhile
-/// has a name, and its cables are no leftovers.
-fn collect(context: Context<'_>) -> Result<ExitCode> {
-    let report = make_as_found(no_leftovers, &mut LinuxKernel::default())?;
-    context.output.changed(&report, say);
-    Ok(ExitCode::SUCCESS)
 }
 
 fn no_leftovers() -> Result<NoLeftovers, Refusal> {
@@ -65,14 +51,4 @@ fn say(report: &Report) -> Vec<String> {
         return vec!["Nothing was left over".to_owned()];
     }
     report.done.steps.iter().map(|step| format!("Done: {}", step.operation)).collect()
-}
-
-/// The links of a deleted netns go by themselves, a moment later: perhaps just before we came to it.
-fn went_by_itself(error: &anyhow::Error) -> bool {
-    match error.downcast_ref() {
-        Some(Error::Apply(ApplyError::Refused { operation, cause, .. })) => {
-            operation.is_moot_after(cause.errno())
-        }
-        _ => false,
-    }
 }

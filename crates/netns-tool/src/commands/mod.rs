@@ -15,6 +15,7 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod nat;
 pub(crate) mod netns;
+mod patience;
 pub(crate) mod playground;
 pub(crate) mod publish;
 pub(crate) mod route;
@@ -29,7 +30,7 @@ use clap::Subcommand;
 use netns_engine::{
     change::{self, Report},
     kernel::LinuxKernel,
-    plan::Desired,
+    plan::{Desired, Plan},
 };
 
 use crate::{options::Global, output::Output};
@@ -132,14 +133,19 @@ pub(crate) fn change(
     say: impl FnOnce(&Report) -> Vec<String>,
 ) -> Result<ExitCode> {
     let mut kernel = LinuxKernel::default();
-    let Context { global, output, .. } = context;
-    if global.dry_run {
-        output.dry_run(&change::plan(desired, &mut kernel)?);
-    } else if global.explain {
-        output.explain(&change::plan(desired, &mut kernel)?);
+    if context.global.only_shows() {
+        show(&change::plan(desired, &mut kernel)?, context);
     } else {
-        let report = change::make(desired, &mut kernel)?;
-        output.changed(&report, say);
+        context.output.changed(&change::make(desired, &mut kernel)?, say);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what a change would take: as a shell script if that is asked for, else step by step.
+pub(crate) fn show(plan: &Plan, context: Context<'_>) {
+    if context.global.explain {
+        context.output.explain(plan);
+    } else {
+        context.output.dry_run(plan);
+    }
 }

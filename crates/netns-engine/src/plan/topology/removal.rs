@@ -1,6 +1,9 @@
 //! A topology that goes as a whole.
 
-use super::{record_of, retirement::retire};
+use super::{
+    record_of,
+    retirement::{retire, stop_programs},
+};
 use crate::{
     desired::TopologyRemoved,
     observed::{Observed, Scope},
@@ -22,6 +25,7 @@ impl Desired for TopologyRemoved {
             record_of(observed, &self.name).ok_or_else(|| Conflict::NoTopology(self.name.clone()))?;
         let nothing = Topology::new(self.name.clone());
         let mut draft = Draft::from(observed);
+        stop_programs(&mut draft, &record.topology, &nothing);
         retire(&mut draft, &record.topology, &nothing, self.on_holders)?;
         draft.then(
             Operation::Forget(RecordKey::Topology(self.name.clone())),

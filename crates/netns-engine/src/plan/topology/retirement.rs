@@ -25,7 +25,7 @@ use crate::{
     topology::{Cable, CableEnd, KnownHosts, Macvlan, Network, Node, ProgramKey, Reach, Topology, Tunnel},
 };
 
-/// Takes away what `wanted` has no more of `before`.
+/// Takes away what `wanted` has no more of `before`, but for its programs.
 pub(super) fn retire(
     draft: &mut Draft,
     before: &Topology,
@@ -33,7 +33,6 @@ pub(super) fn retire(
     on_holders: OnHolders,
 ) -> Result<(), Conflict> {
     let kept = Kept::of(before, wanted);
-    kept.stop_programs(draft, before);
     kept.release_nodes(draft, before, on_holders)?;
     kept.unpublish(draft, before)?;
     kept.withdraw_nat(draft, before)?;
@@ -47,7 +46,7 @@ pub(super) fn retire(
     Ok(())
 }
 
-/// Ends the programs that `wanted` does not ask for.
+/// Ends the programs that `wanted` does not ask for. This comes first: they hold their nodes.
 pub(super) fn stop_programs(draft: &mut Draft, before: &Topology, wanted: &Topology) {
     Kept::of(before, wanted).stop_programs(draft, before);
 }

@@ -10,7 +10,10 @@ use netns_engine::{
     kernel::LinuxKernel,
 };
 
-use super::{super::Context, source};
+use super::{
+    super::{Context, show},
+    source,
+};
 
 /// Show what 'up' would change, and change nothing.
 ///
@@ -32,11 +35,7 @@ impl PlanFile {
         let topology = self.file.read(context)?;
         let desired = TopologyUp { topology, lifetime: None, on_holders: OnHolders::Refuse };
         let plan = change::plan(&desired, &mut LinuxKernel::default())?;
-        if context.global.explain {
-            context.output.explain(&plan);
-        } else {
-            context.output.dry_run(&plan);
-        }
+        show(&plan, context);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -12,7 +12,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use netns_engine::{
-    apply::ApplyError,
     change::{self, Report},
     error::Error,
     kernel::{LinuxKernel, look},
@@ -20,7 +19,7 @@ use netns_engine::{
     topology::{self, Topology, TopologyName},
 };
 
-use super::super::Context;
+use super::super::{Context, patience::patiently, show};
 
 /// What is wrong or without effect in a topology file.
 #[derive(Debug, thiserror::Error)]
@@ -131,46 +130,21 @@ impl Source {
     }
 }
 
-/// How often a change is planned anew because a link of a deleted netns went by itself meanwhile.
-const TRIES: usize = 5;
-
 /// Makes a change and shows how far it is; what goes by itself before it can be deleted is no error.
 pub(super) fn change_patiently(
     desired: &dyn Desired,
     context: Context<'_>,
     say: impl Fn(&Report) -> Vec<String>,
 ) -> Result<ExitCode> {
-    let Context { global, output, .. } = context;
-    let mut kernel = LinuxKernel::default();
-    if global.only_shows() {
-        let plan = change::plan(desired, &mut kernel)?;
-        if global.explain {
-            output.explain(&plan);
-        } else {
-            output.dry_run(&plan);
-        }
+    if context.global.only_shows() {
+        show(&change::plan(desired, &mut LinuxKernel::default())?, context);
         return Ok(ExitCode::SUCCESS);
     }
-    let progress = output.progress();
-    let attempt =
-        || change::make_watched(desired, &mut LinuxKernel::default(), &mut |stage| progress.show(stage));
-    let mut result = attempt();
-    for _ in 1..TRIES {
-        match &result {
-            Err(error) if went_by_itself(error) => result = attempt(),
-            _ => break,
-        }
-    }
+    let progress = context.output.progress();
+    let report = patiently(|| {
+        change::make_watched(desired, &mut LinuxKernel::default(), &mut |stage| progress.show(stage))
+    });
     progress.end();
-    output.changed(&result?, say);
+    context.output.changed(&report?, say);
     Ok(ExitCode::SUCCESS)
-}
-
-fn went_by_itself(error: &Error) -> bool {
-    match error {
-        Error::Apply(ApplyError::Refused { operation, cause, undone }) => {
-            operation.is_moot_after(cause.errno()) && undone.left_behind.is_empty()
-        }
-        _ => false,
-    }
 }
