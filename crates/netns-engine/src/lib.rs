@@ -30,6 +30,7 @@ pub mod boot;
 pub mod change;
 pub mod check;
 pub mod desired;
+pub mod diagnose;
 pub mod error;
 pub mod firewall;
 mod journal;

@@ -92,7 +92,8 @@ impl fmt::Display for LinkAt {
 /// assert!(matches!("/proc/1/ns/net".parse(), Ok(Entrance::File(_))));
 /// assert!("a b".parse::<Entrance>().is_err());
 /// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Entrance {
     /// The netns the tool was started in.
     #[default]

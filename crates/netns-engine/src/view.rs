@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{firewall::Transport, resolver::ResolvConf};
 
@@ -40,7 +40,7 @@ pub enum SummaryState {
 }
 
 /// A running program.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Process {
     /// Its process id.
     pub pid: u32,
@@ -171,7 +171,7 @@ pub struct NeighbourView {
 }
 
 /// A TCP or UDP socket.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Socket {
     /// TCP or UDP.
     pub transport: Transport,
