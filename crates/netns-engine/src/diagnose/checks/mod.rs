@@ -1,0 +1,40 @@
+//! The questions that a diagnosis asks of a path: one file each.
+//!
+//! A check is a file with its codes (each with its page of the manual) and a function from what was
+//! observed to findings, and one line in [`CHECKS`].
+
+mod cable;
+
+use super::{
+    case::{Case, Followed},
+    finding::{Code, Finding},
+    scene::Scene,
+};
+
+/// A question that is asked of every case.
+#[derive(Debug)]
+pub struct Check {
+    /// The question, for people.
+    pub question: &'static str,
+    /// What it may find.
+    pub codes: &'static [&'static Code],
+    /// How it looks.
+    pub look: Look,
+}
+
+/// How a check looks.
+#[derive(Clone, Copy, Debug)]
+pub enum Look {
+    /// Along one way.
+    Along(fn(&Scene, &Followed) -> Vec<Finding>),
+    /// At everything.
+    Around(fn(&Case<'_>) -> Vec<Finding>),
+}
+
+/// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
+pub static CHECKS: &[&Check] = &[&cable::CHECK];
+
+/// Returns every code there is, in the order of the checks.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    CHECKS.iter().flat_map(|check| check.codes.iter().copied())
+}
