@@ -2,12 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Operation;
+use crate::{name::LinkName, operation::Operation};
 
-/// A mend: changes of the kernel that belong together.
+/// A mend.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mend {
-    /// One change, as it stands.
+    /// One change of the kernel, as it stands.
     Change(Operation),
+    /// What `nat BRIDGE UPLINK` does.
+    Nat {
+        /// The bridge.
+        bridge: LinkName,
+        /// The link its traffic leaves through.
+        uplink: LinkName,
+    },
 }

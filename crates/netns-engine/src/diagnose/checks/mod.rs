@@ -4,6 +4,11 @@
 //! observed to findings, and one line in [`CHECKS`].
 
 mod cable;
+mod filters;
+mod forwarding;
+mod reverse_path;
+mod routes;
+mod translation;
 
 use super::{
     case::{Case, Followed},
@@ -32,7 +37,15 @@ pub enum Look {
 }
 
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
-pub static CHECKS: &[&Check] = &[&cable::CHECK];
+#[rustfmt::skip]
+pub static CHECKS: &[&Check] = &[
+    &cable::CHECK,
+    &routes::CHECK,
+    &reverse_path::CHECK,
+    &forwarding::CHECK,
+    &filters::CHECK,
+    &translation::CHECK,
+];
 
 /// Returns every code there is, in the order of the checks.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
