@@ -17,6 +17,7 @@ mod linux;
 mod listeners;
 pub mod logs;
 pub mod look;
+mod modules;
 mod mounts;
 pub mod namespace;
 mod netfilter;

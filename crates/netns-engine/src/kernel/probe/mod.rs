@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use reach::check_all;
+pub use reach::{address_of, ask_server, check_all, reach};
 use rustix::io::Errno;
 
 use super::{namespace, refusal::Refusal};
