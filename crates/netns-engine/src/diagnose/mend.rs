@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{name::LinkName, operation::Operation};
+use crate::{
+    name::LinkName,
+    operation::{LinkChange, Operation},
+};
 
 /// A mend.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -17,4 +20,18 @@ pub enum Mend {
         /// The link its traffic leaves through.
         uplink: LinkName,
     },
+}
+
+impl Mend {
+    /// Returns when it is its turn: smaller comes first.
+    pub(super) fn turn(&self) -> u8 {
+        match self {
+            Self::Change(Operation::SetLink(_, change)) if *change != LinkChange::Up => 0,
+            Self::Change(Operation::SetLink(..)) => 1,
+            Self::Change(Operation::AddAddress(..)) => 2,
+            Self::Change(Operation::AddRoute(..)) => 3,
+            Self::Change(_) => 4,
+            Self::Nat { .. } => 5,
+        }
+    }
 }

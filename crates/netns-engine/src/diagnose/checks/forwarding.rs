@@ -8,7 +8,7 @@ use crate::{
         finding::{Code, Finding, Remedy, Spot, Step},
         journey::Leg,
         mend::Mend,
-        scene::{Scene, Stack},
+        scene::Scene,
     },
     name::LinkName,
     operation::Operation,
@@ -47,38 +47,28 @@ fn off(scene: &Scene, leg: &Leg) -> Option<Finding> {
     if stack.setting(&per_link)? != 0 {
         return None;
     }
-    let spot = Spot { leg: leg.number, step: Step::Forwarding };
-    let what =
-        format!("{family} packets that come in by link '{link}' are not passed on {}", stack.location());
-    let finding = Finding::error(&FORWARDING_OFF, leg.stack, spot, what)
-        .seen(stack.file_of(&per_link), "0")
-        .why("a stack is no router until it is told to be: what is not for itself, it drops");
-    Some(with_remedy(finding, stack, &global, &per_link, leg))
-}
-
-fn with_remedy(finding: Finding, stack: &Stack, global: &str, per_link: &str, leg: &Leg) -> Finding {
-    let family = leg.packet.family();
-    let everywhere = stack.setting(global) == Some(0);
-    let mend = place(stack).map(|place| {
-        let setting = if everywhere { Sysctl::forwarding(family) } else { of_link(family, per_link) };
-        Mend::Change(Operation::SetSysctl(place, setting, 1))
-    });
-    let finding = if everywhere {
-        finding.seen(stack.file_of(global), "0").remedy(Remedy::command(stack.set(global, 1)))
+    let everywhere = stack.setting(&global) == Some(0);
+    let what = if everywhere {
+        format!("{} is no {family} router: forwarding is off", stack.entrance)
     } else {
-        finding.remedy(Remedy::command(stack.set(per_link, 1)))
+        format!("{} does not forward {family} packets that come in by link '{link}'", stack.entrance)
     };
-    finding.mend(mend)
+    let setting =
+        if everywhere { Sysctl::forwarding(family) } else { Sysctl::LinkForwarding(family, link.clone()) };
+    let path = setting.path();
+    let spot = Spot { leg: leg.number, step: Step::Forwarding };
+    let finding = Finding::error(&FORWARDING_OFF, leg.stack, spot, what).seen(stack.file_of(&per_link), "0");
+    let finding = if everywhere { finding.seen(stack.file_of(&path), "0") } else { finding };
+    Some(
+        finding
+            .why("a stack is no router until it is told to be: what is not for itself, it drops")
+            .remedy(Remedy::command(stack.set(&path, 1)))
+            .mend(place(stack).map(|place| Mend::Change(Operation::SetSysctl(place, setting, 1)))),
+    )
 }
 
 fn path_of(family: Family, link: &LinkName) -> String {
     Sysctl::LinkForwarding(family, link.clone()).path()
-}
-
-/// The setting that a path made by [`path_of`] stands for.
-fn of_link(family: Family, path: &str) -> Sysctl {
-    let link = path.rsplit('/').nth(1).unwrap_or_default();
-    Sysctl::LinkForwarding(family, LinkName::from_kernel(link.to_owned()))
 }
 
 #[cfg(test)]
