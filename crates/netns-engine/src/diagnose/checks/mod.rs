@@ -4,6 +4,9 @@
 //! observed to findings, and one line in [`CHECKS`].
 
 mod cable;
+mod connections;
+mod rights;
+mod uplink;
 
 use super::{
     case::{Case, Followed},
@@ -32,7 +35,7 @@ pub enum Look {
 }
 
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
-pub static CHECKS: &[&Check] = &[&cable::CHECK];
+pub static CHECKS: &[&Check] = &[&cable::CHECK, &connections::CHECK, &uplink::CHECK, &rights::CHECK];
 
 /// Returns every code there is, in the order of the checks.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
