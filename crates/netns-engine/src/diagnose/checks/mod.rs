@@ -4,11 +4,14 @@
 //! observed to findings, and one line in [`CHECKS`].
 
 mod cable;
+mod connections;
 mod filters;
 mod forwarding;
 mod reverse_path;
+mod rights;
 mod routes;
 mod translation;
+mod uplink;
 
 use super::{
     case::{Case, Followed},
@@ -41,10 +44,13 @@ pub enum Look {
 pub static CHECKS: &[&Check] = &[
     &cable::CHECK,
     &routes::CHECK,
+    &uplink::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
     &translation::CHECK,
+    &connections::CHECK,
+    &rights::CHECK,
 ];
 
 /// Returns every code there is, in the order of the checks.
