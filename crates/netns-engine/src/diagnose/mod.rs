@@ -15,6 +15,7 @@
 //!    so that what comes behind it is found as well.
 //! 4. [`checks`]: one file per question, each a pure function from a [`Case`] to findings.
 //! 5. [`finding`]: what is wrong, how that is known, why it matters, what mends it ([`mend`]).
+//! 6. [`trace`]: the way one packet really took, as the kernel told it.
 
 pub mod finding;
 pub mod firewall;
@@ -22,3 +23,4 @@ pub mod mend;
 pub mod packet;
 pub mod question;
 pub mod scene;
+pub mod trace;

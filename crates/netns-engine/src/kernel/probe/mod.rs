@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(super) use icmp::{Echo, open as open_for_pings};
 pub use reach::check_all;
 use rustix::io::Errno;
 
