@@ -69,6 +69,11 @@ impl Way {
         self.port.zip(self.protocol.transport())
     }
 
+    /// Returns whether another way is the same, whatever it is followed for.
+    fn leads_as(&self, other: &Self) -> bool {
+        (self.from, self.to, self.service()) == (other.from, other.to, other.service())
+    }
+
     /// Returns whether it can be tried from here.
     #[must_use]
     pub fn can_be_tried(&self) -> bool {
@@ -133,7 +138,11 @@ fn out(scene: &Scene, from: StackId) -> Vec<Way> {
             ways.push(way(Purpose::Control, StackId::HOST));
         }
     }
-    ways.extend(name_servers(scene, from));
+    for server in name_servers(scene, from) {
+        if !ways.iter().any(|way| way.leads_as(&server)) {
+            ways.push(server);
+        }
+    }
     ways
 }
 
