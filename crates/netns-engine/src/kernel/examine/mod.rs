@@ -2,21 +2,26 @@
 //! [`Scene`] for a [`Question`].
 
 mod counters;
+mod crowd;
 mod doors;
+mod flows;
 mod names;
+mod notes;
+mod port;
 mod ruleset;
 mod search;
 mod settings;
 mod stack;
+mod visit;
 mod way;
 
 use search::Search;
 
-use super::look;
+use super::{look, refusal::Refusal};
 use crate::{
     diagnose::{
         question::{Destination, Path, Question},
-        scene::Scene,
+        scene::{HostNotes, Scene},
     },
     error::Error,
 };
@@ -31,11 +36,24 @@ pub fn examine(question: &Question) -> Result<Scene, Error> {
     if let Question::Path(path) = question {
         require(path)?;
     }
-    let mut search = Search::begin().map_err(Error::Unreadable)?;
-    if let Question::Path(path) = question {
-        way::follow(&mut search, path).map_err(Error::Unreadable)?;
-    }
-    search.scene().map_err(Error::Unreadable)
+    look_around(question).map_err(Error::Unreadable)
+}
+
+fn look_around(question: &Question) -> Result<Scene, Refusal> {
+    let mut search = Search::begin()?;
+    let scene = match question {
+        Question::Path(path) => {
+            way::follow(&mut search, path)?;
+            search.scene()?
+        }
+        Question::Port(port) => {
+            port::follow(&mut search, port);
+            search.scene()?
+        }
+        Question::Host => crowd::look_at_ours(search)?,
+    };
+    let nameless = if *question == Question::Host { notes::nameless() } else { Vec::new() };
+    Ok(Scene { host: HostNotes { nameless, ..notes::read() }, ..scene })
 }
 
 fn require(path: &Path) -> Result<(), Error> {
