@@ -6,8 +6,10 @@
 mod cable;
 mod filters;
 mod forwarding;
+mod loopback;
 mod reverse_path;
 mod routes;
+mod sockets;
 mod translation;
 
 use super::{
@@ -40,11 +42,13 @@ pub enum Look {
 #[rustfmt::skip]
 pub static CHECKS: &[&Check] = &[
     &cable::CHECK,
+    &loopback::CHECK,
     &routes::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
     &translation::CHECK,
+    &sockets::CHECK,
 ];
 
 /// Returns every code there is, in the order of the checks.

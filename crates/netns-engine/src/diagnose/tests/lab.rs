@@ -63,6 +63,7 @@ pub(in crate::diagnose) fn lab() -> Scene {
     Scene {
         stacks: vec![host, red, blue],
         host: crate::diagnose::scene::HostNotes { may_change: true, ..Default::default() },
+        ..Scene::default()
     }
 }
 
