@@ -1,6 +1,7 @@
 //! All that a check may look at.
 
 use super::{
+    finding::{Spot, Step},
     journey::{Journey, Leg},
     question::Question,
     scene::{Scene, StackId},
@@ -74,5 +75,12 @@ impl Case<'_> {
             }
         }
         stacks
+    }
+
+    /// Returns a step in the first leg that leads through `stack`.
+    #[must_use]
+    pub fn spot_in(&self, stack: StackId, step: Step) -> Spot {
+        let mut legs = self.ways.iter().flat_map(Followed::legs);
+        Spot { leg: legs.find(|leg| leg.stack == stack).map_or(0, |leg| leg.number), step }
     }
 }

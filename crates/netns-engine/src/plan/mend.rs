@@ -3,53 +3,69 @@
 use super::{Conflict, Desired, Draft, Operation, Plan};
 use crate::{
     address::Family,
-    desired::Nat,
+    desired::{AddressOn, Nat, RouteIn},
     diagnose::mend::Mend,
     firewall::Translation,
     observed::{Observed, Scope},
+    place::Place,
     sysctl::Sysctl,
 };
 
 impl Desired for Mend {
     fn scope(&self) -> Scope {
-        match self {
-            Self::Nat { .. } => self.nat().map(|nat| nat.scope()).unwrap_or_default(),
-            Self::Change(operation) => {
-                let mut scope = Scope::covering([operation]);
-                // The switch of a family drags the settings of every link along, which an undo has to bring back.
-                if let Operation::SetSysctl(_, setting, _) = operation {
-                    let families = [Family::Ipv4, Family::Ipv6];
-                    scope
-                        .link_forwarding
-                        .extend(families.into_iter().filter(|it| Sysctl::forwarding(*it) == *setting));
-                }
-                scope
-            }
+        match self.noun() {
+            Noun::Desired(desired) => desired.scope(),
+            Noun::Operation(operation) => scope_of(operation),
         }
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
-        if let Some(nat) = self.nat() {
-            return nat.plan(observed);
+        match self.noun() {
+            Noun::Desired(desired) => desired.plan(observed),
+            Noun::Operation(operation) => {
+                let mut draft = Draft::from(observed);
+                draft.then(operation.clone(), "The doctor found that this is not so.");
+                Ok(draft.finish())
+            }
         }
-        let mut draft = Draft::from(observed);
-        if let Self::Change(operation) = self {
-            draft.then(operation.clone(), "The doctor found this missing.");
-        }
-        Ok(draft.finish())
     }
 }
 
+/// What a mend comes down to.
+enum Noun<'a> {
+    /// Something that can be asked for by a command of its own.
+    Desired(Box<dyn Desired>),
+    /// A change that no command is for.
+    Operation(&'a Operation),
+}
+
 impl Mend {
-    fn nat(&self) -> Option<Nat> {
+    fn noun(&self) -> Noun<'_> {
         match self {
-            Self::Nat { bridge, uplink } => Some(Nat {
+            Self::Nat { bridge, uplink } => Noun::Desired(Box::new(Nat {
                 bridge: bridge.clone(),
                 uplink: Some(uplink.clone()),
                 translation: Translation::Masquerade,
                 driver: None,
-            }),
-            Self::Change(_) => None,
+            })),
+            Self::Change(Operation::AddRoute(place, route)) => {
+                Noun::Desired(Box::new(RouteIn { place: place.clone(), route: route.clone() }))
+            }
+            Self::Change(Operation::AddAddress(at, address)) => {
+                Noun::Desired(Box::new(AddressOn { link: at.clone(), address: *address }))
+            }
+            Self::Change(operation) => Noun::Operation(operation),
         }
     }
+}
+
+fn scope_of(operation: &Operation) -> Scope {
+    let mut scope = Scope::covering([operation]);
+    // The switch of a family drags the settings of every link along, which an undo has to bring back.
+    if let Operation::SetSysctl(Place::Host, setting, _) = operation {
+        let switched =
+            [Family::Ipv4, Family::Ipv6].into_iter().filter(|it| Sysctl::forwarding(*it) == *setting);
+        scope.link_forwarding.extend(switched);
+    }
+    scope
 }

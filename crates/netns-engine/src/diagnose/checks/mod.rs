@@ -4,13 +4,16 @@
 //! observed to findings, and one line in [`CHECKS`].
 
 mod cable;
+mod connections;
 mod filters;
 mod forwarding;
 mod loopback;
 mod reverse_path;
+mod rights;
 mod routes;
 mod sockets;
 mod translation;
+mod uplink;
 
 use super::{
     case::{Case, Followed},
@@ -44,11 +47,14 @@ pub static CHECKS: &[&Check] = &[
     &cable::CHECK,
     &loopback::CHECK,
     &routes::CHECK,
+    &uplink::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
     &translation::CHECK,
     &sockets::CHECK,
+    &connections::CHECK,
+    &rights::CHECK,
 ];
 
 /// Returns every code there is, in the order of the checks.

@@ -1,8 +1,11 @@
 //! Kernel settings by file: `/proc/sys/net` shows the netns of the thread that looks.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, net::IpAddr};
 
-use crate::{address::Family, diagnose::scene::Link};
+use crate::{
+    address::Family,
+    diagnose::scene::{Address, Link},
+};
 
 /// What the whole stack is set to.
 const OF_THE_STACK: [&str; 10] = [
@@ -46,9 +49,14 @@ pub(super) fn read(links: &[Link]) -> BTreeMap<String, i64> {
     settings
 }
 
-/// A bridge takes what comes in by its ports, whose own settings then count for nothing.
+/// A bridge takes what comes in by its ports, whose own settings then count for nothing. Link-local addresses
+/// come by themselves.
 fn has_a_say(link: &Link) -> bool {
-    link.port.is_none() || !link.addresses.is_empty()
+    let is_chosen = |address: &Address| match address.net.addr() {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => !address.is_unicast_link_local(),
+    };
+    link.port.is_none() || link.addresses.iter().any(is_chosen)
 }
 
 fn of_link(family: Family, link: &str) -> Vec<(String, i64)> {

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::{super::message, Attributes, Rtnetlink, family_of, u16_at, u32_at};
 use crate::{
     diagnose::scene::{PolicyAction, PolicyRule},
-    kernel::refusal::Refusal,
+    kernel::{netlink::attributes_of, refusal::Refusal},
     name::LinkName,
 };
 
@@ -31,8 +31,9 @@ mod attribute {
     pub(super) const PROTOCOL: u16 = 22;
     pub(super) const SOURCE_PORTS: u16 = 23;
     pub(super) const DESTINATION_PORTS: u16 = 24;
-    /// What is numbered higher is younger than this file.
-    pub(super) const LAST_KNOWN: u16 = DESTINATION_PORTS;
+    /// Since Linux 6.15; the kernel tells the mask of every single port.
+    pub(super) const SOURCE_PORT_MASK: u16 = 28;
+    pub(super) const DESTINATION_PORT_MASK: u16 = 29;
 }
 
 impl Rtnetlink {
@@ -118,10 +119,16 @@ fn others(attributes: Attributes<'_>, tos: u8) -> Option<String> {
     if let Some(group) = attributes.u32(attribute::SUPPRESS_GROUP).filter(|group| *group != u32::MAX) {
         words.push(format!("suppress_ifgroup {group}"));
     }
-    let unknown = crate::kernel::netlink::attributes_of(attributes.0);
-    let unknown = unknown.filter(|(kind, _)| *kind > attribute::LAST_KNOWN);
+    let unknown = attributes_of(attributes.0).filter(|(kind, value)| is_unknown(*kind, value));
     words.extend(unknown.map(|(kind, _)| format!("(condition {kind} of linux/fib_rules.h)")));
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Younger conditions than the last that is told of here; that all of a port counts is none.
+fn is_unknown(kind: u16, value: &[u8]) -> bool {
+    const WHOLE_PORT: [u8; 2] = [0xff; 2];
+    let is_mask = [attribute::SOURCE_PORT_MASK, attribute::DESTINATION_PORT_MASK].contains(&kind);
+    kind > attribute::DESTINATION_PORTS && !(is_mask && value == WHOLE_PORT)
 }
 
 fn protocol(number: u8) -> String {
