@@ -7,9 +7,11 @@ mod cable;
 mod connections;
 mod filters;
 mod forwarding;
+mod loopback;
 mod reverse_path;
 mod rights;
 mod routes;
+mod sockets;
 mod translation;
 mod uplink;
 
@@ -43,12 +45,14 @@ pub enum Look {
 #[rustfmt::skip]
 pub static CHECKS: &[&Check] = &[
     &cable::CHECK,
+    &loopback::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
     &translation::CHECK,
+    &sockets::CHECK,
     &connections::CHECK,
     &rights::CHECK,
 ];

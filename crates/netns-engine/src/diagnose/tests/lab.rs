@@ -64,6 +64,7 @@ pub(in crate::diagnose) fn lab() -> Scene {
         also: Vec::new(),
         stacks: vec![host, red, blue],
         host: crate::diagnose::scene::HostNotes { may_change: true, ..Default::default() },
+        ..Scene::default()
     }
 }
 
