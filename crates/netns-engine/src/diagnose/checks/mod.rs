@@ -5,6 +5,7 @@
 
 mod cable;
 mod connections;
+mod mtu;
 mod rights;
 mod uplink;
 
