@@ -15,6 +15,8 @@
 //!    so that what comes behind it is found as well.
 //! 4. [`checks`]: one file per question, each a pure function from a [`case`] to findings.
 //! 5. [`finding`]: what is wrong, how that is known, why it matters, what mends it ([`mend`]).
+//! 6. [`trace`]: what one packet really met, where looking is not enough.
+//! 6. [`trace`]: the way one packet really took, as the kernel told it.
 
 pub mod case;
 pub mod checks;
@@ -27,6 +29,7 @@ pub mod question;
 pub mod scene;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod way;
 mod words;
 
@@ -34,6 +37,7 @@ use self::{
     case::{Case, Followed},
     checks::{CHECKS, Look},
     finding::{Effect, Finding, Severity},
+    mend::Mend,
     way::Purpose,
 };
 
@@ -79,6 +83,22 @@ impl Diagnosis<'_> {
     pub fn is_healthy(&self) -> bool {
         let broken = self.findings.iter().any(|finding| finding.severity == Severity::Error);
         !broken && self.silent_ways().next().is_none()
+    }
+
+    /// Returns what this tool can do about errors and warnings, each once, in the order that it must be done in:
+    /// a route needs its address, and that its link.
+    #[must_use]
+    pub fn mends(&self) -> Vec<Mend> {
+        let mut mends: Vec<Mend> = Vec::new();
+        for mend in
+            self.findings.iter().filter(|finding| finding.severity > Severity::Note).flat_map(|it| &it.mend)
+        {
+            if !mends.contains(mend) {
+                mends.push(mend.clone());
+            }
+        }
+        mends.sort_by_key(Mend::turn);
+        mends
     }
 
     /// Returns the ways that were tried in vain.

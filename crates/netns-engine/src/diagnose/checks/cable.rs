@@ -7,7 +7,7 @@ use crate::{
         finding::{Code, Finding, Remedy, Spot, Step},
         journey::{Leg, Role, Touch},
         mend::Mend,
-        scene::{Link, Scene, Stack, StackId},
+        scene::{Link, Scene, Stack},
         words::link_in,
     },
     name::LinkName,
@@ -142,16 +142,52 @@ fn set_up(stack: &Stack, link: &LinkName) -> Option<Mend> {
 
 /// Names a link for the engine; none in a netns without a name.
 pub(super) fn at(stack: &Stack, link: &LinkName) -> Option<LinkAt> {
-    let place = match &stack.entrance {
-        Entrance::Host => Place::Host,
-        Entrance::Named(name) => Place::Netns(name.clone()),
-        Entrance::File(_) => return None,
-    };
-    Some(place.link(link))
+    Some(place(stack)?.link(link))
 }
 
-/// The host is not ours to change without being asked; what it lacks is.
-#[expect(dead_code, reason = "used by the checks that follow")]
-pub(super) fn is_host(stack: StackId) -> bool {
-    stack == StackId::HOST
+/// Names a stack for the engine; none for a netns without a name.
+pub(super) fn place(stack: &Stack) -> Option<Place> {
+    match &stack.entrance {
+        Entrance::Host => Some(Place::Host),
+        Entrance::Named(name) => Some(Place::Netns(name.clone())),
+        Entrance::File(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::tests::lab::{HOST, RED, WORLD, codes, findings_on, lab, to};
+
+    #[test]
+    fn whatever_is_off_on_the_way_is_named_with_what_switches_it_on() {
+        assert_eq!(codes(&findings_on(&CHECK, &lab(), to(RED, WORLD))), [""; 0]);
+        for (stack, place, command) in [
+            (RED, 1, "ip -n red link set eth0 up"),
+            (HOST, 3, "ip link set v-red up"),
+            (HOST, 2, "ip link set br0 up"),
+            (HOST, 1, "ip link set eth0 up"),
+        ] {
+            let mut scene = lab();
+            scene.stacks[stack.0].links[place].up = false;
+            let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
+            assert_eq!(codes(&findings)[0], "link-down", "{command}");
+            assert_eq!(findings[0].remedy[0].commands, [command]);
+        }
+    }
+
+    #[test]
+    fn a_netns_with_lo_alone_has_no_cable() {
+        let mut scene = lab();
+        scene.stacks[RED.0].links.pop();
+        scene.stacks[RED.0].routes.clear();
+        assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), ["no-link"]);
+    }
+
+    #[test]
+    fn a_cable_into_the_dark_has_no_carrier() {
+        let mut scene = lab();
+        scene.stacks[HOST.0].links[1].carrier = false;
+        assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), ["no-carrier"]);
+    }
 }

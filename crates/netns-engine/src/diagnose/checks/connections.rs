@@ -298,6 +298,8 @@ mod tests {
             let address = Some(target.parse().unwrap());
             let leg = &mut followed.journey.legs[0];
             leg.redirection = Some(Translation {
+                to_this_stack: false,
+                text: String::new(),
                 target: NatTarget { address, port: None },
                 by: "a rule".to_owned(),
                 certainty: Certainty::Certain,

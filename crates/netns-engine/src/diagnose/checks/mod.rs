@@ -5,8 +5,13 @@
 
 mod cable;
 mod connections;
+mod filters;
+mod forwarding;
 mod mtu;
+mod reverse_path;
 mod rights;
+mod routes;
+mod translation;
 mod uplink;
 
 use super::{
@@ -36,7 +41,19 @@ pub enum Look {
 }
 
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
-pub static CHECKS: &[&Check] = &[&cable::CHECK, &connections::CHECK, &uplink::CHECK, &rights::CHECK];
+#[rustfmt::skip]
+pub static CHECKS: &[&Check] = &[
+    &cable::CHECK,
+    &routes::CHECK,
+    &uplink::CHECK,
+    &reverse_path::CHECK,
+    &forwarding::CHECK,
+    &filters::CHECK,
+    &translation::CHECK,
+    &connections::CHECK,
+    &mtu::CHECK,
+    &rights::CHECK,
+];
 
 /// Returns every code there is, in the order of the checks.
 pub fn codes() -> impl Iterator<Item = &'static Code> {

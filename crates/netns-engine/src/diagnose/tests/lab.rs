@@ -61,6 +61,7 @@ pub(in crate::diagnose) fn lab() -> Scene {
     let red = inner("red", "192.168.100.2/24", Peer { stack: Some(HOST), index: 4 });
     let blue = inner("blue", "192.168.100.3/24", Peer { stack: Some(HOST), index: 5 });
     Scene {
+        also: Vec::new(),
         stacks: vec![host, red, blue],
         host: crate::diagnose::scene::HostNotes { may_change: true, ..Default::default() },
     }
