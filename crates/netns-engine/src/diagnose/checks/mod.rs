@@ -8,6 +8,7 @@ mod connections;
 mod filters;
 mod forwarding;
 mod loopback;
+mod mtu;
 mod reverse_path;
 mod rights;
 mod routes;
@@ -44,16 +45,17 @@ pub enum Look {
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
 #[rustfmt::skip]
 pub static CHECKS: &[&Check] = &[
-    &cable::CHECK,
     &loopback::CHECK,
+    &cable::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
     &translation::CHECK,
-    &sockets::CHECK,
     &connections::CHECK,
+    &mtu::CHECK,
+    &sockets::CHECK,
     &rights::CHECK,
 ];
 

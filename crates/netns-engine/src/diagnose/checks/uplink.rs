@@ -156,7 +156,7 @@ fn offline(case: &Case<'_>, control: &Followed) -> Option<Finding> {
     }
     let way = case.ways.iter().find(same)?;
     let legs = || way.journey.legs.iter().filter(|leg| leg.direction == Direction::There);
-    let leg = legs().rfind(|leg| leg.stack == StackId::HOST).or_else(|| legs().last())?;
+    let leg = legs().rfind(|leg| leg.stack == StackId::HOST).or_else(|| legs().next_back())?;
     let to = control.way.to;
     let service = match control.way.service() {
         Some((port, transport)) => format!("{to}, port {port}/{transport}"),
