@@ -156,7 +156,7 @@ fn open_at_once(path: &Path) -> io::Result<File> {
 }
 
 /// Runs `work` on a thread inside. Everyone may look at the host; entering needs privileges.
-fn inside<T: Send>(
+pub(super) fn inside<T: Send>(
     entrance: &Entrance,
     file: &File,
     work: impl FnOnce() -> Result<T, Refusal> + Send,
