@@ -20,7 +20,7 @@ use netns_testkit::{Sandbox, sh};
 /// Long enough for any packet that passes, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to look whether a packet that should not arrive does: a longer look would only find more mistakes.
-const GLANCE: Duration = Duration::from_millis(300);
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// TCP ports that somebody listens on in every netns.
 pub(crate) const TCP_PORTS: [u16; 3] = [22, 80, 8080];

@@ -72,9 +72,9 @@ fn rules_of_nftables_are_judged_as_packets_fare(host: &Sandbox) {
             "table inet t {{
                 set odd {{ type ipv4_addr; flags interval; elements = {{ 10.2.0.0/24, 172.16.0.0-172.16.0.7 }} }}
                 set ports {{ type inet_service; elements = {{ 22, 8080 }} }}
-                chain from_red {{ tcp dport 22 drop; meta l4proto udp return; tcp dport 80 accept }}
-                chain nested {{ iifname \"vb\" return; jump deeper; tcp dport 80 drop }}
-                chain deeper {{ ip protocol udp accept; ip6 nexthdr udp drop }}
+                chain from_red {{ tcp dport 22 drop; meta l4proto udp return; tcp dport 80 accept; }}
+                chain nested {{ iifname \"vb\" return; jump deeper; tcp dport 80 drop; }}
+                chain deeper {{ ip protocol udp accept; ip6 nexthdr udp drop; }}
                 chain i {{ type filter hook input priority 0; policy accept; {input}
                 }}
                 chain f {{ type filter hook forward priority filter + 5; policy accept; {forward}
@@ -94,7 +94,7 @@ fn rules_of_nftables_are_judged_as_packets_fare(host: &Sandbox) {
 const WORDS: [&str; 8] = [
     "*filter\n:FORWARD DROP\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A FORWARD -i vr -o vb -p tcp -m multiport --dports 22,70:80 -j ACCEPT\nCOMMIT",
     "*filter\n-A FORWARD ! -s 10.1.0.0/24 -j REJECT\n-A INPUT -p icmp -m icmp --icmp-type 8 -j DROP\nCOMMIT",
-    "*filter\n:A -\n:B -\n-A FORWARD -i v+ -g A\n-A FORWARD -j DROP\n-A A -p udp -j RETURN\n-A A -p tcp --dport 80 -j B\n-A A -j ACCEPT\n-A B ! -i vb -m comment --comment \"say \\\"no\\\"\" -j REJECT --reject-with tcp-reset\nCOMMIT",
+    "*filter\n:A -\n:B -\n-A FORWARD -i v+ -g A\n-A FORWARD -j DROP\n-A A -p udp -j RETURN\n-A A -p tcp --dport 80 -j B\n-A A -j ACCEPT\n-A B ! -i vb -p tcp -m comment --comment \"say \\\"no\\\"\" -j REJECT --reject-with tcp-reset\nCOMMIT",
     "*mangle\n-A FORWARD -p tcp --syn --dport 8080 -j DROP\n-A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 22 -j DROP\nCOMMIT\n*filter\n-A FORWARD -p tcp --dport 22 -j LOG\n-A INPUT -p udp -j DROP\nCOMMIT",
     "*raw\n-A PREROUTING -m conntrack --ctstate NEW -j DROP\n-A PREROUTING -p tcp --dport 80 -j DROP\nCOMMIT",
     "*filter\n-A FORWARD -m mark --mark 0x1/0xff -j DROP\n-A FORWARD -m limit --limit 100/sec -p tcp --dport 22 -j ACCEPT\n-A FORWARD -p tcp -j DROP\nCOMMIT",
@@ -125,11 +125,18 @@ fn judged_as_packets_fare(host: &Sandbox, kind: &str, origin: Origin) {
             .filter(|line| line.starts_with("-A") && !texts.contains(&&(*line).to_owned()))
             .collect();
         assert_eq!(missing, Vec::<&str>::new(), "{texts:?}");
-        sh("nft flush ruleset
-            for table in raw mangle nat filter security; do
-                iptables-legacy -t $table -F; iptables-legacy -t $table -X; iptables-legacy -P FORWARD ACCEPT
-            done");
+        forget_rules(kind);
     }
+}
+
+fn forget_rules(kind: &str) {
+    sh(&format!(
+        "nft flush ruleset
+        for table in $(cat /proc/net/ip_tables_names); do
+            iptables-{kind} -t $table -F; iptables-{kind} -t $table -X
+        done
+        if test {kind} = legacy; then iptables-legacy -P FORWARD ACCEPT; fi"
+    ));
 }
 
 fn reading_creates_nothing(_: &Sandbox) {
