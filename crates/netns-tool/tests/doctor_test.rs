@@ -1,0 +1,27 @@
+//! `doctor`: what is broken is named first, what works is called healthy, what it claims to mend works.
+//!
+//! The judges are real TCP and UDP exchanges, `ping`, `getent`, and what `ip`, `nft` and
+//! `iptables-save` tell of the host.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::process::ExitCode;
+
+#[path = "doctor_test/breakage.rs"]
+mod breakage;
+#[path = "doctor_test/breakages/mod.rs"]
+mod breakages;
+#[path = "doctor_test/diagnosis.rs"]
+mod diagnosis;
+#[path = "doctor_test/exchange.rs"]
+mod exchange;
+#[path = "doctor_test/lab.rs"]
+mod lab;
+#[path = "doctor_test/servers.rs"]
+mod servers;
+
+use breakage::Breakage;
+
+fn main() -> ExitCode {
+    netns_testkit::main(breakages::all().into_iter().map(Breakage::trial).collect())
+}
