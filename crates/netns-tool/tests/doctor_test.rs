@@ -15,13 +15,23 @@ mod breakages;
 mod diagnosis;
 #[path = "doctor_test/exchange.rs"]
 mod exchange;
+#[path = "doctor_test/healthy.rs"]
+mod healthy;
 #[path = "doctor_test/lab.rs"]
 mod lab;
+#[path = "doctor_test/pairs.rs"]
+mod pairs;
 #[path = "doctor_test/servers.rs"]
 mod servers;
+#[path = "doctor_test/unchanged.rs"]
+mod unchanged;
+#[path = "doctor_test/variants.rs"]
+mod variants;
 
 use breakage::Breakage;
 
 fn main() -> ExitCode {
-    netns_testkit::main(breakages::all().into_iter().map(Breakage::trial).collect())
+    let breakages = breakages::all().into_iter().map(Breakage::trial).collect();
+    let trials = [breakages, pairs::trials(), healthy::trials(), unchanged::trials()];
+    netns_testkit::main(trials.into_iter().flatten().collect())
 }

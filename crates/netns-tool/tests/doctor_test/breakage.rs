@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use netns_testkit::{Missing, Program, Sandbox, sh};
 
 use crate::{
-    diagnosis::{Diagnosis, doctor},
+    diagnosis::{self, Diagnosis, doctor},
     exchange::Exchange,
     lab::Lab,
     servers::{Served, Servers},
@@ -73,6 +73,8 @@ pub(crate) struct Breakage {
     pub(crate) effect: Effect,
     pub(crate) cure: Cure,
     pub(crate) part: Part,
+    /// Whether it may be combined with another.
+    pub(crate) pairs: bool,
 }
 
 /// A breakage of the path from `red` to the internet, made by `script`.
@@ -94,6 +96,7 @@ pub(crate) const fn breakage(
         effect: Effect::Stops,
         cure: Cure::Nobody,
         part,
+        pairs: true,
     }
 }
 
@@ -114,6 +117,11 @@ impl Breakage {
 
     pub(crate) const fn served(self, served: Served) -> Self {
         Self { served, ..self }
+    }
+
+    /// Takes so much along that nothing else can be seen.
+    pub(crate) const fn alone(self) -> Self {
+        Self { pairs: false, ..self }
     }
 
     pub(crate) const fn spares(self) -> Self {
@@ -145,7 +153,7 @@ impl Breakage {
         if self.effect == Effect::Stops {
             self.exchange.must_fail(host, "though it is broken");
         }
-        if host.netns_tool("doctor --help").code() != Some(0) {
+        if !diagnosis::is_there(host) {
             if self.effect == Effect::Spares {
                 self.exchange.must_work(host, "though it is broken");
             }

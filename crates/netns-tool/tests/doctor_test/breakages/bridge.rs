@@ -2,7 +2,7 @@
 
 use crate::{
     breakage::{Breakage, Part, breakage},
-    exchange::{Exchange, Kind, RED, RED_CALLS_BLUE},
+    exchange::{Exchange, Kind, RED, RED_CALLS_BLUE, RED_FETCHES},
 };
 
 pub(crate) const ALL: &[Breakage] = &[
@@ -16,7 +16,7 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Bridge,
         "ip address flush dev br0",
     ),
-    breakage("a_bridge_that_was_deleted", "not-a-port", Part::Bridge, "ip link delete br0"),
+    breakage("a_bridge_that_was_deleted", "not-a-port", Part::Bridge, "ip link delete br0").alone(),
     breakage("a_port_that_is_blocked", "port-blocked", Part::Cable, "bridge link set dev v-red state 0")
         .mended_by_typing(),
     breakage(
@@ -54,7 +54,8 @@ pub(crate) const ALL: &[Breakage] = &[
         "unknown-drop",
         Part::Cable,
         "ip xfrm policy add src 192.168.100.0/24 dst 203.0.113.0/24 dir fwd action block",
-    ),
+    )
+    .asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "filters_that_bridged_packets_pass",
         "bridge-netfilter-drops",

@@ -2,7 +2,7 @@
 
 use crate::{
     breakage::{Breakage, Part, breakage},
-    exchange::{Exchange, Kind, PUBLISHED, RED, RED_CALLS_BLUE, RED_FETCHES_V6, tcp, udp},
+    exchange::{Exchange, Kind, PUBLISHED, RED, RED_CALLS_BLUE, RED_FETCHES, RED_FETCHES_V6, tcp, udp},
     lab::Lab,
 };
 
@@ -120,7 +120,7 @@ table netdev wall {
     chain edge { type filter hook ingress device v-red priority 0; policy accept; ip daddr 203.0.113.0/24 drop; }
 }
 END",
-    ),
+    ).asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "a_drop_among_bridged_packets",
         "nftables-drops",
@@ -175,7 +175,7 @@ END",
         Part::Firewall,
         "ip netns exec red iptables-legacy -A OUTPUT -d 203.0.113.0/24 -j DROP",
     )
-    .mended_by_typing(),
+    .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "a_policy_that_drops_what_a_published_port_gets",
         "iptables-drops",

@@ -2,7 +2,7 @@
 
 use crate::{
     breakage::{Breakage, Part, breakage},
-    exchange::{Exchange, Kind, RED, RED_FETCHES_V6, tcp},
+    exchange::{Exchange, Kind, RED, RED_FETCHES, RED_FETCHES_V6, tcp},
     lab::Lab,
 };
 
@@ -57,7 +57,7 @@ pub(crate) const ALL: &[Breakage] = &[
          ip -n red route replace default via 192.168.102.1 dev eth1 src 192.168.100.2
          echo 1 > /proc/sys/net/ipv4/conf/v-red2/rp_filter",
     )
-    .mended_by_fix(),
+    .mended_by_fix().alone(),
     breakage(
         "a_host_rule_that_throws_packets_away",
         "rule-diverts",
@@ -71,7 +71,7 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::HostRoute,
         "ip route add unreachable 203.0.113.0/24",
     )
-    .mended_by_typing(),
+    .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage("a_host_without_a_default_route", "no-uplink", Part::Uplink, "ip route delete default"),
     breakage("an_uplink_that_is_down", "uplink-down", Part::Uplink, "ip link set eth0 down"),
     breakage("an_uplink_without_a_cable", "no-carrier", Part::Uplink, "")
@@ -171,7 +171,7 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Aside,
         "echo 0 > /proc/sys/net/ipv4/ip_forward
          mount --bind /proc/sys/net /proc/sys/net; mount -o remount,bind,ro /proc/sys/net",
-    ),
+    ).alone(),
     breakage(
         "rules_that_are_there_twice",
         "duplicate-rules",

@@ -2,7 +2,7 @@
 
 use crate::{
     breakage::{Breakage, Part, breakage},
-    exchange::{RED, RED_CALLS_BLUE, RED_FETCHES_V6, tcp},
+    exchange::{RED, RED_CALLS_BLUE, RED_FETCHES, RED_FETCHES_V6, tcp},
     lab::Lab,
 };
 
@@ -10,13 +10,13 @@ pub(crate) const ALL: &[Breakage] = &[
     breakage("a_loopback_that_is_down", "loopback-down", Part::Aside, "ip -n red link set lo down")
         .asking("red 127.0.0.1:80", tcp(RED, "127.0.0.1:80"))
         .mended_by_fix(),
-    breakage("a_missing_link", "no-link", Part::Link, "ip -n red link delete eth0"),
+    breakage("a_missing_link", "no-link", Part::Link, "ip -n red link delete eth0").alone(),
     breakage(
         "a_link_that_was_not_moved",
         "no-link",
         Part::Link,
         "ip -n red link set eth0 down; ip -n red link set eth0 name veth-ns; ip -n red link set veth-ns netns $$",
-    ),
+    ).alone(),
     breakage("a_link_that_is_down", "link-down", Part::Link, "ip -n red link set eth0 down").mended_by_fix(),
     breakage("a_missing_address", "no-address", Part::Address, "ip -n red address flush dev eth0"),
     breakage(
@@ -78,28 +78,28 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Route,
         "ip -n red route add blackhole 203.0.113.0/24",
     )
-    .mended_by_typing(),
+    .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "a_route_that_says_unreachable",
         "route-blackhole",
         Part::Route,
         "ip -n red route add unreachable 203.0.113.8",
     )
-    .mended_by_typing(),
+    .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "a_rule_that_prohibits",
         "rule-diverts",
         Part::Route,
         "ip -n red rule add pref 100 to 203.0.113.0/24 prohibit",
     )
-    .mended_by_typing(),
+    .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "a_rule_that_leads_to_another_gateway",
         "rule-diverts",
         Part::Route,
         "ip -n red route add default via 192.168.100.3 table 77
          ip -n red rule add pref 100 from 192.168.100.2 lookup 77",
-    ),
+    ).asking("red 203.0.113.8:80", RED_FETCHES),
     breakage(
         "a_gateway_that_is_off_the_link",
         "gateway-off-link",
@@ -130,5 +130,5 @@ pub(crate) const ALL: &[Breakage] = &[
         "netns-half-made",
         Part::Link,
         "ip netns delete red; touch /run/netns/red",
-    ),
+    ).alone(),
 ];

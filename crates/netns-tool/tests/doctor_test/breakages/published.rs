@@ -104,7 +104,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "a_flow_that_still_goes_to_the_old_netns",
         "conntrack-stale",
         Part::Aside,
-        "conntrack -D -p udp --orig-port-dst 8080 2>/dev/null
+        "conntrack -D -p udp --orig-port-dst 8080 2>/dev/null || true
          conntrack -I -p udp -t 600 -s 198.51.100.1 -d 198.51.100.2 --sport 5000 --dport 8080 \\
              --reply-src 192.168.100.77 --reply-dst 198.51.100.1 --reply-port-src 80 --reply-port-dst 5000 \\
              --dst-nat 192.168.100.77:80 --status ASSURED,SEEN_REPLY",
