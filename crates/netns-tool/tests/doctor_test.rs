@@ -21,6 +21,8 @@ mod healthy;
 mod lab;
 #[path = "doctor_test/pairs.rs"]
 mod pairs;
+#[path = "doctor_test/profiles/mod.rs"]
+mod profiles;
 #[path = "doctor_test/servers.rs"]
 mod servers;
 #[path = "doctor_test/unchanged.rs"]
@@ -32,6 +34,6 @@ use breakage::Breakage;
 
 fn main() -> ExitCode {
     let breakages = breakages::all().into_iter().map(Breakage::trial).collect();
-    let trials = [breakages, pairs::trials(), healthy::trials(), unchanged::trials()];
+    let trials = [breakages, pairs::trials(), healthy::trials(), unchanged::trials(), profiles::trials()];
     netns_testkit::main(trials.into_iter().flatten().collect())
 }

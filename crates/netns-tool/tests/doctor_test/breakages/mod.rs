@@ -5,11 +5,13 @@ mod firewall;
 mod forwarding;
 mod inside;
 mod names;
+mod profiles;
 mod published;
 
 use crate::breakage::Breakage;
 
 /// Returns all of them.
 pub(crate) fn all() -> Vec<Breakage> {
-    [inside::ALL, bridge::ALL, forwarding::ALL, firewall::ALL, published::ALL, names::ALL].concat()
+    [inside::ALL, bridge::ALL, forwarding::ALL, firewall::ALL, profiles::ALL, published::ALL, names::ALL]
+        .concat()
 }
