@@ -11,6 +11,10 @@ use std::process::ExitCode;
 mod breakage;
 #[path = "doctor_test/breakages/mod.rs"]
 mod breakages;
+#[path = "publish_test/cost.rs"]
+mod cost;
+#[path = "doctor_test/crowd.rs"]
+mod crowd;
 #[path = "doctor_test/diagnosis.rs"]
 mod diagnosis;
 #[path = "doctor_test/exchange.rs"]
@@ -19,21 +23,36 @@ mod exchange;
 mod healthy;
 #[path = "doctor_test/lab.rs"]
 mod lab;
+#[path = "doctor_test/mended.rs"]
+mod mended;
 #[path = "doctor_test/pairs.rs"]
 mod pairs;
 #[path = "doctor_test/profiles/mod.rs"]
 mod profiles;
 #[path = "doctor_test/servers.rs"]
 mod servers;
+#[path = "doctor_test/trace.rs"]
+mod trace;
 #[path = "doctor_test/unchanged.rs"]
 mod unchanged;
 #[path = "doctor_test/variants.rs"]
 mod variants;
+#[path = "doctor_test/whole_host.rs"]
+mod whole_host;
 
 use breakage::Breakage;
 
 fn main() -> ExitCode {
-    let breakages = breakages::all().into_iter().map(Breakage::trial).collect();
-    let trials = [breakages, pairs::trials(), healthy::trials(), unchanged::trials(), profiles::trials()];
+    let trials = [
+        breakages::all().into_iter().map(Breakage::trial).collect(),
+        pairs::trials(),
+        profiles::trials(),
+        healthy::trials(),
+        whole_host::trials(),
+        mended::trials(),
+        trace::trials(),
+        unchanged::trials(),
+        crowd::trials(),
+    ];
     netns_testkit::main(trials.into_iter().flatten().collect())
 }

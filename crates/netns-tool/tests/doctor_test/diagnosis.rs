@@ -17,12 +17,15 @@ pub(crate) fn is_there(host: &Sandbox) -> bool {
 /// Asks the doctor.
 #[track_caller]
 pub(crate) fn doctor(host: &Sandbox, question: &str) -> Diagnosis {
-    let ended = host.netns_tool(&format!("doctor {question} --json --timeout 0.3"));
+    of(&host.netns_tool(&format!("doctor {question} --json --timeout 0.3")))
+}
+
+/// Reads what the doctor said.
+#[track_caller]
+pub(crate) fn of(ended: &Ended) -> Diagnosis {
     let told = serde_json::from_str(ended.stdout());
-    let told = told.unwrap_or_else(|error| {
-        panic!("'doctor {question}' wrote no JSON: {error}\n{}\n{}", ended.stdout(), ended.stderr())
-    });
-    Diagnosis { ended, told }
+    let told = told.unwrap_or_else(|error| panic!("no JSON: {error}\n{ended:?}"));
+    Diagnosis { ended: ended.clone(), told }
 }
 
 impl Diagnosis {
@@ -41,6 +44,14 @@ impl Diagnosis {
     #[track_caller]
     pub(crate) fn names(&self, code: &str) {
         assert!(self.codes().contains(&code), "{code} is not named\n{}", self.account());
+    }
+
+    /// Insists that a finding of the kind `code` has `phrase` among its words.
+    #[track_caller]
+    pub(crate) fn shows(&self, code: &str, phrase: &str) {
+        let mut found = self.findings().iter().filter(|finding| finding["code"] == code);
+        let shown = found.any(|finding| finding.to_string().contains(phrase));
+        assert!(shown, "{code} does not show '{phrase}'\n{}", self.account());
     }
 
     /// Insists that it ended as not healthy, with a finding that is an error.

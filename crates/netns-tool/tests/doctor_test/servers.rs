@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 /// The port they wait on.
 const PORT: u16 = 80;
+const LONGEST_DATAGRAM: usize = 64 * 1024;
 /// How long a silent client is waited for.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -90,7 +91,7 @@ fn serve(sockets: &[Sockets], stopped: &PipeReader) {
                 drop(sockets.stream.accept().and_then(|(client, _)| greet(client)));
             }
             if ready[1] {
-                let mut datagram = [0; 64 * 1024];
+                let mut datagram = vec![0; LONGEST_DATAGRAM];
                 let came = sockets.datagram.recv_from(&mut datagram);
                 drop(came.and_then(|(length, client)| sockets.datagram.send_to(&datagram[..length], client)));
             }

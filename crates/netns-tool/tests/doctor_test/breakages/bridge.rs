@@ -16,6 +16,13 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Bridge,
         "ip address flush dev br0",
     ),
+    breakage(
+        "a_bridge_with_an_address_from_another_network",
+        "gateway-absent",
+        Part::Bridge,
+        "ip address flush dev br0; ip address add 192.168.200.1/24 dev br0",
+    )
+    .alone(),
     breakage("a_bridge_that_was_deleted", "not-a-port", Part::Bridge, "ip link delete br0").alone(),
     breakage("a_port_that_is_blocked", "port-blocked", Part::Cable, "bridge link set dev v-red state 0")
         .mended_by_typing(),

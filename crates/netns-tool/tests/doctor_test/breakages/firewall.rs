@@ -42,6 +42,28 @@ pub(crate) const ALL: &[Breakage] = &[
     )
     .mended_by_typing(),
     breakage(
+        "a_drop_in_the_raw_table",
+        "iptables-drops",
+        Part::Filter,
+        "iptables -t raw -A PREROUTING -i br0 -s 192.168.100.2 -j DROP",
+    )
+    .mended_by_typing(),
+    breakage(
+        "a_drop_in_the_mangle_table",
+        "iptables-drops",
+        Part::Filter,
+        "iptables -t mangle -A FORWARD -o eth0 -j DROP",
+    )
+    .mended_by_typing(),
+    breakage(
+        "a_forward_policy_that_drops_beside_this_tools_rules",
+        "iptables-drops",
+        Part::Filter,
+        "iptables -P FORWARD DROP",
+    )
+    .within(Lab::ByToolWithNft)
+    .mended_by_typing(),
+    breakage(
         "an_ip6tables_policy_that_drops",
         "iptables-drops",
         Part::Filter,

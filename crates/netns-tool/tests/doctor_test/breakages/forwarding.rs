@@ -32,6 +32,14 @@ pub(crate) const ALL: &[Breakage] = &[
     )
     .mended_by_fix(),
     breakage(
+        "forwarding_of_this_tool_that_was_switched_off",
+        "forwarding-off",
+        Part::Forwarding,
+        "echo 0 > /proc/sys/net/ipv4/ip_forward",
+    )
+    .within(Lab::ByToolWithNft)
+    .mended_by_fix(),
+    breakage(
         "ipv6_forwarding_that_is_off",
         "forwarding-off",
         Part::Forwarding,
@@ -66,6 +74,20 @@ pub(crate) const ALL: &[Breakage] = &[
     )
     .mended_by_typing(),
     breakage(
+        "a_host_rule_that_throws_answers_away",
+        "rule-diverts",
+        Part::HostRoute,
+        "ip rule add pref 50 iif eth0 to 192.168.100.0/24 blackhole",
+    )
+    .mended_by_typing(),
+    breakage(
+        "a_host_without_a_route_back",
+        "no-way-back",
+        Part::HostRoute,
+        "ip route delete 192.168.100.0/24 dev br0",
+    )
+    .mended_by_fix(),
+    breakage(
         "a_host_table_that_leads_nowhere",
         "route-blackhole",
         Part::HostRoute,
@@ -76,6 +98,9 @@ pub(crate) const ALL: &[Breakage] = &[
     breakage("an_uplink_that_is_down", "uplink-down", Part::Uplink, "ip link set eth0 down"),
     breakage("an_uplink_without_a_cable", "no-carrier", Part::Uplink, "")
         .and_beyond("ip link set up0 down"),
+    breakage("an_uplink_whose_gateway_is_silent", "neighbour-failed", Part::Uplink, "ip neigh flush dev eth0")
+        .and_beyond("ip address delete 198.51.100.1/24 dev up0"),
+    breakage("an_uplink_without_an_address", "no-uplink", Part::Uplink, "ip -4 address flush dev eth0"),
     breakage(
         "a_missing_masquerade",
         "masquerade-missing",
@@ -113,6 +138,13 @@ pub(crate) const ALL: &[Breakage] = &[
         "iptables -t nat -R POSTROUTING 1 -s 192.168.0.0/24 -o eth0 -j MASQUERADE",
     )
     .mended_by_fix(),
+    breakage(
+        "a_masquerade_that_is_never_reached",
+        "masquerade-missing",
+        Part::Translation,
+        "iptables -t nat -I POSTROUTING -s 192.168.0.0/16 -j ACCEPT",
+    )
+    .mended_by_typing(),
     breakage(
         "a_missing_ipv6_masquerade",
         "masquerade-missing",

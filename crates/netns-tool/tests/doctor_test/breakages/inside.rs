@@ -113,6 +113,30 @@ pub(crate) const ALL: &[Breakage] = &[
         "ip -n red route replace default via 192.168.100.77",
     ),
     breakage(
+        "an_address_from_another_network",
+        "gateway-absent",
+        Part::Route,
+        "ip -n red address flush dev eth0; ip -n red address add 192.168.200.2/24 dev eth0
+         ip -n red route add default via 192.168.200.1",
+    )
+    .alone(),
+    breakage(
+        "a_missing_default_route_of_this_tools_netns",
+        "no-route",
+        Part::Route,
+        "ip -n red route delete default",
+    )
+    .within(Lab::ByTool)
+    .mended_by_fix(),
+    breakage(
+        "a_link_of_a_topology_that_is_down",
+        "link-down",
+        Part::Link,
+        "ip -n red link set eth0 down",
+    )
+    .within(Lab::ByTopology)
+    .mended_by_fix(),
+    breakage(
         "a_gateway_that_does_not_answer",
         "neighbour-failed",
         Part::Neighbour,

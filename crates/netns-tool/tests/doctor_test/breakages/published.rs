@@ -77,6 +77,14 @@ pub(crate) const ALL: &[Breakage] = &[
     .asking("8080", PUBLISHED)
     .mended_by_fix(),
     breakage(
+        "a_published_netns_whose_link_is_down",
+        "link-down",
+        Part::Link,
+        "ip -n blue link set eth0 down",
+    )
+    .asking("8080", PUBLISHED)
+    .mended_by_fix(),
+    breakage(
         "a_missing_hairpin_masquerade",
         "hairpin-missing",
         Part::Translation,
