@@ -75,7 +75,7 @@ fn crowd(host: &Sandbox) {
     }
     fs::write("/run/crowd.yaml", topology).expect("/run is ours");
     host.netns_tool("up /run/crowd.yaml").succeeds();
-    sh("nft 'table ip crowd { chain gate { type filter hook forward priority 5; policy accept; } }'
+    sh("nft add table ip crowd; nft add chain ip crowd gate '{ type filter hook forward priority 5; }'
         mkdir -p /etc/netns/n1; echo nameserver 203.0.113.8 > /etc/netns/n1/resolv.conf");
     let rule = |rule| format!("add rule ip crowd gate ip saddr 10.99.{}.{} accept\n", rule / 250, rule % 250);
     // More than the socket of an ordinary user takes at a time is refused.

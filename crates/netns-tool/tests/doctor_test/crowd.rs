@@ -63,7 +63,7 @@ fn crowd(netns: usize) -> String {
 /// Adds accepting rules that a packet passes on its way, each about somebody else. A thousand at a
 /// time: more than the socket of an ordinary user takes is refused (EMSGSIZE).
 fn add_rules(count: usize) {
-    sh("nft 'table ip crowd { chain gate { type filter hook forward priority 5; policy accept; } }'");
+    sh("nft add table ip crowd; nft add chain ip crowd gate '{ type filter hook forward priority 5; }'");
     let rule = |rule| format!("add rule ip crowd gate ip saddr 10.99.{}.{} accept\n", rule / 250, rule % 250);
     for first in (0..count).step_by(1000) {
         fs::write("/run/crowd.nft", (first..first + 1000).map(rule).collect::<String>())
