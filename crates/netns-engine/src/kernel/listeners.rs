@@ -11,7 +11,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    Refusal,
+    Refusal, modules,
     netlink::{Protocol, Request, Socket as Netlink, attributes_of},
     sockets,
 };
@@ -27,6 +27,8 @@ const BY_FAMILY: u16 = 20;
 const ANSWER_BYTES: usize = 72;
 /// `AF_INET` and `AF_INET6`.
 const FAMILIES: [u8; 2] = [2, 10];
+/// As the port in a question.
+const EVERY_PORT: u16 = 0;
 
 /// A listening socket, known by its inode.
 #[derive(Clone, Debug)]
@@ -53,6 +55,48 @@ pub(super) fn on_ports(ports: &BTreeSet<u16>) -> Result<BTreeSet<Listener>, Refu
     };
     let programs = if found.is_empty() { BTreeMap::new() } else { programs(&found)? };
     Ok(found.into_iter().flat_map(|socket| listeners(&socket, &programs)).collect())
+}
+
+/// Returns every socket that waits for others in the calling thread's network namespace, by its inode, without
+/// its programs.
+///
+/// To be called before the caller has sockets of its own there. Loads no module: where the kernel has not needed
+/// `sock_diag` yet, the tables in `/proc/net` have to do.
+pub(super) fn all() -> Result<Vec<(u64, Socket)>, Refusal> {
+    let transports = sockets::transports_in_use();
+    if transports.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !["tcp_diag", "udp_diag"].into_iter().all(modules::is_there) {
+        let mut sockets = sockets::sockets()?;
+        sockets.retain(|(_, socket)| socket.remote.is_none());
+        return Ok(sockets);
+    }
+    let mut netlink = Netlink::open(Protocol::SockDiag)?;
+    let mut found = Vec::new();
+    for transport in transports {
+        for family in FAMILIES {
+            found.extend(listening(&mut netlink, &question(family, transport, EVERY_PORT), transport)?);
+        }
+    }
+    Ok(found.iter().map(Listening::in_words).collect())
+}
+
+impl Listening {
+    fn in_words(&self) -> (u64, Socket) {
+        let state = match self.transport {
+            Transport::Tcp => "listening",
+            Transport::Udp => "open",
+        };
+        let socket = Socket {
+            transport: self.transport,
+            local: self.address,
+            remote: None,
+            state: state.to_owned(),
+            programs: Vec::new(),
+        };
+        (self.inode, socket)
+    }
 }
 
 fn asked(ports: &BTreeSet<u16>) -> Result<Vec<Listening>, Refusal> {
@@ -131,17 +175,7 @@ fn read(payload: &[u8], transport: Transport) -> Option<Listening> {
 }
 
 fn programs(found: &[Listening]) -> Result<BTreeMap<SocketKey, Process>, Refusal> {
-    let socket = |listening: &Listening| {
-        let socket = Socket {
-            transport: listening.transport,
-            local: listening.address,
-            remote: None,
-            state: String::new(),
-            programs: Vec::new(),
-        };
-        (listening.inode, socket)
-    };
-    let known = sockets::with_programs(found.iter().map(socket).collect())?;
+    let known = sockets::with_programs(found.iter().map(Listening::in_words).collect())?;
     Ok(known
         .into_iter()
         .filter_map(|socket| Some(((socket.transport, socket.local), socket.programs.into_iter().next()?)))

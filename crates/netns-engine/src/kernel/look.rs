@@ -151,12 +151,12 @@ pub(crate) fn open(entrance: &Entrance) -> Result<File, Refusal> {
 }
 
 /// Opens a file whatever it is: opening a pipe would wait for its other end.
-fn open_at_once(path: &Path) -> io::Result<File> {
+pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Runs `work` on a thread inside. Everyone may look at the host; entering needs privileges.
-fn inside<T: Send>(
+pub(super) fn inside<T: Send>(
     entrance: &Entrance,
     file: &File,
     work: impl FnOnce() -> Result<T, Refusal> + Send,
@@ -242,7 +242,7 @@ fn peer(
 }
 
 /// The files under `/run/netns` in order. A name is whatever a file may be called.
-fn names() -> Result<Vec<(String, PathBuf)>, Refusal> {
+pub(super) fn names() -> Result<Vec<(String, PathBuf)>, Refusal> {
     files_in(namespace::DIRECTORY)
 }
 
@@ -305,7 +305,7 @@ fn empty(state: SummaryState) -> NetnsSummary {
     }
 }
 
-fn named_processes(pids: &[u32]) -> Vec<Process> {
+pub(super) fn named_processes(pids: &[u32]) -> Vec<Process> {
     let own = std::process::id();
     let others = pids.iter().filter(|pid| **pid != own);
     others.map(|pid| Process { pid: *pid, program: pids::program(*pid) }).collect()

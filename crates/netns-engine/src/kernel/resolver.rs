@@ -10,7 +10,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{refusal::Refusal, state};
-use crate::{name::NetnsName, resolver::ResolvConf};
+use crate::{name::NetnsName, place::Entrance, resolver::ResolvConf};
 
 /// Where `ip netns exec` looks for files to show in `/etc` (`NETNS_ETC_DIR` of iproute2).
 pub(crate) const DIRECTORY: &str = "/etc/netns";
@@ -70,6 +70,31 @@ pub(crate) fn upstream() -> Result<ResolvConf, Refusal> {
     Ok(ResolvConf::default())
 }
 
+/// Returns the file that programs inside see as `/etc/NAME`, and what is in it if it is there: `ip netns exec` shows
+/// those of a netns there, and a process without a name for its netns has an `/etc` of its own.
+pub(crate) fn seen_in_etc(entrance: &Entrance, name: &str) -> (PathBuf, Option<String>) {
+    let read = |path: &Path| Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned());
+    if let Some(own) = own_etc(entrance).map(|folder| folder.join(name))
+        && let Some(text) = read(&own)
+    {
+        return (own, Some(text));
+    }
+    let of_host = Path::new("/etc").join(name);
+    let text = read(&of_host);
+    (of_host, text)
+}
+
+fn own_etc(entrance: &Entrance) -> Option<PathBuf> {
+    match entrance {
+        Entrance::Host => None,
+        Entrance::Named(name) => Some(Path::new(DIRECTORY).join(name.as_str())),
+        Entrance::File(path) => {
+            let pid: u32 = path.strip_prefix("/proc").ok()?.iter().next()?.to_str()?.parse().ok()?;
+            Some(format!("/proc/{pid}/root/etc").into())
+        }
+    }
+}
+
 fn path_of(netns: &NetnsName) -> PathBuf {
     Path::new(DIRECTORY).join(netns.as_str()).join("resolv.conf")
 }
@@ -82,5 +107,17 @@ fn read_file(path: &Path) -> Result<Option<ResolvConf>, Refusal> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_sees_its_own_files() {
+        let of = |path: &str| own_etc(&Entrance::File(path.into()));
+        assert_eq!(of("/proc/7/ns/net"), Some("/proc/7/root/etc".into()));
+        assert_eq!(of("/run/docker/netns/1"), None);
     }
 }

@@ -63,6 +63,18 @@ pub(crate) fn inodes() -> Result<BTreeSet<u64>, Refusal> {
     Ok(inodes)
 }
 
+/// Of which transports the calling thread's netns has sockets; of both where the kernel does not tell.
+pub(crate) fn transports_in_use() -> Vec<Transport> {
+    let counts = counts();
+    let in_use = |transport: &Transport| {
+        let word = transport.to_string().to_uppercase();
+        let of_word = counts.lines().filter_map(|line| line.strip_prefix(&word));
+        let numbers = of_word.filter_map(|rest| rest.trim_start_matches('6').strip_prefix(": inuse "));
+        counts.is_empty() || numbers.into_iter().any(|number| number.split(' ').next() != Some("0"))
+    };
+    [Transport::Tcp, Transport::Udp].into_iter().filter(in_use).collect()
+}
+
 /// How many sockets of which kind the calling thread's netns has; nothing where the kernel does not tell.
 ///
 /// To list a netns' TCP sockets, the kernel walks the table of all of them, some milliseconds even where there
@@ -129,8 +141,23 @@ fn state_in_words(state: &TcpState) -> String {
 
 /// Puts to each socket the processes that have it open.
 pub(crate) fn with_programs(sockets: Vec<(u64, Socket)>) -> Result<Vec<Socket>, Refusal> {
-    let mut users: BTreeMap<u64, Vec<Process>> =
-        sockets.iter().filter(|(inode, _)| *inode != 0).map(|(inode, _)| (*inode, Vec::new())).collect();
+    let users = users_of(sockets.iter().map(|(inode, _)| *inode).collect())?;
+    let known = |(inode, socket)| {
+        let programs = users.get(&inode).cloned().unwrap_or_default();
+        Socket { programs, ..socket }
+    };
+    let mut sockets: Vec<_> = sockets.into_iter().map(known).collect();
+    sockets.sort_by_key(|socket| (socket.remote.is_some(), socket.transport, socket.local, socket.remote));
+    Ok(sockets)
+}
+
+/// Finds the processes that have these sockets open, by one walk over all of them.
+pub(crate) fn users_of(inodes: BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<Process>>, Refusal> {
+    let wanted = inodes.into_iter().filter(|inode| *inode != 0);
+    let mut users: BTreeMap<u64, Vec<Process>> = wanted.map(|inode| (inode, Vec::new())).collect();
+    if users.is_empty() {
+        return Ok(users);
+    }
     for pid in pids()? {
         for inode in sockets_open_in(pid) {
             if let Some(users) = users.get_mut(&inode)
@@ -140,13 +167,7 @@ pub(crate) fn with_programs(sockets: Vec<(u64, Socket)>) -> Result<Vec<Socket>, 
             }
         }
     }
-    let known = |(inode, socket)| {
-        let programs = users.get(&inode).cloned().unwrap_or_default();
-        Socket { programs, ..socket }
-    };
-    let mut sockets: Vec<_> = sockets.into_iter().map(known).collect();
-    sockets.sort_by_key(|socket| (socket.remote.is_some(), socket.transport, socket.local, socket.remote));
-    Ok(sockets)
+    Ok(users)
 }
 
 /// The inodes of the sockets a process has open, each once; none if it may not be asked.

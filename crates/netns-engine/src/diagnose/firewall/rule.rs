@@ -142,6 +142,11 @@ pub enum Match {
     Together(Vec<Field>, Vec<Vec<Values>>),
     /// A condition that is not understood, in words: it may be met.
     Unknown(String),
+    /// A condition that a lone packet meets, in words: a rate that is not reached.
+    Usual(String),
+    /// A condition that only odd packets meet, in words: a rate that is reached, a source that no route leads
+    /// back to.
+    Exceptional(String),
 }
 
 /// What of a packet a condition looks at.
@@ -175,6 +180,14 @@ pub enum Field {
     DestinationType,
     /// What its source is to this stack.
     SourceType,
+    /// What its destination is to the very link it came in by (`fib daddr . iif type`, `--limit-iface-in`).
+    DestinationTypeOnLink,
+    /// What its source is to one of its links.
+    SourceTypeOnLink,
+    /// ICMP or ICMPv6 type by number.
+    IcmpType,
+    /// TCP flags: 1 fin, 2 syn, 4 rst, 8 psh, 16 ack, 32 urg (RFC 9293).
+    TcpFlags,
     /// Its mark.
     Mark,
     /// IPv4 (2) or IPv6 (10) (`meta nfproto`).
@@ -216,6 +229,8 @@ pub enum Verdict {
     Return,
     /// The next rule.
     Continue,
+    /// Its mark becomes another; the next rule.
+    SetMark,
     /// Into another chain of the same table, and back.
     Jump(String),
     /// Into another chain of the same table.

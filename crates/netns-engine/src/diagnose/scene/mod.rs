@@ -27,6 +27,8 @@ use crate::{
 pub struct Scene {
     /// Every stack that was looked at; the first one is the host.
     pub stacks: Vec<Stack>,
+    /// Other ways into some of them: a netns may have several names, and processes inside.
+    pub also: Vec<(Entrance, StackId)>,
     /// What is known of the host beside its stack.
     pub host: HostNotes,
 }
@@ -47,6 +49,8 @@ pub struct Stack {
     pub entrance: Entrance,
     /// Links, in the order of their indices.
     pub links: Vec<Link>,
+    /// The VLANs of bridges that filter, by the bridge's index: those their own addresses are in.
+    pub bridge_vlans: BTreeMap<u32, Vec<Vlan>>,
     /// The rules that choose a routing table (`ip rule`), in the order of their priorities.
     pub policy: Vec<PolicyRule>,
     /// Routes of all tables, `local` as well.
@@ -94,7 +98,8 @@ impl Scene {
     /// Returns the stack that is entered this way, if it was looked at.
     #[must_use]
     pub fn find(&self, entrance: &Entrance) -> Option<StackId> {
-        self.numbered().find(|(_, stack)| stack.entrance == *entrance).map(|(id, _)| id)
+        let found = self.numbered().find(|(_, stack)| stack.entrance == *entrance).map(|(id, _)| id);
+        found.or_else(|| self.also.iter().find(|(other, _)| other == entrance).map(|(_, id)| *id))
     }
 
     /// Returns every stack that has `address`, and the link it is on.

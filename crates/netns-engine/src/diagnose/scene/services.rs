@@ -75,4 +75,6 @@ pub struct Nameless {
     pub holders: Vec<Process>,
     /// Its addresses, loopback left out.
     pub addresses: Vec<IpAddr>,
+    /// The name it had, if this tool gave it one and somebody else took it away.
+    pub was: Option<String>,
 }

@@ -1,10 +1,28 @@
 //! Looks at everything around a path, and changes nothing by looking: fills a
 //! [`Scene`] for a [`Question`].
 
+mod counters;
+mod crowd;
+mod doors;
+mod flows;
+mod names;
+mod notes;
+mod port;
 mod ruleset;
+mod search;
+mod settings;
+mod stack;
+mod visit;
+mod way;
 
+use search::Search;
+
+use super::{look, refusal::Refusal};
 use crate::{
-    diagnose::{question::Question, scene::Scene},
+    diagnose::{
+        question::{Destination, Path, Question},
+        scene::{HostNotes, Scene},
+    },
     error::Error,
 };
 
@@ -14,7 +32,34 @@ use crate::{
 ///
 /// Returns that something it asks about does not exist, or that even the host could not be read. What
 /// one stack does not let us see is left out.
-pub fn examine(_question: &Question) -> Result<Scene, Error> {
-    let _ = ruleset::read;
-    Ok(Scene::default())
+pub fn examine(question: &Question) -> Result<Scene, Error> {
+    if let Question::Path(path) = question {
+        require(path)?;
+    }
+    look_around(question).map_err(Error::Unreadable)
+}
+
+fn look_around(question: &Question) -> Result<Scene, Refusal> {
+    let mut search = Search::begin()?;
+    let scene = match question {
+        Question::Path(path) => {
+            way::follow(&mut search, path)?;
+            search.scene()?
+        }
+        Question::Port(port) => {
+            port::follow(&mut search, port);
+            search.scene()?
+        }
+        Question::Host => crowd::look_at_ours(search)?,
+    };
+    let nameless = if *question == Question::Host { notes::nameless() } else { Vec::new() };
+    Ok(Scene { host: HostNotes { nameless, ..notes::read() }, ..scene })
+}
+
+fn require(path: &Path) -> Result<(), Error> {
+    look::require(&path.from)?;
+    match &path.to {
+        Destination::Stack(entrance) => look::require(entrance),
+        Destination::Internet | Destination::Address(_) | Destination::Name(_) => Ok(()),
+    }
 }

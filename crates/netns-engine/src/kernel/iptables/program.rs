@@ -52,14 +52,19 @@ fn name_of(family: Family) -> &'static str {
     }
 }
 
-/// Reads the tables that the legacy kind registered in this thread's netns.
+/// Returns whether the legacy kind has registered tables in this thread's netns that we write to.
 pub(super) fn has_legacy_tables(family: Family) -> bool {
+    legacy_tables(family).iter().any(|name| matches!(name.as_str(), "nat" | "filter"))
+}
+
+/// Returns the names of the tables that the legacy kind registered in this thread's netns.
+pub(super) fn legacy_tables(family: Family) -> Vec<String> {
     let file = match family {
         Family::Ipv4 => "/proc/thread-self/net/ip_tables_names",
         Family::Ipv6 => "/proc/thread-self/net/ip6_tables_names",
     };
     let names = fs::read_to_string(file).unwrap_or_default();
-    names.lines().any(|name| matches!(name, "nat" | "filter"))
+    names.lines().map(str::to_owned).collect()
 }
 
 impl Program {
@@ -80,6 +85,24 @@ impl Program {
     /// Returns all tables that exist, as text.
     pub(super) fn save(&self) -> Result<String, Refusal> {
         let output = command(&self.save).stdin(Stdio::null()).output()?;
+        let output = successful(&self.save, output)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Returns the legacy kind.
+    ///
+    /// # Errors
+    ///
+    /// Refuses with `ENOENT` where it is not installed.
+    pub(super) fn legacy(family: Family) -> Result<Self, Refusal> {
+        let name = format!("{}-legacy", name_of(family));
+        let missing = || Refusal::new(Errno::NOENT).with_message(format!("{name}-save is not installed"));
+        Self::find(&name).ok_or_else(missing)
+    }
+
+    /// Returns one table with its counters, as text. It must be there: asking makes it.
+    pub(super) fn save_counters(&self, table: &str) -> Result<String, Refusal> {
+        let output = command(&self.save).args(["-c", "-t", table]).stdin(Stdio::null()).output()?;
         let output = successful(&self.save, output)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

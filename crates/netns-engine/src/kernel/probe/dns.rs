@@ -1,16 +1,15 @@
 //! The addresses of a name, as programs in a place would find them: hosts file first, then name servers.
 
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    path::Path,
     time::{Duration, Instant},
 };
 
-use crate::{kernel::resolver, place::Place, resolver::ResolvConf};
+use crate::{kernel::resolver, place::Entrance, resolver::ResolvConf};
 
 /// The port of name servers (RFC 1035).
-const PORT: u16 = 53;
+pub(super) const PORT: u16 = 53;
 /// Id, type and class and so on: what precedes the first name of a message, in bytes.
 const HEADER_BYTES: usize = 12;
 
@@ -23,15 +22,16 @@ pub(super) enum RecordType {
     Aaaa = 28,
 }
 
-/// Returns the first address of `name`, as seen from `place`, where the calling thread is; none if there
+/// Returns the first address of `name`, as seen by who entered by `entrance`, where the calling thread is; none if there
 /// is none, or nobody said so before the deadline.
 ///
 /// Search domains are not tried.
-pub(super) fn address_of(name: &str, place: &Place, deadline: Instant) -> Option<IpAddr> {
-    if let Some(address) = file_of(place, "hosts").and_then(|hosts| in_hosts(&hosts, name)) {
+pub(super) fn address_of(name: &str, entrance: &Entrance, deadline: Instant) -> Option<IpAddr> {
+    if let Some(address) = resolver::seen_in_etc(entrance, "hosts").1.and_then(|hosts| in_hosts(&hosts, name))
+    {
         return Some(address);
     }
-    let Ok(file) = file_of(place, "resolv.conf")?.parse::<ResolvConf>();
+    let Ok(file) = resolver::seen_in_etc(entrance, "resolv.conf").1?.parse::<ResolvConf>();
     let servers: Vec<_> = file.servers.iter().take(ResolvConf::MOST_SERVERS).collect();
     let mut questions = u32::try_from(servers.len() * 2).unwrap_or(u32::MAX);
     for server in servers {
@@ -46,14 +46,6 @@ pub(super) fn address_of(name: &str, place: &Place, deadline: Instant) -> Option
         }
     }
     None
-}
-
-/// The file that a program started by `ip netns exec` sees in `/etc`.
-fn file_of(place: &Place, name: &str) -> Option<String> {
-    let own = place.netns().map(|netns| Path::new(resolver::DIRECTORY).join(netns.as_str()).join(name));
-    let own = own.and_then(|path| fs::read(path).ok());
-    let bytes = own.or_else(|| fs::read(Path::new("/etc").join(name)).ok())?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Looks a name up in the text of a hosts file (`hosts(5)`).
@@ -85,7 +77,8 @@ pub(super) fn ask(
     addresses_in(answer.get(..length).unwrap_or_default()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn query(name: &str, wanted: RecordType) -> io::Result<Vec<u8>> {
+/// Writes a question.
+pub(super) fn query(name: &str, wanted: RecordType) -> io::Result<Vec<u8>> {
     /// Id, "recursion desired", one question.
     const HEADER: [u8; HEADER_BYTES] = [0x6e, 0x74, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     let mut query = HEADER.to_vec();

@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use reach::check_all;
+pub(super) use icmp::{Echo, open as open_for_pings};
+pub use reach::{address_of, ask_server, check_all, reach};
 use rustix::io::Errno;
 
 use super::{namespace, refusal::Refusal};

@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    os::fd::AsFd,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -15,8 +14,8 @@ use super::{dns, icmp, is_silence};
 use crate::{
     check::{CheckResult, Outcome},
     firewall::Transport,
-    kernel::{namespace, refusal::Refusal},
-    place::Place,
+    kernel::{look, refusal::Refusal},
+    place::Entrance,
     topology::{Check, Expectation, Prober, Target},
 };
 
@@ -50,25 +49,21 @@ pub fn check_all(checks: &[Check], patience: Duration) -> Vec<CheckResult> {
 }
 
 fn try_check(check: &Check, patience: Duration) -> CheckResult {
-    let place = match &check.from {
-        Prober::Host => Place::Host,
-        Prober::Node(netns) => Place::Netns(netns.clone()),
+    let entrance = match &check.from {
+        Prober::Host => Entrance::Host,
+        Prober::Node(netns) => Entrance::Named(netns.clone()),
     };
-    let tried = match place.netns() {
-        None => Ok(try_from_here(check, &place, patience)),
-        Some(netns) => namespace::open(netns)
-            .and_then(|file| namespace::within(file.as_fd(), || Ok(try_from_here(check, &place, patience)))),
-    };
+    let tried = inside(&entrance, || try_from_here(check, &entrance, patience));
     let (address, outcome) = tried.unwrap_or_else(|refusal| (None, Outcome::NotTried(refusal)));
     CheckResult { check: check.clone(), address, outcome }
 }
 
-fn try_from_here(check: &Check, place: &Place, patience: Duration) -> (Option<IpAddr>, Outcome) {
+fn try_from_here(check: &Check, entrance: &Entrance, patience: Duration) -> (Option<IpAddr>, Outcome) {
     let started = Instant::now();
     let deadline = started + patience;
     let address = match &check.target {
         Target::Node(_, address) | Target::Address(address) => *address,
-        Target::Name(name) => match dns::address_of(name, place, deadline) {
+        Target::Name(name) => match dns::address_of(name, entrance, deadline) {
             Some(address) => address,
             None => return (None, Outcome::NoSuchName),
         },
@@ -87,6 +82,49 @@ fn try_from_here(check: &Check, place: &Place, patience: Duration) -> (Option<Ip
     (Some(address), outcome)
 }
 
+/// Tries once whether `to` answers from inside: to a TCP connection or a datagram at a port, to a ping without one.
+///
+/// Port 53 over UDP is asked for a name, since name servers answer nothing else. Any answer will do.
+#[must_use]
+pub fn reach(from: &Entrance, to: IpAddr, port: Option<(u16, Transport)>, patience: Duration) -> Outcome {
+    let started = Instant::now();
+    let tried = inside(from, || attempt(to, port, started, started + patience));
+    tried.unwrap_or_else(Outcome::NotTried)
+}
+
+/// Returns the first address of `name` as programs inside would find it; none if there is none, or nobody said
+/// so in time.
+#[must_use]
+pub fn address_of(name: &str, from: &Entrance, patience: Duration) -> Option<IpAddr> {
+    inside(from, || dns::address_of(name, from, Instant::now() + patience)).ok().flatten()
+}
+
+/// Asks one name server for the addresses of a name, over UDP.
+///
+/// That it knows none is [`Outcome::NoSuchName`]: then it did answer.
+#[must_use]
+pub fn ask_server(from: &Entrance, server: IpAddr, name: &str, patience: Duration) -> Outcome {
+    let started = Instant::now();
+    let server = SocketAddr::new(server, dns::PORT);
+    let tried = inside(from, || {
+        let addresses = [dns::RecordType::A, dns::RecordType::Aaaa]
+            .into_iter()
+            .map(|wanted| dns::ask(server, name, wanted, patience.saturating_sub(started.elapsed())));
+        for answer in addresses {
+            match answer {
+                Ok(addresses) if addresses.is_empty() => {}
+                answer => return outcome(answer.map(drop), started),
+            }
+        }
+        Outcome::NoSuchName
+    });
+    tried.unwrap_or_else(Outcome::NotTried)
+}
+
+fn inside<T: Send>(entrance: &Entrance, work: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
+    look::inside(entrance, &look::open(entrance)?, || Ok(work()))
+}
+
 #[expect(clippy::disallowed_methods, reason = "nothing tells when a program in a netns begins to listen")]
 fn rest(pause: Duration) {
     thread::sleep(pause);
@@ -101,6 +139,10 @@ fn attempt(address: IpAddr, port: Option<(u16, Transport)>, started: Instant, de
         Some((port, Transport::Tcp)) => connect(SocketAddr::new(address, port), deadline),
         Some((port, Transport::Udp)) => exchange_datagrams(SocketAddr::new(address, port), deadline),
     };
+    outcome(answered, started)
+}
+
+fn outcome(answered: io::Result<()>, started: Instant) -> Outcome {
     match answered {
         Ok(()) => Outcome::Reached { after: started.elapsed() },
         Err(error) if is_silence(&error) => Outcome::NoAnswer,
@@ -119,7 +161,7 @@ fn connect(server: SocketAddr, deadline: Instant) -> io::Result<()> {
     TcpStream::connect_timeout(&server, left).map(drop)
 }
 
-/// Sends a line and waits for any answer; again and again, since datagrams get lost.
+/// Sends a datagram and waits for any answer; again and again, since datagrams get lost.
 fn exchange_datagrams(server: SocketAddr, deadline: Instant) -> io::Result<()> {
     let unspecified: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -128,6 +170,11 @@ fn exchange_datagrams(server: SocketAddr, deadline: Instant) -> io::Result<()> {
     let socket = UdpSocket::bind((unspecified, 0))?;
     // Connected, it hears of ICMP "port unreachable" (udp(7)).
     socket.connect(server)?;
-    icmp::ask_again_and_again(&socket, deadline, || socket.send(b"netns-tool check\n").map(drop))?;
+    let question = if server.port() == dns::PORT {
+        dns::query("example.com", dns::RecordType::A)?
+    } else {
+        b"netns-tool check\n".to_vec()
+    };
+    icmp::ask_again_and_again(&socket, deadline, || socket.send(&question).map(drop))?;
     socket.recv(&mut [0; 2048]).map(drop)
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The alias (`IFLA_IFALIAS`, shown by `ip link`) that marks links made by this tool.
-const MARK: &str = "netns-tool";
+pub(super) const MARK: &str = "netns-tool";
 
 /// A link as the kernel lists it: relations by index, not by name.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,7 @@
 //! Links, addresses and routes by netlink (`rtnetlink(7)`), one file per kind of object.
 
 mod address;
+mod detail;
 mod link;
 mod link_group;
 mod netconf;
@@ -36,6 +37,7 @@ mod message {
     pub(super) const DELETE_ROUTE: u16 = 25;
     pub(super) const GET_ROUTE: u16 = 26;
     pub(super) const GET_NEIGHBOUR: u16 = 30;
+    pub(super) const GET_RULE: u16 = 34;
     pub(super) const NEW_QDISC: u16 = 36;
     pub(super) const DELETE_QDISC: u16 = 37;
     pub(super) const GET_QDISC: u16 = 38;

@@ -204,7 +204,7 @@ fn kind_of_route(kind: RouteType) -> Option<&'static str> {
     }
 }
 
-fn maker(protocol: RouteProtocol) -> String {
+pub(super) fn maker(protocol: RouteProtocol) -> String {
     match protocol {
         RouteProtocol::Other(Maker::OURS) => "netns-tool".to_owned(),
         other => other.to_string().to_lowercase(),
