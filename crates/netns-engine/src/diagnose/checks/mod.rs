@@ -7,7 +7,11 @@ mod cable;
 mod connections;
 mod filters;
 mod forwarding;
+mod idle_rules;
+mod leftovers;
+mod managers;
 mod mtu;
+mod own_rules;
 mod reverse_path;
 mod rights;
 mod routes;
@@ -52,6 +56,10 @@ pub static CHECKS: &[&Check] = &[
     &translation::CHECK,
     &connections::CHECK,
     &mtu::CHECK,
+    &managers::CHECK,
+    &own_rules::CHECK,
+    &idle_rules::CHECK,
+    &leftovers::CHECK,
     &rights::CHECK,
 ];
 
