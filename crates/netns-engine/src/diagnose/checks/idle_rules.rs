@@ -8,7 +8,7 @@ use crate::{
     diagnose::{
         case::{Case, Followed},
         finding::{Code, Finding, Remedy, Severity, Spot, Step},
-        firewall::{Base, Chain, ChainFamily, ChainKind, Field, Hook, Match, Origin, Rule, Values, Verdict},
+        firewall::{Chain, ChainFamily, ChainKind, Field, Hook, Match, Origin, Rule, Values, Verdict},
         question::Question,
         scene::{Scene, Stack, StackId},
         way,
@@ -224,7 +224,7 @@ fn names_missing(case: &Case<'_>, chain: &Chain, rule: &Rule, name: &str) -> Fin
 mod tests {
     use super::*;
     use crate::diagnose::{
-        firewall::Policy,
+        firewall::{Base, Policy},
         tests::lab::{HOST, RED, WORLD, codes, findings_on, lab, to},
     };
 

@@ -12,6 +12,8 @@ mod leftovers;
 mod managers;
 mod mtu;
 mod own_rules;
+mod ports;
+mod redirected;
 mod reverse_path;
 mod rights;
 mod routes;
@@ -48,6 +50,8 @@ pub enum Look {
 #[rustfmt::skip]
 pub static CHECKS: &[&Check] = &[
     &cable::CHECK,
+    &ports::CHECK,
+    &redirected::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,

@@ -1,5 +1,7 @@
 //! Are the rules that this tool added still there?
 
+use std::net::SocketAddr;
+
 use super::{Check, Look};
 use crate::{
     address::Family,
@@ -147,17 +149,24 @@ fn command(record: &Record) -> String {
             Translation::Masquerade => format!("netns-tool nat {bridge} {uplink}"),
             Translation::Snat(source) => format!("netns-tool snat {bridge} {uplink} --to-source {source}"),
         },
-        Record::Published(port) => {
-            let published = &port.forward.published;
-            let transport = match published.transport {
-                Transport::Tcp => "",
-                Transport::Udp => "/udp",
-            };
-            let listen = std::net::SocketAddr::new(published.address, published.port);
-            let (netns, target) = (&port.netns, port.forward.target.port());
-            format!("netns-tool publish {listen}:{netns}:{target}{transport}")
-        }
+        Record::Published(port) => publish(port),
         other => format!("netns-tool gc   # {}", other.key()),
+    }
+}
+
+/// The command that published a port.
+pub(super) fn publish(port: &PublishedRecord) -> String {
+    let published = &port.forward.published;
+    let listen = SocketAddr::new(published.address, published.port);
+    let (netns, target) = (&port.netns, port.forward.target.port());
+    format!("netns-tool publish {listen}:{netns}:{target}{}", suffix(published.transport))
+}
+
+/// What stands behind a port that is not TCP's.
+pub(super) fn suffix(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "",
+        Transport::Udp => "/udp",
     }
 }
 
