@@ -3,12 +3,20 @@
 //! A check is a file with its codes (each with its page of the manual) and a function from what was
 //! observed to findings, and one line in [`CHECKS`].
 
+mod addressing;
+mod bridge;
 mod cable;
 mod connections;
+mod crossing;
 mod filters;
 mod forwarding;
+mod identity;
 mod loopback;
 mod mtu;
+mod names;
+mod neighbours;
+mod ports;
+mod resolution;
 mod reverse_path;
 mod rights;
 mod routes;
@@ -47,6 +55,13 @@ pub enum Look {
 pub static CHECKS: &[&Check] = &[
     &loopback::CHECK,
     &cable::CHECK,
+    &addressing::CHECK,
+    &addressing::DESTINATION_CHECK,
+    &identity::CHECK,
+    &bridge::CHECK,
+    &ports::CHECK,
+    &neighbours::CHECK,
+    &resolution::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,
@@ -56,6 +71,7 @@ pub static CHECKS: &[&Check] = &[
     &connections::CHECK,
     &mtu::CHECK,
     &sockets::CHECK,
+    &names::CHECK,
     &rights::CHECK,
 ];
 
