@@ -15,7 +15,6 @@
 //!    so that what comes behind it is found as well.
 //! 4. [`checks`]: one file per question, each a pure function from a [`case`] to findings.
 //! 5. [`finding`]: what is wrong, how that is known, why it matters, what mends it ([`mend`]).
-//! 6. [`trace`]: what one packet really met, where looking is not enough.
 //! 6. [`trace`]: the way one packet really took, as the kernel told it.
 
 pub mod case;
@@ -60,6 +59,7 @@ pub fn diagnose(case: Case<'_>) -> Diagnosis<'_> {
                 case.ways.iter().flat_map(|way| believable(look(case.scene, way), way)).collect()
             }
             Look::Around(look) => look(&case),
+            Look::Afterwards(look) => look(&case, &findings),
         };
         for finding in found {
             if !findings.iter().any(|known| known.is_same(&finding)) {

@@ -226,6 +226,28 @@ fn netns_of(pid: u32) -> BTreeSet<NetnsId> {
     threads.flatten().filter_map(|thread| NetnsId::at(thread.path().join("ns/net"))).collect()
 }
 
+/// Returns what is open among files that may be netns, with the process and the path of its descriptor.
+pub(crate) fn open_netns() -> Vec<(NetnsId, u32, String)> {
+    let own = NetnsId::at("/proc/thread-self/ns/net");
+    let mut found = Vec::new();
+    for pid in pids().unwrap_or_default() {
+        let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        for descriptor in descriptors.flatten().map(|entry| entry.path()) {
+            let Ok(target) = fs::read_link(&descriptor) else { continue };
+            let is_named = target.to_str().is_some_and(|target| target.starts_with("net:["));
+            if !is_named && !target.starts_with("/run/netns") && target != Path::new("/") {
+                continue;
+            }
+            if let Some(netns) = NetnsId::at(&descriptor)
+                && own.is_some_and(|own| own.device == netns.device)
+            {
+                found.push((netns, pid, descriptor.display().to_string()));
+            }
+        }
+    }
+    found
+}
+
 fn mount_namespace(pid: u32) -> Option<NetnsId> {
     NetnsId::at(format!("/proc/{pid}/ns/mnt"))
 }

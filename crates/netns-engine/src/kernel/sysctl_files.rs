@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::address::Family;
@@ -13,19 +13,37 @@ use crate::address::Family;
 const FOLDERS: [&str; 5] =
     ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
 
+/// Read last by sysctl(8), and by systemd-sysctl only where a link in `/etc/sysctl.d` names it.
+const LAST: &str = "/etc/sysctl.conf";
+
 /// Returns the families that the host is configured to forward.
 ///
 /// Files that cannot be read count as empty, as they do at boot.
 pub(super) fn configured_forwarding() -> BTreeSet<Family> {
     let mut texts: Vec<String> =
         files().into_values().map(|path| fs::read_to_string(path).unwrap_or_default()).collect();
-    // sysctl(8) reads this one last; systemd-sysctl only where a link in /etc/sysctl.d names it.
-    texts.push(fs::read_to_string("/etc/sysctl.conf").unwrap_or_default());
+    texts.push(fs::read_to_string(LAST).unwrap_or_default());
     forwarded_families(texts.iter().map(String::as_str))
 }
 
+/// Returns the file and the line that switch forwarding off when settings are next read from files; none if the
+/// last word on it is another one, or nothing is said.
+pub(super) fn line_that_stops_forwarding(family: Family) -> Option<(PathBuf, String)> {
+    let mut paths: Vec<PathBuf> = files().into_values().collect();
+    paths.push(LAST.into());
+    let lines = paths.into_iter().flat_map(|path| {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        text.lines().map(|line| (path.clone(), line.trim().to_owned())).collect::<Vec<_>>()
+    });
+    let mut assignments = lines.filter_map(|(path, line)| {
+        let (of, on) = forwarding_assignment(&line)?;
+        (of == family).then_some((path, line, on))
+    });
+    assignments.next_back().filter(|(_, _, on)| !on).map(|(path, line, _)| (path, line))
+}
+
 /// All folders' files, in the order they are applied: by name alone.
-fn files() -> BTreeMap<OsString, std::path::PathBuf> {
+fn files() -> BTreeMap<OsString, PathBuf> {
     let mut files = BTreeMap::new();
     for folder in FOLDERS.map(Path::new) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

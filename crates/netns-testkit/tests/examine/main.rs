@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod crowd;
+mod host;
 mod probes;
 mod ways;
 mod witness;
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
     );
     trials.extend(ways::trials());
     trials.extend(probes::trials());
+    trials.extend(host::trials());
+    trials.extend(crowd::trials());
     netns_testkit::main(trials)
 }
 

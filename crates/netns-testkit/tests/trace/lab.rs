@@ -68,6 +68,14 @@ pub(crate) fn nft(rules: &str) {
     nft_in("host", rules);
 }
 
+/// What [`bridged`] makes, only that `br_netfilter` has bridged frames pass the chains of IP. Returns whether
+/// this kernel can.
+pub(crate) fn bridged_through_ip() -> bool {
+    bridged();
+    sh("cd /proc/sys/net/bridge 2>/dev/null && echo 1 > bridge-nf-call-iptables && echo done || true")
+        == "done\n"
+}
+
 /// A table of nftables in a stack.
 pub(crate) fn nft_in(stack: &str, rules: &str) {
     let inside = if stack == "host" { String::new() } else { format!("ip netns exec {stack} ") };

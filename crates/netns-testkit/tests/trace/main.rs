@@ -2,24 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod drops;
 mod interrupted;
 mod lab;
 
 use std::process::ExitCode;
 
-use lab::{
-    bridged, follow, follow_connection, handle_of_drop_in, in_words, listen, nft, nft_in, probe, receive,
-    routed, way,
-};
+use lab::{bridged, follow, follow_connection, in_words, listen, nft, probe, receive, routed, way};
 use netns_engine::{
     diagnose::{
         packet::Protocol,
-        trace::{Direction, Fate, Trace, TraceEvent},
+        trace::{Direction, Fate, Trace, TraceEvent, TraceProbe},
     },
     kernel::trace::trace,
     place::Entrance,
 };
-use netns_testkit::{Missing, Sandbox, Snapshot, program_exists, sh, trials};
+use netns_testkit::{Sandbox, Snapshot, sh, trials};
 
 fn main() -> ExitCode {
     if let Some(ended) = interrupted::run_as_child() {
@@ -29,15 +27,10 @@ fn main() -> ExitCode {
         trials!(bare:
             every_chain_on_an_open_path_is_named,
             the_answer_is_followed_too,
-            a_dropping_rule_is_named_by_its_handle,
-            a_dropping_policy_is_named,
-            a_rule_of_iptables_is_named_by_its_handle,
-            a_rule_of_iptables_legacy_is_found_by_its_counter,
-            a_refusing_rule_is_named_and_the_sender_hears_it,
-            a_dropped_answer_is_told_from_a_dropped_packet,
             translated_packets_are_followed_through,
             bridged_frames_are_followed,
-            what_the_senders_own_rules_drop_is_told,
+            a_host_talking_to_itself_is_followed,
+        a_trace_is_read_back_from_json,
             pings_and_datagrams_are_followed,
             ipv6_is_followed,
             marks_and_links_are_told,
@@ -47,6 +40,7 @@ fn main() -> ExitCode {
             a_trace_leaves_everything_as_it_was,
         )
         .into_iter()
+        .chain(drops::trials())
         .chain(interrupted::trials())
         .collect(),
     )
@@ -66,22 +60,6 @@ const OPEN_WAY: [&str; 7] = [
 fn assert_answered(trace: &Trace) {
     assert!(matches!(trace.fate, Fate::Answered { .. }), "{trace:#?}");
     assert_eq!(trace.unheard, Vec::<String>::new());
-}
-
-/// The only drop, in words.
-#[track_caller]
-fn drop_in(trace: &Trace) -> String {
-    let drops: Vec<_> = trace.drops().collect();
-    assert_eq!(drops.len(), 1, "{:#?}", trace.steps.iter().map(in_words).collect::<Vec<_>>());
-    in_words(drops[0])
-}
-
-#[track_caller]
-fn handle_in(trace: &Trace) -> u64 {
-    match trace.drops().next().map(|step| &step.event) {
-        Some(TraceEvent::Rule { handle, .. }) => *handle,
-        other => panic!("no rule: {other:?}"),
-    }
 }
 
 fn every_chain_on_an_open_path_is_named(host: &Sandbox) {
@@ -138,91 +116,6 @@ fn the_answer_is_followed_too(host: &Sandbox) {
             (stack, step) => format!("{stack} {step}"),
         })
     );
-}
-
-fn a_dropping_rule_is_named_by_its_handle(host: &Sandbox) {
-    routed();
-    let _server = listen(host);
-    nft("table inet mine {
-        chain through {
-            type filter hook forward priority filter; policy accept;
-            tcp dport 81 counter
-            tcp dport 80 drop
-        }
-    }");
-    let trace = follow_connection("10.0.2.2");
-    assert_eq!(trace.fate, Fate::Silent);
-    assert_eq!(drop_in(&trace), "host inet mine through: drop");
-    assert_eq!(handle_in(&trace), handle_of_drop_in("through"));
-    let last = trace.last_seen(Direction::There).unwrap();
-    assert_eq!(in_words(last), "host ip forward", "it came no farther");
-}
-
-fn a_dropping_policy_is_named(host: &Sandbox) {
-    routed();
-    let _server = listen(host);
-    nft("table inet mine { chain through { type filter hook forward priority 5; policy drop; } }");
-    let trace = follow_connection("10.0.2.2");
-    assert_eq!(trace.fate, Fate::Silent);
-    assert_eq!(drop_in(&trace), "host inet mine through: policy drop");
-    let chain = trace.drops().next().unwrap().event.chain().unwrap();
-    assert_eq!(chain.base.as_ref().unwrap().priority, 5);
-}
-
-fn a_rule_of_iptables_is_named_by_its_handle(host: &Sandbox) -> Result<(), Missing> {
-    require("iptables-nft")?;
-    routed();
-    let _server = listen(host);
-    sh("iptables-nft -N GUARD
-        iptables-nft -A FORWARD -i v-red -j GUARD
-        iptables-nft -A GUARD -p tcp --dport 80 -j DROP");
-    let trace = follow_connection("10.0.2.2");
-    assert_eq!(drop_in(&trace), "host ip filter GUARD: drop");
-    assert_eq!(handle_in(&trace), handle_of_drop_in("GUARD"));
-    assert!(way(&trace, Direction::There).contains(&"host ip filter FORWARD: jump GUARD".to_owned()));
-    Ok(())
-}
-
-fn a_rule_of_iptables_legacy_is_found_by_its_counter(host: &Sandbox) -> Result<(), Missing> {
-    require_legacy()?;
-    routed();
-    let _server = listen(host);
-    sh("iptables-legacy -A FORWARD -p udp -j ACCEPT
-        iptables-legacy -A FORWARD -p tcp --dport 80 -j DROP");
-    let tables = sh("cat /proc/self/net/ip_tables_names");
-    let trace = follow_connection("10.0.2.2");
-    assert_eq!(trace.fate, Fate::Silent);
-    assert_eq!(trace.drops().count(), 0, "nftables knows nothing of it");
-    let drops: Vec<_> = trace.legacy_drops().collect();
-    assert_eq!(drops.len(), 1, "{:#?}", trace.counted);
-    assert_eq!((drops[0].table.as_str(), drops[0].chain.as_str()), ("filter", "FORWARD"));
-    let (number, text) = drops[0].rule.as_ref().unwrap();
-    assert_eq!((*number, text.as_str()), (2, "-p tcp -m tcp --dport 80 -j DROP"));
-    assert_eq!(sh("cat /proc/self/net/ip_tables_names"), tables, "looking makes no table");
-    assert_eq!(sh("ip netns exec red cat /proc/self/net/ip_tables_names"), "");
-    Ok(())
-}
-
-fn a_refusing_rule_is_named_and_the_sender_hears_it(host: &Sandbox) {
-    routed();
-    let _server = listen(host);
-    nft("table ip mine { chain through { type filter hook forward priority 0; tcp dport 80 reject; } }");
-    let trace = follow_connection("10.0.2.2");
-    assert_eq!(trace.fate, Fate::Refused { why: "connection refused (ECONNREFUSED)".to_owned() });
-    assert_eq!(drop_in(&trace), "host ip mine through: drop");
-    let back = ["host ip output", "host ip postrouting", "red ip prerouting", "red ip input"];
-    assert_eq!(way(&trace, Direction::Back), back, "the refusal");
-}
-
-fn a_dropped_answer_is_told_from_a_dropped_packet(host: &Sandbox) {
-    routed();
-    let _server = listen(host);
-    nft("table ip mine { chain through { type filter hook forward priority 0; tcp sport 80 drop; } }");
-    let trace = follow_connection("10.0.2.2");
-    let there = way(&trace, Direction::There);
-    assert_eq!(there.last().map(String::as_str), Some("blue ip input"), "the packet came through");
-    assert_eq!(drop_in(&trace), "host ip mine through: drop");
-    assert_eq!(trace.drops().next().unwrap().direction, Direction::Back);
 }
 
 fn translated_packets_are_followed_through(host: &Sandbox) {
@@ -285,20 +178,6 @@ fn bridged_frames_are_followed(host: &Sandbox) {
         "blue ip input",
     ];
     assert_eq!(way(&trace, Direction::There), way_there);
-    nft("table bridge mine { chain through { type filter hook forward priority 0; tcp dport 80 drop; } }");
-    let trace = follow_connection("10.0.0.3");
-    assert_eq!(trace.fate, Fate::Silent);
-    assert_eq!(drop_in(&trace), "host bridge mine through: drop");
-}
-
-fn what_the_senders_own_rules_drop_is_told(_: &Sandbox) {
-    routed();
-    nft_in("red", "table ip own { chain out { type filter hook output priority 0; policy drop; } }");
-    let trace = follow_connection("10.0.2.2");
-    assert_eq!(drop_in(&trace), "red ip own out: policy drop");
-    let trace = follow(&probe("10.0.2.2", Protocol::Udp, Some(53)));
-    assert_eq!(drop_in(&trace), "red ip own out: policy drop");
-    assert!(matches!(trace.fate, Fate::Refused { .. }), "the kernel tells the sender: {:?}", trace.fate);
 }
 
 fn pings_and_datagrams_are_followed(host: &Sandbox) {
@@ -392,6 +271,28 @@ fn a_stack_with_two_names_is_heard_once(host: &Sandbox) {
     assert_eq!(way(&trace, Direction::There), OPEN_WAY);
 }
 
+/// One stack both sends and receives, at the same TTL.
+fn a_host_talking_to_itself_is_followed(_: &Sandbox) {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let from_host = TraceProbe { from: Entrance::Host, ..probe("127.0.0.1", Protocol::Tcp, Some(port)) };
+    let trace = trace(&[], &from_host, lab::PATIENCE).unwrap();
+    assert_answered(&trace);
+    let around = ["host ip output", "host ip postrouting", "host ip prerouting", "host ip input"];
+    assert_eq!(way(&trace, Direction::There), around);
+    assert_eq!(way(&trace, Direction::Back), around);
+}
+
+fn a_trace_is_read_back_from_json(host: &Sandbox) {
+    routed();
+    let _server = listen(host);
+    nft("table ip mine { chain through { type filter hook forward priority 0; counter; } }");
+    let trace = follow_connection("10.0.2.2");
+    let json = serde_json::to_value(&trace).unwrap();
+    assert_eq!(json["steps"][0]["event"]["kind"], "seen");
+    assert_eq!(serde_json::from_value::<Trace>(json).unwrap(), trace);
+}
+
 fn a_trace_leaves_everything_as_it_was(host: &Sandbox) {
     bridged();
     let _server = listen(host);
@@ -405,14 +306,4 @@ fn a_trace_leaves_everything_as_it_was(host: &Sandbox) {
     assert_eq!(sh("nft -a list ruleset"), shown, "handles, too");
     assert_eq!(sh("ip netns exec red nft list ruleset"), "");
     before.assert_same(&Snapshot::take(), "after the trace");
-}
-
-fn require(program: &str) -> Result<(), Missing> {
-    if program_exists(program) { Ok(()) } else { Err(Missing(format!("the program {program}"))) }
-}
-
-fn require_legacy() -> Result<(), Missing> {
-    require("iptables-legacy")?;
-    let tried = netns_testkit::Program::new("iptables-legacy").words("-L -n").run();
-    if tried.code() == Some(0) { Ok(()) } else { Err(Missing("a kernel with iptables-legacy".to_owned())) }
 }

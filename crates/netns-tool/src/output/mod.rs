@@ -16,7 +16,11 @@ use anyhow::Error;
 use clap::error::ErrorKind;
 use netns_engine::{
     change::Report,
-    diagnose::{Diagnosis, finding::Code as FindingCode},
+    diagnose::{
+        Diagnosis,
+        finding::Code as FindingCode,
+        trace::{Trace, TraceProbe},
+    },
     kernel::logs::Said,
     observed::Stack,
     place::Entrance,
@@ -174,6 +178,14 @@ impl Output {
                 print_lines(doctor::human(diagnosis, self.verbosity));
             }
         }
+    }
+
+    /// Says what one packet met.
+    pub(crate) fn traced(&self, probe: &TraceProbe, trace: &Trace) {
+        print_lines(match self.format {
+            Format::Json => vec![doctor::trace_json(probe, trace).to_string()],
+            Format::Human => doctor::trace(probe, trace),
+        });
     }
 
     /// Prints the page of a finding's code.

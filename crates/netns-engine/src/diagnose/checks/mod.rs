@@ -9,6 +9,7 @@ mod filters;
 mod forwarding;
 mod idle_rules;
 mod leftovers;
+mod loopback;
 mod managers;
 mod mtu;
 mod own_rules;
@@ -17,7 +18,9 @@ mod redirected;
 mod reverse_path;
 mod rights;
 mod routes;
+mod sockets;
 mod translation;
+mod unexplained;
 mod uplink;
 
 use super::{
@@ -44,27 +47,30 @@ pub enum Look {
     Along(fn(&Scene, &Followed) -> Vec<Finding>),
     /// At everything.
     Around(fn(&Case<'_>) -> Vec<Finding>),
+    /// At everything, knowing what the others found.
+    Afterwards(fn(&Case<'_>, &[Finding]) -> Vec<Finding>),
 }
 
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
 #[rustfmt::skip]
 pub static CHECKS: &[&Check] = &[
+    &loopback::CHECK,
     &cable::CHECK,
-    &ports::CHECK,
-    &redirected::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
+    &ports::CHECK,
     &translation::CHECK,
     &connections::CHECK,
     &mtu::CHECK,
-    &managers::CHECK,
+    &sockets::CHECK,
     &own_rules::CHECK,
-    &idle_rules::CHECK,
+    &managers::CHECK,
     &leftovers::CHECK,
     &rights::CHECK,
+    &unexplained::CHECK,
 ];
 
 /// Returns every code there is, in the order of the checks.

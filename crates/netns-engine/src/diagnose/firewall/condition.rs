@@ -72,13 +72,19 @@ impl Sight<'_> {
                 Known::Absent => Answer::No,
                 known => compare(&known, values).opposite(),
             },
-            Match::Together(fields, keys) => {
-                keys.iter().map(|key| self.has_key(fields, key)).max().unwrap_or(Answer::No)
+            Match::Together(fields, keys) => self.has_a_key(fields, keys),
+            Match::NotTogether(fields, keys) => {
+                let lacks_one = fields.iter().any(|field| matches!(self.known(*field), Known::Absent));
+                if lacks_one { Answer::No } else { self.has_a_key(fields, keys).opposite() }
             }
             Match::Unknown(_) => Answer::Maybe,
             Match::Usual(_) => Answer::Yes,
             Match::Exceptional(_) => Answer::No,
         }
+    }
+
+    fn has_a_key(&self, fields: &[Field], keys: &[Vec<Values>]) -> Answer {
+        keys.iter().map(|key| self.has_key(fields, key)).max().unwrap_or(Answer::No)
     }
 
     /// Tells whether each field holds its part of a key.
@@ -179,9 +185,11 @@ impl Answer {
             Self::Yes => Self::No,
         }
     }
+}
 
-    fn of(whether: bool) -> Self {
-        if whether { Self::Yes } else { Self::No }
+impl From<bool> for Answer {
+    fn from(met: bool) -> Self {
+        if met { Self::Yes } else { Self::No }
     }
 }
 
@@ -246,13 +254,13 @@ fn compare(known: &Known<'_>, values: &Values) -> Answer {
         (Known::Absent, _) => Answer::No,
         (Known::Unknown, values) => if_unknown(values),
         (Known::Text(text), Values::Words(words)) => {
-            Answer::of(words.iter().any(|word| is_called(text, word)))
+            Answer::from(words.iter().any(|word| is_called(text, word)))
         }
         (Known::Address(address), Values::Addresses(ranges)) => {
             let is_within = |(first, last): &(IpAddr, IpAddr)| {
                 first.is_ipv4() == address.is_ipv4() && first <= address && address <= last
             };
-            Answer::of(ranges.iter().any(is_within))
+            Answer::from(ranges.iter().any(is_within))
         }
         (Known::Numbers(numbers), values) => compare_numbers(numbers, values),
         (Known::Bits { mask, value }, values) => compare_bits(*mask, *value, values),
@@ -285,7 +293,7 @@ fn compare_numbers(numbers: &[u64], values: &Values) -> Answer {
         Values::Masked { mask, value } => Some(number & mask == *value),
         Values::Words(_) | Values::Addresses(_) => None,
     };
-    let mut answers = numbers.iter().map(|number| holds(number).map_or(Answer::Maybe, Answer::of));
+    let mut answers = numbers.iter().map(|number| holds(number).map_or(Answer::Maybe, Answer::from));
     let first = answers.next().unwrap_or(Answer::Maybe);
     if answers.all(|answer| answer == first) { first } else { Answer::Maybe }
 }

@@ -126,6 +126,8 @@ pub struct Rule {
     pub text: String,
     /// The conditions.
     pub matches: Vec<Match>,
+    /// Whether it gives packets a mark, whatever else happens to them.
+    pub marks: bool,
     /// What happens.
     pub verdict: Verdict,
 }
@@ -140,6 +142,8 @@ pub enum Match {
     IsNot(Field, Values),
     /// Several fields together are among the keys of a set: one value for each field in each key.
     Together(Vec<Field>, Vec<Vec<Values>>),
+    /// They are among none of the keys.
+    NotTogether(Vec<Field>, Vec<Vec<Values>>),
     /// A condition that is not understood, in words: it may be met.
     Unknown(String),
     /// A condition that a lone packet meets, in words: a rate that is not reached.
@@ -184,7 +188,7 @@ pub enum Field {
     DestinationTypeOnLink,
     /// What its source is to one of its links.
     SourceTypeOnLink,
-    /// ICMP or ICMPv6 type by number.
+    /// ICMP or `ICMPv6` type by number.
     IcmpType,
     /// TCP flags: 1 fin, 2 syn, 4 rst, 8 psh, 16 ack, 32 urg (RFC 9293).
     TcpFlags,
@@ -229,8 +233,6 @@ pub enum Verdict {
     Return,
     /// The next rule.
     Continue,
-    /// Its mark becomes another; the next rule.
-    SetMark,
     /// Into another chain of the same table, and back.
     Jump(String),
     /// Into another chain of the same table.

@@ -61,15 +61,15 @@ impl Ruleset {
     #[must_use]
     pub fn destination(&self, passage: &Passage<'_>) -> Option<Translation> {
         let (ending, certainty) = self.first_translation(passage, End::is_of_destination)?;
-        let (target, to_this_stack) = match ending.what {
-            End::Destination(NewAddress::Given(target)) => (target, false),
+        let target = match ending.what {
+            End::Destination(NewAddress::Given(target)) => target,
             End::Destination(NewAddress::OfLink(port)) => {
                 let own = (passage.hook == Hook::Output).then(|| loopback(passage.packet.family()));
-                (NatTarget { address: own, port }, true)
+                NatTarget { address: own, port }
             }
             _ => return None,
         };
-        Some(translation(&ending, target, certainty, to_this_stack))
+        Some(translation(&ending, target, certainty))
     }
 
     /// Tells what the packet's source becomes at `postrouting`, for the first packet of a connection;
@@ -82,7 +82,7 @@ impl Ruleset {
             End::Source(NewAddress::OfLink(port)) => NatTarget { address: own, port },
             _ => return None,
         };
-        Some(translation(&ending, target, certainty, false))
+        Some(translation(&ending, target, certainty))
     }
 
     fn first_translation(
@@ -135,14 +135,10 @@ fn loopback(family: Family) -> IpAddr {
     }
 }
 
-fn translation(
-    ending: &Ending<'_>,
-    target: NatTarget,
-    certainty: Certainty,
-    to_this_stack: bool,
-) -> Translation {
+fn translation(ending: &Ending<'_>, target: NatTarget, certainty: Certainty) -> Translation {
     let by = Place::of(ending.chain, ending.rule).to_string();
     let text = ending.rule.map(|rule| rule.text.clone()).unwrap_or_default();
+    let to_this_stack = matches!(ending.what, End::Destination(NewAddress::OfLink(_)));
     Translation { target, to_this_stack, by, text, certainty }
 }
 

@@ -78,7 +78,7 @@ impl<'a> Chains<'a> {
             |chain: &'a Chain| (chain.origin, chain.family, chain.table.as_str(), chain.name.as_str());
         let by_name = ruleset.chains.iter().map(|chain| (place(chain), chain)).collect();
         let mut rules = ruleset.chains.iter().flat_map(|chain| &chain.rules);
-        let sets = rules.any(|rule| rule.verdict == Verdict::SetMark);
+        let sets = rules.any(|rule| rule.marks);
         Self { by_name, marks: if sets { Marks::Some } else { Marks::None } }
     }
 
@@ -212,7 +212,7 @@ impl<'a> Walk<'a, '_> {
 
     fn verdict(&mut self, rule: &'a Rule, verdict: &'a Verdict, certainty: Certainty) -> Next {
         let end = match verdict {
-            Verdict::Continue | Verdict::SetMark => return Next::Rule,
+            Verdict::Continue => return Next::Rule,
             Verdict::Return => return Next::Leave,
             Verdict::Jump(name) => return self.into(rule, name, certainty, Next::Rule),
             Verdict::Goto(name) => return self.into(rule, name, certainty, Next::Leave),

@@ -65,6 +65,7 @@ pub(in crate::diagnose) fn lab() -> Scene {
         also: Vec::new(),
         stacks: vec![host, red, blue],
         host: crate::diagnose::scene::HostNotes { may_change: true, ..Default::default() },
+        ..Scene::default()
     }
 }
 
@@ -174,6 +175,7 @@ pub(in crate::diagnose) fn chain(
         handle: Some(number as u64 + 10),
         text: format!("rule {number}"),
         matches,
+        marks: false,
         verdict,
     });
     Chain {
@@ -221,6 +223,7 @@ pub(in crate::diagnose) fn findings_on(check: &Check, scene: &Scene, way: Way) -
     match check.look {
         Look::Along(look) => look(scene, &followed),
         Look::Around(look) => look(&Case { scene, question: &question, ways: vec![followed] }),
+        Look::Afterwards(look) => look(&Case { scene, question: &question, ways: vec![followed] }, &[]),
     }
 }
 

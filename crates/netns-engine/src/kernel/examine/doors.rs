@@ -28,13 +28,17 @@ pub(super) struct Doors {
 }
 
 impl Doors {
+    /// Returns everything that has a name.
+    pub(super) fn named(&mut self) -> &[Entrance] {
+        self.named.get_or_insert_with(|| named().unwrap_or_default())
+    }
+
     /// Returns how to enter the netns that a stack knows by `ids`; those that cannot be found are left out.
     ///
     /// The kernel tells the id of a netns that it is shown, not the other way round.
     pub(super) fn leading_to(&mut self, talk: &mut Rtnetlink, mut ids: BTreeSet<i32>) -> Vec<Entrance> {
         let mut found = Vec::new();
-        let named = self.named.get_or_insert_with(|| named().unwrap_or_default());
-        pick(named, talk, &mut ids, &mut found);
+        pick(self.named(), talk, &mut ids, &mut found);
         if !ids.is_empty() {
             let nameless = self.nameless.get_or_insert_with(nameless);
             pick(nameless, talk, &mut ids, &mut found);
@@ -68,7 +72,7 @@ fn open(door: &Entrance) -> Result<File, Refusal> {
 }
 
 /// Everything under `/run/netns`; what this tool does not take as a name is entered as a file.
-pub(super) fn named() -> Result<Vec<Entrance>, Refusal> {
+fn named() -> Result<Vec<Entrance>, Refusal> {
     let door = |(name, path)| NetnsName::new(name).map_or(Entrance::File(path), Entrance::Named);
     Ok(look::names()?.into_iter().map(door).collect())
 }

@@ -2,23 +2,31 @@
 //! [`Scene`] for a [`Question`].
 
 mod counters;
+mod crowd;
 mod doors;
+mod flows;
+mod managed;
 mod names;
+mod notes;
+mod port;
 mod ruleset;
 mod search;
 mod settings;
 mod stack;
+mod visit;
 mod way;
 
 use search::Search;
 
-use super::look;
+use super::{look, refusal::Refusal};
 use crate::{
     diagnose::{
+        firewall::Ruleset,
         question::{Destination, Path, Question},
-        scene::Scene,
+        scene::{HostNotes, Scene},
     },
     error::Error,
+    place::Entrance,
 };
 
 /// Looks at what bears on `question`.
@@ -31,11 +39,26 @@ pub fn examine(question: &Question) -> Result<Scene, Error> {
     if let Question::Path(path) = question {
         require(path)?;
     }
-    let mut search = Search::begin().map_err(Error::Unreadable)?;
-    if let Question::Path(path) = question {
-        way::follow(&mut search, path).map_err(Error::Unreadable)?;
-    }
-    search.scene().map_err(Error::Unreadable)
+    look_around(question).map_err(Error::Unreadable)
+}
+
+fn look_around(question: &Question) -> Result<Scene, Refusal> {
+    let mut search = Search::begin()?;
+    let scene = match question {
+        Question::Path(path) => {
+            way::follow(&mut search, path)?;
+            search.scene()?
+        }
+        Question::Port(port) => {
+            port::follow(&mut search, port);
+            search.scene()?
+        }
+        Question::Host => crowd::look_at_ours(search)?,
+    };
+    let nameless = if *question == Question::Host { notes::nameless() } else { Vec::new() };
+    let links: Vec<_> = scene.stacks.iter().take(1).flat_map(|host| &host.links).collect();
+    let links: Vec<_> = links.into_iter().map(|link| (link.index, link.name.clone())).collect();
+    Ok(Scene { host: HostNotes { nameless, managed: managed::among(&links), ..notes::read() }, ..scene })
 }
 
 fn require(path: &Path) -> Result<(), Error> {
@@ -44,4 +67,13 @@ fn require(path: &Path) -> Result<(), Error> {
         Destination::Stack(entrance) => look::require(entrance),
         Destination::Internet | Destination::Address(_) | Destination::Name(_) => Ok(()),
     }
+}
+
+/// Reads the packet filters of a stack.
+///
+/// # Errors
+///
+/// Refuses where the stack cannot be entered, or the kernel does not show them.
+pub fn ruleset_of(entrance: &Entrance) -> Result<Ruleset, Refusal> {
+    look::inside(entrance, &look::open(entrance)?, ruleset::read)
 }

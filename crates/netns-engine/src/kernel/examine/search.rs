@@ -1,23 +1,14 @@
 //! The stacks that were looked at so far, and what connects them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    os::fd::AsFd,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    doors::Doors,
-    names,
-    stack::{self, Read},
-};
+use super::{doors::Doors, flows::Interest, names, stack, visit::Visit};
 use crate::{
-    diagnose::scene::{HostNotes, Link, Scene, Stack, StackId},
+    diagnose::scene::{HostNotes, Scene, StackId},
     kernel::{
         look,
         processes::{self, NetnsId},
         refusal::Refusal,
-        rtnetlink::Rtnetlink,
         sockets,
     },
     place::Entrance,
@@ -33,31 +24,7 @@ pub(super) struct Search {
     known: BTreeMap<NetnsId, StackId>,
     /// Other ways into stacks that were looked at.
     also: Vec<(Entrance, StackId)>,
-    doors: Doors,
-}
-
-/// A stack that was looked at.
-pub(super) struct Visit {
-    pub(super) stack: Stack,
-    /// Sockets that wait for others, by their inodes.
-    listening: Vec<(u64, Socket)>,
-    /// The ids by which this stack knows the netns at the other ends of its links, by the links' indices.
-    ends: BTreeMap<u32, i32>,
-    /// Which of these are stacks of this search.
-    ids: BTreeMap<i32, StackId>,
-    file: File,
-    pub(super) talk: Rtnetlink,
-}
-
-/// A link whose other end is in another netns.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct End {
-    /// The bridge it is a port of.
-    pub(super) master: Option<u32>,
-    /// The netns of the other end, by the id that the stack of the link knows it by.
-    pub(super) netns: i32,
-    /// The other end's index there.
-    pub(super) index: u32,
+    pub(super) doors: Doors,
 }
 
 impl Search {
@@ -91,8 +58,8 @@ impl Search {
     fn introduce(&mut self, new: StackId) {
         let Some((newest, others)) = self.visits.split_last_mut() else { return };
         for (number, other) in others.iter_mut().enumerate() {
-            newest.learn(&other.file, StackId(number));
-            other.learn(&newest.file, new);
+            newest.learn(other, StackId(number));
+            other.learn(newest, new);
         }
     }
 
@@ -101,7 +68,7 @@ impl Search {
     pub(super) fn enter_known_to(&mut self, from: StackId, ids: &BTreeSet<i32>) -> bool {
         let before = self.visits.len();
         let visit = &mut self.visits[from.0];
-        let ids = ids.iter().filter(|id| !visit.ids.contains_key(id)).copied().collect();
+        let ids = ids.iter().filter(|id| visit.knows(**id).is_none()).copied().collect();
         for entrance in self.doors.leading_to(&mut visit.talk, ids) {
             if self.visits.len() >= MOST {
                 break;
@@ -110,6 +77,11 @@ impl Search {
             drop(self.enter(&entrance));
         }
         self.visits.len() > before
+    }
+
+    /// Reads the tracked connections that are of interest.
+    pub(super) fn read_flows(&mut self, interest: &Interest) {
+        self.visits.iter_mut().for_each(|visit| visit.read_flows(interest));
     }
 
     /// Puts together what was found.
@@ -137,53 +109,5 @@ impl Search {
             stacks.push(stack);
         }
         Ok(Scene { stacks, also: self.also, host: HostNotes::default() })
-    }
-}
-
-impl Visit {
-    fn new(entrance: &Entrance, file: File, read: Read) -> Self {
-        Self {
-            stack: Stack { entrance: entrance.clone(), ..read.stack },
-            listening: read.listening,
-            ends: read.ends,
-            ids: BTreeMap::new(),
-            file,
-            talk: read.talk,
-        }
-    }
-
-    fn learn(&mut self, other: &File, id: StackId) {
-        // Whose links all end here knows nobody.
-        if !self.ends.is_empty()
-            && let Ok(Some(number)) = self.talk.netns_id(other.as_fd())
-        {
-            self.ids.insert(number, id);
-        }
-    }
-
-    /// Returns the links that lead to other netns.
-    pub(super) fn ends(&self) -> Vec<End> {
-        let end = |link: &Link| {
-            let peer = link.peer?;
-            Some(End { master: link.master, netns: *self.ends.get(&link.index)?, index: peer.index })
-        };
-        self.stack.links.iter().filter_map(end).collect()
-    }
-
-    /// Returns the stack that this one knows by an id, if it was looked at.
-    pub(super) fn knows(&self, netns: i32) -> Option<StackId> {
-        self.ids.get(&netns).copied()
-    }
-
-    /// Says where the other ends of the links are.
-    fn connect(&mut self, id: StackId) {
-        for link in &mut self.stack.links {
-            if let Some(peer) = &mut link.peer {
-                peer.stack = match self.ends.get(&link.index) {
-                    None => Some(id),
-                    Some(netns) => self.ids.get(netns).copied(),
-                };
-            }
-        }
     }
 }

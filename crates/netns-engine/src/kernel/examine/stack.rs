@@ -22,22 +22,24 @@ pub(super) struct Read {
     pub(super) talk: Rtnetlink,
 }
 
+/// What is cheap to read.
+pub(super) struct Brief {
+    /// Links, addresses and routes alone.
+    pub(super) stack: Stack,
+    /// The ids by which this stack knows the netns of its links' other ends, by the links' indices.
+    pub(super) ends: BTreeMap<u32, i32>,
+}
+
 /// Reads the calling thread's stack.
 pub(super) fn read() -> Result<Read, Refusal> {
     // First of all: from here on our own sockets count as well.
     let listening = listeners::all().unwrap_or_default();
-    let mut talk = Rtnetlink::open()?;
-    let mut ends = BTreeMap::new();
-    let mut links = Vec::new();
-    for detailed in talk.detailed_links()? {
-        ends.extend(detailed.peer_netns.map(|netns| (detailed.link.index, netns)));
-        links.push(detailed.link);
-    }
+    let (brief, mut talk) = read_briefly()?;
+    let Brief { stack: Stack { mut links, routes, .. }, ends } = brief;
     let bridge_vlans = put_vlans(&mut links, &mut talk)?;
-    put_addresses(&mut links, talk.detailed_addresses()?);
     let stack = Stack {
         policy: talk.policy_rules()?,
-        routes: talk.detailed_routes()?,
+        routes,
         neighbours: talk.detailed_neighbours()?,
         settings: settings::read(&links),
         firewall: ruleset::read().unwrap_or_else(|refusal| unread(&refusal)),
@@ -47,6 +49,20 @@ pub(super) fn read() -> Result<Read, Refusal> {
         ..Stack::default()
     };
     Ok(Read { stack, listening, ends, talk })
+}
+
+/// Reads what is cheap to read of the calling thread's stack.
+pub(super) fn read_briefly() -> Result<(Brief, Rtnetlink), Refusal> {
+    let mut talk = Rtnetlink::open()?;
+    let mut ends = BTreeMap::new();
+    let mut links = Vec::new();
+    for detailed in talk.detailed_links()? {
+        ends.extend(detailed.peer_netns.map(|netns| (detailed.link.index, netns)));
+        links.push(detailed.link);
+    }
+    put_addresses(&mut links, talk.detailed_addresses()?);
+    let stack = Stack { links, routes: talk.detailed_routes()?, ..Stack::default() };
+    Ok((Brief { stack, ends }, talk))
 }
 
 fn put_addresses(links: &mut [Link], addresses: Vec<(u32, Address)>) {

@@ -5,7 +5,11 @@ use std::{
     net::IpAddr,
 };
 
-use super::search::{End, MOST, Search, Visit};
+use super::{
+    flows::Interest,
+    search::{MOST, Search},
+    visit::{End, Visit},
+};
 use crate::{
     diagnose::{
         question::{Destination, Path},
@@ -17,37 +21,47 @@ use crate::{
 /// Up to here all that is behind the ports of a bridge is looked at.
 const FEW: usize = 32;
 
-/// Looks at where the path begins and ends, and at what may be in between.
-pub(super) fn follow(search: &mut Search, path: &Path) -> Result<(), Refusal> {
-    let start = search.enter(&path.from)?;
-    let end = match &path.to {
-        Destination::Stack(entrance) => Some(search.enter(entrance)?),
-        Destination::Internet | Destination::Address(_) | Destination::Name(_) => None,
-    };
-    let mut way = Way { start, end, destination: destination(&path.to), asked: BTreeMap::new() };
-    while way.widen(search, Way::wanted_behind) {}
-    while way.widen(search, Way::few_behind) {}
-    // Who was found last may know of further gateways.
-    while way.widen(search, Way::wanted_behind) {}
-    Ok(())
-}
-
-fn destination(to: &Destination) -> Option<IpAddr> {
-    match to {
-        Destination::Address(address) => Some(*address),
-        Destination::Internet | Destination::Stack(_) | Destination::Name(_) => None,
-    }
-}
-
-struct Way {
-    start: StackId,
-    end: Option<StackId>,
-    destination: Option<IpAddr>,
+/// What a search is for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Way {
+    /// Where it begins and ends, as far as these are stacks.
+    stacks: Vec<StackId>,
+    /// Addresses it leads to.
+    destinations: BTreeSet<IpAddr>,
     /// The addresses at other ends of links, by the stack of the link, netns and index.
     asked: BTreeMap<(StackId, i32, u32), Vec<IpAddr>>,
 }
 
+/// Looks at where the path begins and ends, and at what may be in between.
+pub(super) fn follow(search: &mut Search, path: &Path) -> Result<(), Refusal> {
+    let mut way = Way { stacks: vec![search.enter(&path.from)?], ..Way::default() };
+    match &path.to {
+        Destination::Stack(entrance) => way.stacks.push(search.enter(entrance)?),
+        Destination::Address(address) => drop(way.destinations.insert(*address)),
+        Destination::Internet | Destination::Name(_) => {}
+    }
+    let mut interest = Interest { addresses: way.ends(search), ..Interest::default() };
+    search_for(search, way);
+    let transport = path.protocol.transport();
+    interest.ports.extend(path.port.zip(transport));
+    search.read_flows(&interest);
+    Ok(())
+}
+
+/// Looks at the stacks that may be on a way.
+pub(super) fn search_for(search: &mut Search, mut way: Way) {
+    while way.widen(search, Way::wanted_behind) {}
+    while way.widen(search, Way::few_behind) {}
+    // Who was found last may know of further gateways.
+    while way.widen(search, Way::wanted_behind) {}
+}
+
 impl Way {
+    /// A way from the host to whoever has these addresses.
+    pub(super) fn to(destinations: BTreeSet<IpAddr>) -> Self {
+        Self { destinations, ..Self::default() }
+    }
+
     /// Goes through all stacks, and looks at those that `choose` finds behind their links; returns whether there
     /// were new ones.
     fn widen(
@@ -96,20 +110,27 @@ impl Way {
         ids.filter(|netns| visit.knows(*netns).is_none()).collect()
     }
 
+    /// The addresses at both ends.
+    fn ends(&self, search: &Search) -> BTreeSet<IpAddr> {
+        let mut ends = self.destinations.clone();
+        for stack in self.stacks.iter().filter(|id| **id != StackId::HOST) {
+            let links = search.visits[stack.0].stack.links.iter().filter(|link| !link.is_loopback());
+            ends.extend(links.flat_map(|link| &link.addresses).map(|address| address.net.addr()));
+        }
+        ends.retain(|address| !is_of_every_stack(*address));
+        ends
+    }
+
     /// The addresses at both ends, and the gateways that lead there from wherever we have been.
     fn wanted(&self, search: &Search) -> BTreeSet<IpAddr> {
-        let mut wanted: BTreeSet<IpAddr> = self.destination.into_iter().collect();
-        for stack in [Some(self.start), self.end].into_iter().flatten().filter(|id| *id != StackId::HOST) {
-            let links = search.visits[stack.0].stack.links.iter().filter(|link| !link.is_loopback());
-            wanted.extend(links.flat_map(|link| &link.addresses).map(|address| address.net.addr()));
-        }
-        let ends = wanted.clone();
+        let mut wanted = self.ends(search);
         let routes = search.visits.iter().flat_map(|visit| &visit.stack.routes);
         let leading_there = routes.filter(|route| {
-            route.destination.prefix_len() == 0 || ends.iter().any(|end| route.destination.contains(end))
+            route.destination.prefix_len() == 0 || wanted.iter().any(|end| route.destination.contains(end))
         });
-        wanted.extend(leading_there.flat_map(|route| &route.hops).filter_map(|hop| hop.gateway));
-        wanted.retain(|address| !is_of_every_stack(*address));
+        let gateways: Vec<IpAddr> =
+            leading_there.flat_map(|route| &route.hops).filter_map(|hop| hop.gateway).collect();
+        wanted.extend(gateways);
         wanted
     }
 }

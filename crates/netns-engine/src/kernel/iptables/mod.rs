@@ -14,7 +14,10 @@ use std::{
 
 use rustix::io::Errno;
 
-pub(super) use self::counters::legacy_counts;
+pub(super) use self::{
+    counters::legacy_counts,
+    program::{Variant, save_table},
+};
 use self::{program::Program, saved::Saved};
 use super::refusal::Refusal;
 use crate::{

@@ -45,6 +45,50 @@ pub(super) fn of(family: Family) -> Result<Vec<Program>, Refusal> {
     Ok(programs)
 }
 
+/// Which of the two programs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Variant {
+    /// It keeps its rules in nftables.
+    Nft,
+    /// It has tables of its own.
+    Legacy,
+}
+
+/// Prints one table, which must be there already: the old program would make it.
+///
+/// # Errors
+///
+/// Refuses with `ENOENT` where the program is not installed.
+pub(crate) fn save_table(family: Family, variant: Variant, table: &str) -> Result<String, Refusal> {
+    let name = name_of(family);
+    let kind = match variant {
+        Variant::Nft => "nft",
+        Variant::Legacy => "legacy",
+    };
+    let program = find(&format!("{name}-{kind}-save"))
+        .or_else(|| find(&format!("{name}-save")).filter(|program| variant.is_of(program)));
+    let Some(program) = program else {
+        let words = format!("{name}-{kind}-save is not installed");
+        return Err(Refusal::new(Errno::NOENT).with_message(words));
+    };
+    let output = command(&program).args(["-t", table]).stdin(Stdio::null()).output()?;
+    let output = successful(&program, output)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+impl Variant {
+    /// A program without the kind in its name tells it with its version.
+    fn is_of(self, program: &Path) -> bool {
+        let output = command(program).arg("--version").stdin(Stdio::null()).output();
+        let is_nft = output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("nf_tables"));
+        is_nft == (self == Self::Nft)
+    }
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    FOLDERS.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.is_file())
+}
+
 fn name_of(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "iptables",
@@ -69,11 +113,7 @@ pub(super) fn legacy_tables(family: Family) -> Vec<String> {
 
 impl Program {
     fn find(name: &str) -> Option<Self> {
-        let find = |action: &str| {
-            let candidates = FOLDERS.map(|folder| Path::new(folder).join(format!("{name}-{action}")));
-            candidates.into_iter().find(|path| path.is_file())
-        };
-        Some(Self { save: find("save")?, restore: find("restore")? })
+        Some(Self { save: find(&format!("{name}-save"))?, restore: find(&format!("{name}-restore"))? })
     }
 
     /// Both names may lead to the same multi-call program; its name tells the kind.

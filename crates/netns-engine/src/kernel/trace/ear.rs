@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustix::io::Errno;
 
 use super::{
+    chains::{self, ChainKey},
     message::{self, Looks, Told, What},
-    table::{self, ChainKey, Owner, TemporaryTable},
+    table::{Owner, TemporaryTable},
     tag::{self, Tag},
 };
 use crate::{
@@ -51,18 +52,22 @@ impl Ear {
     /// Begins to listen in the calling thread's netns.
     pub(super) fn open(entrance: &Entrance, tag: Tag, owner: Owner) -> Result<Self, Refusal> {
         let links = Rtnetlink::open()?.survey_links()?;
-        let chains = table::base_chains()?;
+        let chains = chains::base_chains()?;
         // Before the tables: nothing they bring about is lost.
         let socket = Socket::open(Protocol::Netfilter)?;
         syscall::join_netlink_group(socket.fd(), TRACE_GROUP)?;
+        let names: Vec<_> = links.iter().map(|(link, _)| link.name.clone()).collect();
         let family = match tag.family {
             Family::Ipv4 => ChainFamily::Ip,
             Family::Ipv6 => ChainFamily::Ip6,
         };
-        let mut tables = vec![TemporaryTable::make(family, &tag, owner)?];
+        let mut tables = vec![TemporaryTable::make(family, tag, owner, &[])?];
+        // Kernels can be built without these; then no chain of their kind can drop anything either.
         if links.iter().any(|(link, _)| link.kind == "bridge") {
-            // Kernels can be built without; then no chain of that kind can drop anything either.
-            tables.extend(TemporaryTable::make(ChainFamily::Bridge, &tag, owner).ok());
+            tables.extend(TemporaryTable::make(ChainFamily::Bridge, tag, owner, &[]).ok());
+        }
+        if chains.values().any(|base| base.hook == Hook::Ingress) {
+            tables.extend(TemporaryTable::make(ChainFamily::Netdev, tag, owner, &names).ok());
         }
         Ok(Self {
             entrance: entrance.clone(),

@@ -1,6 +1,6 @@
 //! One message of the kernel about a traced packet (`NFT_MSG_TRACE` of `linux/netfilter/nf_tables.h`).
 
-use super::table::{family_of, policy_of};
+use super::{chains::policy_of, table::family_of};
 use crate::{
     diagnose::{
         firewall::{ChainFamily, Policy},
@@ -110,24 +110,24 @@ mod tests {
         read(Subsystem::Nftables.message(17), &attributes.message(2))
     }
 
-    fn of_a_rule(verdict: Attributes) -> Attributes {
+    fn of_a_rule(verdict: &Attributes) -> Attributes {
         let named = Attributes::new().text(1, "filter").text(2, "FORWARD").number(6, 7);
-        named.bytes(3, &5_u64.to_be_bytes()).number(4, 3).nested(5, &verdict)
+        named.bytes(3, &5_u64.to_be_bytes()).number(4, 3).nested(5, verdict)
     }
 
     #[test]
     fn a_rule_is_told_with_its_handle_and_verdict() {
-        let told = message(of_a_rule(Attributes::new().number(1, 0))).unwrap();
+        let told = message(of_a_rule(&Attributes::new().number(1, 0))).unwrap();
         assert_eq!(told.what, What::Rule(5, TraceVerdict::Drop));
         assert_eq!((told.family, told.packet), (ChainFamily::Ip, 7));
         let jump = Attributes::new().number(1, (-3_i32).cast_unsigned()).text(2, "DOCKER-USER");
-        let told = message(of_a_rule(jump)).unwrap();
+        let told = message(of_a_rule(&jump)).unwrap();
         assert_eq!(told.what, What::Rule(5, TraceVerdict::Jump("DOCKER-USER".to_owned())));
     }
 
     #[test]
     fn what_is_cut_short_is_no_message() {
-        let whole = of_a_rule(Attributes::new().number(1, 0)).message(2);
+        let whole = of_a_rule(&Attributes::new().number(1, 0)).message(2);
         for length in 0..whole.len() {
             drop(read(Subsystem::Nftables.message(17), &whole[..length]));
         }

@@ -52,17 +52,14 @@ fn place(step: &TraceStep) -> Place {
 
 fn part_of(step: &TraceStep) -> Part {
     match step.event {
-        TraceEvent::Seen { family, hook } if family != ChainFamily::Bridge => match hook {
-            Hook::Output => Part::Sends,
-            Hook::Forward => Part::Forwards,
-            _ => Part::Receives,
-        },
+        TraceEvent::Seen { hook: Hook::Output, .. } if is_routed(step) => Part::Sends,
+        TraceEvent::Seen { hook: Hook::Forward, .. } if is_routed(step) => Part::Forwards,
         _ => Part::Receives,
     }
 }
 
 fn is_routed(step: &TraceStep) -> bool {
-    matches!(step.event, TraceEvent::Seen { family, .. } if family != ChainFamily::Bridge)
+    matches!(step.event, TraceEvent::Seen { family: ChainFamily::Ip | ChainFamily::Ip6, .. })
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) const PORTS: std::ops::Range<u16> = 20480..32768;
 /// Where a ping's sequence number is drawn from: pings that run for long count from one.
 const SEQUENCES: std::ops::Range<u16> = 0x8000..0xff00;
 
-/// Type of an ICMP message (RFC 792) and its ICMPv6 counterpart (RFC 4443).
+/// Type of an ICMP message (RFC 792, RFC 4443).
 struct IcmpTypes {
     request: u8,
     reply: u8,
@@ -47,7 +47,7 @@ pub(super) struct Tag {
 impl Tag {
     /// Returns conditions of rules, in the kernel's instructions: a packet that meets those of one is the
     /// probe, its answer, or a refusal of it.
-    pub(super) fn conditions(&self) -> Vec<Attributes> {
+    pub(super) fn conditions(self) -> Vec<Attributes> {
         let number = self.number.to_be_bytes();
         let icmp = icmp_types(self.family);
         let carries = |protocol| known(Meta::Protocol).and(&is(&[protocol]));
@@ -75,7 +75,7 @@ impl Tag {
     /// Tells which packet this is; none if it is neither, or a later one of the same connection.
     ///
     /// `transport` is its transport header, of which the kernel tells the first 20 bytes.
-    pub(super) fn direction(&self, headers: &TracedHeaders, transport: &[u8]) -> Option<Direction> {
+    pub(super) fn direction(self, headers: &TracedHeaders, transport: &[u8]) -> Option<Direction> {
         let refuses = headers.protocol == Protocol::Icmp.number(self.family)
             && transport.first() == Some(&icmp_types(self.family).unreachable);
         if refuses {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod fix;
+mod follow;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -40,6 +41,9 @@ pub(crate) struct Doctor {
     /// Mend what this tool may mend, and print what is the administrator's to decide.
     #[arg(long)]
     fix: bool,
+    /// Send one packet and print every chain and rule it meets, as the kernel tells it (needs root).
+    #[arg(long, conflicts_with = "fix")]
+    trace: bool,
     /// How long a try may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = patience)]
     timeout: Duration,
@@ -53,6 +57,9 @@ impl Doctor {
         let question = asked::question(self.subject.as_deref(), self.destination.as_deref())?;
         if self.fix {
             return fix::fix(&question, self.timeout, context);
+        }
+        if self.trace {
+            return follow::follow(question, self.timeout, context);
         }
         let consultation = consult(question, self.timeout)?;
         let diagnosis = consultation.diagnosis();

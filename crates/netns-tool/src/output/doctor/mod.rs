@@ -2,6 +2,7 @@
 
 mod hops;
 mod json;
+mod trace;
 
 use anstyle::{AnsiColor, Style};
 use netns_engine::{
@@ -17,6 +18,7 @@ use netns_engine::{
 };
 
 pub(super) use json::{codes as codes_json, diagnosis as json, page as page_json};
+pub(super) use trace::{human as trace, json as trace_json};
 
 use super::{Verbosity, check::outcome_in_words};
 

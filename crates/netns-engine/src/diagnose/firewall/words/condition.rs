@@ -138,8 +138,7 @@ impl Reader {
     fn icmp_types(&self, text: &str) -> Option<Values> {
         let kind = text.split('/').next().unwrap_or_default();
         let number = match (kind, self.family) {
-            ("any", _) => return Some(Values::Numbers(vec![(0, 255)])),
-            ("255", Family::Ipv4) => return Some(Values::Numbers(vec![(0, 255)])),
+            ("any", _) | ("255", Family::Ipv4) => return Some(Values::Numbers(vec![(0, 255)])),
             ("echo-request", Family::Ipv4) => 8,
             ("echo-request", Family::Ipv6) => 128,
             ("echo-reply", Family::Ipv4) => 0,

@@ -19,6 +19,7 @@ impl Rule {
         let mut words = Words(all.iter().map(String::as_str).collect::<Vec<_>>().into_iter().peekable());
         let mut reader = Reader::new(family);
         let mut verdict = Verdict::Continue;
+        let mut marks = false;
         let mut negated = false;
         while let Some(word) = words.0.next() {
             match word {
@@ -27,6 +28,7 @@ impl Rule {
                 "-j" | "-g" => {
                     let name = words.0.next().unwrap_or_default();
                     let options = words.rest();
+                    marks = target::marks(name, &options);
                     verdict = if word == "-g" {
                         Verdict::Goto(name.to_owned())
                     } else {
@@ -39,7 +41,7 @@ impl Rule {
                 }
             }
         }
-        Self { number, handle: None, text: line.to_owned(), matches: reader.finish(), verdict }
+        Self { number, handle: None, text: line.to_owned(), matches: reader.finish(), marks, verdict }
     }
 }
 

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::super::{NatTarget, Verdict};
 
 /// Targets after which the next rule is asked.
-const GO_ON: [&str; 24] = [
+const GO_ON: [&str; 26] = [
     "AUDIT",
     "CHECKSUM",
     "CLASSIFY",
+    "CONNMARK",
     "CONNSECMARK",
     "CT",
     "DSCP",
@@ -17,6 +18,7 @@ const GO_ON: [&str; 24] = [
     "IDLETIMER",
     "LED",
     "LOG",
+    "MARK",
     "NFLOG",
     "NOTRACK",
     "RATEEST",
@@ -31,6 +33,11 @@ const GO_ON: [&str; 24] = [
     "ULOG",
     "HMARK",
 ];
+
+/// Returns whether a target gives packets a mark.
+pub(super) fn marks(name: &str, options: &[&str]) -> bool {
+    name == "MARK" || (name == "CONNMARK" && options.contains(&"--restore-mark"))
+}
 
 /// Understands what follows `-j`.
 pub(super) fn read(name: &str, options: &[&str]) -> Verdict {
@@ -52,9 +59,6 @@ pub(super) fn read(name: &str, options: &[&str]) -> Verdict {
             .and_then(nat_target)
             .map_or_else(|| unknown(name, options), Verdict::Dnat),
         "REDIRECT" => Verdict::Redirect(after("--to-ports").and_then(first_port)),
-        "MARK" => Verdict::SetMark,
-        "CONNMARK" if options.contains(&"--restore-mark") => Verdict::SetMark,
-        "CONNMARK" => Verdict::Continue,
         "NETMAP" | "TPROXY" | "SYNPROXY" | "CLUSTERIP" | "MIRROR" => unknown(name, options),
         _ if GO_ON.contains(&name) => Verdict::Continue,
         _ => Verdict::Jump(name.to_owned()),

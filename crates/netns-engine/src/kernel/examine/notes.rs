@@ -1,0 +1,163 @@
+//! What is known of the host beside its stack: who manages it, and what was left behind.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::IpAddr,
+    os::fd::AsFd,
+    path::Path,
+};
+
+use rustix::{fs::StatVfsMountFlags, thread::CapabilitySet};
+
+use crate::{
+    address::Family,
+    diagnose::scene::{HostNotes, Nameless},
+    kernel::{
+        look,
+        mounts::Mounts,
+        namespace,
+        pids::{self, pids},
+        processes::{self, NetnsId},
+        rtnetlink::Rtnetlink,
+        state, sysctl_files,
+    },
+    view::Process,
+};
+
+/// Programs that set links, addresses and routes on their own, as `/proc/PID/comm` has them: 15 bytes at most.
+const MANAGERS: [&str; 10] = [
+    "NetworkManager",
+    "systemd-network",
+    "dhcpcd",
+    "dhclient",
+    "udhcpc",
+    "connmand",
+    "wickedd",
+    "ifplugd",
+    "iwd",
+    "wpa_supplicant",
+];
+
+/// Programs that write rules of their own.
+const FIREWALL_PROGRAMS: [&str; 10] = [
+    "firewalld",
+    "dockerd",
+    "libvirtd",
+    "virtnetworkd",
+    "lxd",
+    "incusd",
+    "kube-proxy",
+    "fail2ban-server",
+    "tailscaled",
+    "netavark",
+];
+
+/// Reads what every diagnosis has a use for.
+pub(super) fn read() -> HostNotes {
+    let mut notes = HostNotes {
+        half_made: half_made(),
+        records: state::records().unwrap_or_default().into_values().collect(),
+        stale_marks: state::stale_marks().unwrap_or_default().iter().map(ToString::to_string).collect(),
+        forwarding_off_in: forwarding_off(),
+        settings_read_only: settings_read_only(),
+        may_change: may_change(),
+        ..HostNotes::default()
+    };
+    for pid in pids().unwrap_or_default() {
+        let program = pids::program(pid);
+        let list = match program.as_str() {
+            known if MANAGERS.contains(&known) => &mut notes.managers,
+            known if FIREWALL_PROGRAMS.contains(&known) => &mut notes.firewall_programs,
+            _ => continue,
+        };
+        list.push(Process { pid, program });
+    }
+    notes
+}
+
+/// Names without a netns behind them.
+fn half_made() -> Vec<String> {
+    let is_half_made = |path: &Path| {
+        // Whoever may not open it, cannot tell; netns can be opened by all.
+        !look::open_at_once(path).is_ok_and(|file| namespace::is_network_namespace(&file))
+    };
+    let names = look::names().unwrap_or_default().into_iter();
+    names.filter(|(_, path)| is_half_made(path)).map(|(name, _)| name).collect()
+}
+
+fn forwarding_off() -> Vec<(String, String)> {
+    let families = [Family::Ipv4, Family::Ipv6];
+    let lines = families.into_iter().filter_map(sysctl_files::line_that_stops_forwarding);
+    lines.map(|(path, line)| (path.display().to_string(), line)).collect()
+}
+
+fn settings_read_only() -> bool {
+    rustix::fs::statvfs("/proc/sys").is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+fn may_change() -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::NET_ADMIN))
+}
+
+/// Finds the netns without a name, and who keeps them alive: by living in them, or by an open file.
+///
+/// Those that are mounted somewhere, such as Docker's, are kept on purpose and left out.
+pub(super) fn nameless() -> Vec<Nameless> {
+    let named: BTreeSet<NetnsId> =
+        look::names().unwrap_or_default().iter().filter_map(|(_, path)| NetnsId::at(path)).collect();
+    let mounted: BTreeSet<u64> = Mounts::own().netns().map(|(inode, _)| inode).collect();
+    let own = NetnsId::at("/proc/thread-self/ns/net");
+    let mut found: BTreeMap<NetnsId, Held> = BTreeMap::new();
+    for (netns, pids) in processes::census().unwrap_or_default() {
+        let way_in = pids.first().map(|pid| format!("/proc/{pid}/ns/net"));
+        found.insert(netns, Held { holders: pids, way_in: way_in.unwrap_or_default() });
+    }
+    for (netns, pid, descriptor) in processes::open_netns() {
+        let held = found.entry(netns).or_insert(Held { holders: Vec::new(), way_in: descriptor });
+        if !held.holders.contains(&pid) {
+            held.holders.push(pid);
+        }
+    }
+    found.retain(|netns, _| Some(*netns) != own && !named.contains(netns) && !mounted.contains(&netns.inode));
+    found.into_iter().filter_map(|(netns, held)| held.in_words(netns)).collect()
+}
+
+/// Who keeps a netns, and a file to enter it by.
+struct Held {
+    holders: Vec<u32>,
+    way_in: String,
+}
+
+impl Held {
+    /// None for what turns out to be gone, or no netns.
+    fn in_words(self, netns: NetnsId) -> Option<Nameless> {
+        let file =
+            look::open_at_once(Path::new(&self.way_in)).ok().filter(namespace::is_network_namespace)?;
+        let seen = namespace::within(file.as_fd(), || {
+            let mut talk = Rtnetlink::open()?;
+            Ok((talk.netns_cookie()?, talk.addresses()?))
+        });
+        let (cookie, addresses) = seen.map_or((None, Vec::new()), |(cookie, known)| (Some(cookie), known));
+        let addresses: Vec<IpAddr> = addresses.into_iter().map(|(_, net)| net.addr()).collect();
+        Some(Nameless {
+            inode: netns.inode,
+            holders: look::named_processes(&self.holders),
+            addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
+            was: cookie.and_then(name_marked_with),
+            contained: !self.holders.is_empty() && self.holders.iter().all(|pid| lives_elsewhere(*pid)),
+        })
+    }
+}
+
+/// Whether a process lives in another pid namespace than this one, as in a container.
+fn lives_elsewhere(pid: u32) -> bool {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
+    of(&pid.to_string()).is_some_and(|there| Some(there) != of("self"))
+}
+
+/// The name that a netns of ours had: its mark stays when somebody else deletes the name.
+fn name_marked_with(cookie: u64) -> Option<String> {
+    let stale = state::stale_marks().unwrap_or_default();
+    stale.into_iter().find(|name| state::netns_mark(name) == Some(cookie)).map(|name| name.to_string())
+}
