@@ -22,7 +22,8 @@
 //! 8. [`kernel`]: the only folder with system calls. Also what needs no plan, because it changes
 //!    nothing that lasts: [looking](kernel::look), [probing](kernel::probe), the
 //!    [playground](kernel::playground).
-//! 9. [`view`]: what `list` and `show` show. [`check`]: what came of a topology's checks.
+//! 9. [`diagnose`]: why something does not work, from observed state, pure. [`doctor`]: look, try, tell.
+//! 10. [`view`]: what `list` and `show` show. [`check`]: what came of a topology's checks.
 
 pub mod address;
 pub mod apply;
@@ -31,6 +32,7 @@ pub mod change;
 pub mod check;
 pub mod desired;
 pub mod diagnose;
+pub mod doctor;
 pub mod error;
 pub mod firewall;
 mod journal;

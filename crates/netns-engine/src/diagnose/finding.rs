@@ -219,6 +219,11 @@ impl Finding {
         self
     }
 
+    /// Returns whether two ways led to the same finding.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.code == other.code && self.stack == other.stack && self.what == other.what
+    }
+
     /// Errors first, then warnings, then notes; each in the order a packet meets them.
     pub(super) fn rank(&self) -> (Reverse<Severity>, Spot) {
         (Reverse(self.severity), self.spot)

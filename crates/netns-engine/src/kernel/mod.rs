@@ -42,6 +42,7 @@ pub(crate) mod state;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
+pub mod trace;
 pub mod user;
 mod visit;
 mod worker;

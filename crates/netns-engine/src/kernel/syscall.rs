@@ -13,6 +13,11 @@ pub(crate) fn set_netlink_option(socket: impl AsFd, option: libc::c_int) -> Resu
     set_option(socket, (libc::SOL_NETLINK, option), 1)
 }
 
+/// Has a netlink socket hear what is told to a group (`NETLINK_ADD_MEMBERSHIP`, `netlink(7)`).
+pub(crate) fn join_netlink_group(socket: impl AsFd, group: libc::c_int) -> Result<(), Refusal> {
+    set_option(socket, (libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP), group)
+}
+
 /// Sets a socket's send buffer, past `net.core.wmem_max` (`SO_SNDBUFFORCE`, `socket(7)`).
 pub(crate) fn force_send_buffer(socket: impl AsFd, bytes: usize) -> Result<(), Refusal> {
     let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);

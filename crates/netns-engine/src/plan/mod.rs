@@ -14,6 +14,7 @@ mod draft;
 pub mod explain;
 pub mod forwarding;
 mod leftovers;
+mod mend;
 mod nat;
 mod netns;
 mod own_table;

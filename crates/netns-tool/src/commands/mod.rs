@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod dns;
+pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod gc;
 pub(crate) mod graph;
@@ -58,6 +59,7 @@ pub(crate) enum Command {
     Enable(topology::Enable),
     Disable(topology::Disable),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Import(import::Import),
     List(list::List),
     Show(list::Show),
@@ -107,6 +109,7 @@ impl Command {
             Self::Enable(enable) => enable.run(context),
             Self::Disable(disable) => disable.run(context),
             Self::Check(check) => check.run(context),
+            Self::Doctor(doctor) => doctor.run(context),
             Self::Import(import) => import.run(context),
             Self::List(list) => list.run(context),
             Self::Show(show) => show.run(context),

@@ -13,10 +13,18 @@ use netns_engine::{
     },
 };
 
+use crate::commands::doctor::NoSuchCode;
+
 /// Returns the hint for a failed command, if there is one.
 pub(crate) fn of(error: &Error) -> Option<String> {
     if let Some(error) = error.downcast_ref::<ExecError>() {
         return for_exec(error);
+    }
+    if let Some(unknown) = error.downcast_ref::<NoSuchCode>() {
+        let all = "'netns-tool doctor --explain' lists them all";
+        return Some(
+            unknown.likeness.map_or_else(|| all.to_owned(), |code| format!("did you mean '{code}'? {all}")),
+        );
     }
     if let Some(PlaygroundError::NoUserNamespace { ban, .. }) = error.downcast_ref() {
         return Some(for_ban(*ban));

@@ -53,8 +53,12 @@ fn line(result: &CheckResult) -> String {
 }
 
 fn words(result: &CheckResult) -> String {
-    let tried = tried(result);
-    match &result.outcome {
+    outcome_in_words(&result.outcome, &tried(result))
+}
+
+/// What came of trying to reach `tried`.
+pub(super) fn outcome_in_words(outcome: &Outcome, tried: &str) -> String {
+    match outcome {
         Outcome::Reached { after } => format!("answer from {tried} after {}", milliseconds(*after)),
         Outcome::Refused => format!("refused by {tried}: nothing listens there"),
         Outcome::NoAnswer => format!("no answer from {tried}"),
@@ -94,8 +98,9 @@ pub(super) fn json(checked: &[Checked]) -> Value {
         .collect()
 }
 
-fn result_in_json(result: &CheckResult) -> Value {
-    let (outcome, after, cause) = match &result.outcome {
+/// Outcome, time and cause of a try.
+pub(super) fn outcome_in_json(outcome: &Outcome) -> Value {
+    let (outcome, after, cause) = match outcome {
         Outcome::Reached { after } => ("reached", Some(after.as_secs_f64() * 1000.0), None),
         Outcome::Refused => ("refused", None, None),
         Outcome::NoAnswer => ("no-answer", None, None),
@@ -104,6 +109,11 @@ fn result_in_json(result: &CheckResult) -> Value {
         Outcome::NotTried(cause) => ("not-tried", None, Some(cause.to_string())),
         _ => ("other", None, None),
     };
+    json!({ "outcome": outcome, "milliseconds": after, "cause": cause })
+}
+
+fn result_in_json(result: &CheckResult) -> Value {
+    let tried = outcome_in_json(&result.outcome);
     let protocol = match result.check.port {
         None => "icmp",
         Some((_, Transport::Tcp)) => "tcp",
@@ -119,8 +129,8 @@ fn result_in_json(result: &CheckResult) -> Value {
         "protocol": protocol,
         "address": result.address,
         "port": result.check.port.map(|(port, _)| port),
-        "outcome": outcome,
-        "milliseconds": after,
-        "cause": cause,
+        "outcome": tried["outcome"],
+        "milliseconds": tried["milliseconds"],
+        "cause": tried["cause"],
     })
 }

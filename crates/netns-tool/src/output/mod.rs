@@ -1,6 +1,7 @@
 //! The only folder that prints: for people ([`human`]) or for programs ([`json`]).
 
 pub(crate) mod check;
+mod doctor;
 pub(crate) mod graph;
 mod human;
 mod json;
@@ -15,10 +16,15 @@ use anyhow::Error;
 use clap::error::ErrorKind;
 use netns_engine::{
     change::Report,
+    diagnose::{
+        Diagnosis,
+        finding::Code as FindingCode,
+        trace::{Trace, TraceProbe},
+    },
     kernel::logs::Said,
     observed::Stack,
     place::Entrance,
-    plan::Plan,
+    plan::{Operation, Plan},
     topology::Document,
     view::{NetnsSummary, StackView},
 };
@@ -153,6 +159,49 @@ impl Output {
             Format::Json => print_lines([check::json(checked).to_string()]),
             Format::Human => print_lines(check::human(checked, self.verbosity)),
         }
+    }
+
+    /// Says what a diagnosis comes to.
+    pub(crate) fn diagnosis(&self, diagnosis: &Diagnosis<'_>) {
+        print_lines(match self.format {
+            Format::Json => vec![doctor::json(diagnosis, None).to_string()],
+            Format::Human => doctor::human(diagnosis, self.verbosity),
+        });
+    }
+
+    /// Says what was mended, and what a diagnosis comes to afterwards.
+    pub(crate) fn mended(&self, mended: &[Operation], diagnosis: &Diagnosis<'_>) {
+        match self.format {
+            Format::Json => print_lines([doctor::json(diagnosis, Some(mended)).to_string()]),
+            Format::Human => {
+                print_lines(doctor::mended(mended));
+                print_lines(doctor::human(diagnosis, self.verbosity));
+            }
+        }
+    }
+
+    /// Says what one packet met.
+    pub(crate) fn traced(&self, probe: &TraceProbe, trace: &Trace) {
+        print_lines(match self.format {
+            Format::Json => vec![doctor::trace_json(probe, trace).to_string()],
+            Format::Human => doctor::trace(probe, trace),
+        });
+    }
+
+    /// Prints the page of a finding's code.
+    pub(crate) fn page(&self, code: &FindingCode) {
+        print_lines(match self.format {
+            Format::Json => vec![doctor::page_json(code).to_string()],
+            Format::Human => doctor::page(code),
+        });
+    }
+
+    /// Lists the codes of findings.
+    pub(crate) fn codes(&self, codes: &[&FindingCode]) {
+        print_lines(match self.format {
+            Format::Json => vec![doctor::codes_json(codes).to_string()],
+            Format::Human => doctor::codes(codes),
+        });
     }
 
     /// Prints a command line that would do the same.

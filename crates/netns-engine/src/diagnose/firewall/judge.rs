@@ -1,10 +1,12 @@
 //! A packet at a hook: who drops it, who may, and what it is translated to.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Base, ChainFamily, Hook, NatTarget, Origin, Ruleset};
+use super::{
+    Base, Chain, ChainFamily, Hook, Origin, Ruleset,
+    place::Place,
+    walk::{self, Chains, End, Ending, Layer, unknowns},
+};
 use crate::{diagnose::packet::Packet, name::LinkName};
 
 /// A packet at a point of its way.
@@ -58,7 +60,7 @@ pub struct Culprit {
     pub rejects: bool,
     /// How sure this is.
     pub certainty: Certainty,
-    /// The chains the packet was led through, from the base chain on.
+    /// The chains that the packet was led through, from the base chain on.
     pub through: Vec<String>,
 }
 
@@ -72,34 +74,91 @@ pub enum Certainty {
     Certain,
 }
 
-/// What an address is translated to at a hook.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Translation {
-    /// The new source or destination.
-    pub target: NatTarget,
-    /// By which table, chain and rule, in words.
-    pub by: String,
-    /// How sure this is.
-    pub certainty: Certainty,
+impl Ruleset {
+    /// Tells who stops the packet here: every base chain of `filter`, `route` and `nat` kind is asked, and those
+    /// of bridges if a bridge passes it.
+    #[must_use]
+    pub fn judge(&self, passage: &Passage<'_>) -> Judgement {
+        let mut judgement = self.judge_frame(passage);
+        self.ask(passage, Layer::Packets, &mut judgement);
+        judgement
+    }
+
+    /// Tells what chains of the bridge family alone do with a frame: without `br_netfilter` no others see what a
+    /// bridge passes from port to port.
+    #[must_use]
+    pub fn judge_frame(&self, passage: &Passage<'_>) -> Judgement {
+        let mut judgement = Judgement::default();
+        self.ask(passage, Layer::Frames, &mut judgement);
+        judgement
+    }
+
+    fn ask(&self, passage: &Passage<'_>, layer: Layer, judgement: &mut Judgement) {
+        let asked = self.asked(passage, layer);
+        if asked.is_empty() {
+            return;
+        }
+        let chains = Chains::of(self);
+        for (chain, base) in asked {
+            let endings = walk::endings(&chains, (chain, base), passage);
+            judgement.doubts.extend(endings.iter().filter_map(Ending::doubt));
+            judgement.culprits.extend(culprit(&endings, chain, base));
+        }
+    }
 }
 
-impl Ruleset {
-    /// Tells who stops the packet here: every base chain of `filter`, `route` and `nat` kind is asked.
-    #[must_use]
-    pub fn judge(&self, _passage: &Passage<'_>) -> Judgement {
-        Judgement::default()
+/// Where it ends for certain counts most; only else where it may end.
+fn culprit(endings: &[Ending<'_>], base_chain: &Chain, base: &Base) -> Option<Culprit> {
+    let (last, earlier) = endings.split_last()?;
+    let (ending, certainty) = if last.what.stops() {
+        let may_pass = earlier.iter().any(|ending| ending.what.may_let_pass());
+        (last, if may_pass { Certainty::Possible } else { last.certainty })
+    } else {
+        let may_stop = |ending: &&Ending<'_>| ending.what.stops() || ending.what == End::Queue;
+        (endings.iter().find(may_stop)?, Certainty::Possible)
+    };
+    Some(Culprit {
+        origin: base_chain.origin,
+        family: base_chain.family,
+        table: base_chain.table.clone(),
+        base_chain: base_chain.name.clone(),
+        base: base.clone(),
+        chain: ending.chain.name.clone(),
+        rule: ending.rule.map(|rule| (rule.number, rule.handle, rule.text.clone())),
+        rejects: ending.what == End::Reject,
+        certainty,
+        through: ending.through.clone(),
+    })
+}
+
+impl End {
+    fn stops(self) -> bool {
+        matches!(self, Self::Drop | Self::Reject)
     }
 
-    /// Tells what the packet's destination becomes: at `prerouting` or `output`.
-    #[must_use]
-    pub fn destination(&self, _passage: &Passage<'_>) -> Option<Translation> {
-        None
+    fn may_let_pass(self) -> bool {
+        !self.stops() && self != Self::Exception
     }
+}
 
-    /// Tells what the packet's source becomes at `postrouting`; masquerading takes `own`, the address of the
-    /// link it leaves through.
-    #[must_use]
-    pub fn source(&self, _passage: &Passage<'_>, _own: Option<IpAddr>) -> Option<Translation> {
-        None
+impl Ending<'_> {
+    /// Returns what cannot be told of the rule that it hangs on.
+    fn doubt(&self) -> Option<String> {
+        let rule = self.rule?;
+        let place = Place::of(self.chain, Some(rule));
+        let text = &rule.text;
+        let conditions = unknowns(rule).join(", ");
+        let told = |why: &str| Some(format!("{place}: '{text}' {why}"));
+        match (self.what, self.certainty) {
+            (End::Unknown, _) => told("does something that is not understood"),
+            (End::Queue, _) => told("leaves it to a program"),
+            (End::Exception, _) => told(&format!("would apply if the packet were an odd one ({conditions})")),
+            (_, Certainty::Certain) if conditions.is_empty() => None,
+            (_, Certainty::Certain) => told(&format!("applies as usual ({conditions})")),
+            (_, Certainty::Possible) if conditions.is_empty() => {
+                told("asks for something that is not known of the packet")
+            }
+            (_, Certainty::Possible) => told(&format!("may apply or not ({conditions})")),
+        }
     }
 }

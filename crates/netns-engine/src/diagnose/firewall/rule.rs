@@ -126,6 +126,8 @@ pub struct Rule {
     pub text: String,
     /// The conditions.
     pub matches: Vec<Match>,
+    /// Whether it gives packets a mark, whatever else happens to them.
+    pub marks: bool,
     /// What happens.
     pub verdict: Verdict,
 }
@@ -140,8 +142,15 @@ pub enum Match {
     IsNot(Field, Values),
     /// Several fields together are among the keys of a set: one value for each field in each key.
     Together(Vec<Field>, Vec<Vec<Values>>),
+    /// They are among none of the keys.
+    NotTogether(Vec<Field>, Vec<Vec<Values>>),
     /// A condition that is not understood, in words: it may be met.
     Unknown(String),
+    /// A condition that a lone packet meets, in words: a rate that is not reached.
+    Usual(String),
+    /// A condition that only odd packets meet, in words: a rate that is reached, a source that no route leads
+    /// back to.
+    Exceptional(String),
 }
 
 /// What of a packet a condition looks at.
@@ -175,6 +184,14 @@ pub enum Field {
     DestinationType,
     /// What its source is to this stack.
     SourceType,
+    /// What its destination is to the very link it came in by (`fib daddr . iif type`, `--limit-iface-in`).
+    DestinationTypeOnLink,
+    /// What its source is to one of its links.
+    SourceTypeOnLink,
+    /// ICMP or `ICMPv6` type by number.
+    IcmpType,
+    /// TCP flags: 1 fin, 2 syn, 4 rst, 8 psh, 16 ack, 32 urg (RFC 9293).
+    TcpFlags,
     /// Its mark.
     Mark,
     /// IPv4 (2) or IPv6 (10) (`meta nfproto`).

@@ -20,10 +20,12 @@ use search::Search;
 use super::{look, refusal::Refusal};
 use crate::{
     diagnose::{
+        firewall::Ruleset,
         question::{Destination, Path, Question},
         scene::{HostNotes, Scene},
     },
     error::Error,
+    place::Entrance,
 };
 
 /// Looks at what bears on `question`.
@@ -62,4 +64,13 @@ fn require(path: &Path) -> Result<(), Error> {
         Destination::Stack(entrance) => look::require(entrance),
         Destination::Internet | Destination::Address(_) | Destination::Name(_) => Ok(()),
     }
+}
+
+/// Reads the packet filters of a stack.
+///
+/// # Errors
+///
+/// Refuses where the stack cannot be entered, or the kernel does not show them.
+pub fn ruleset_of(entrance: &Entrance) -> Result<Ruleset, Refusal> {
+    look::inside(entrance, &look::open(entrance)?, ruleset::read)
 }

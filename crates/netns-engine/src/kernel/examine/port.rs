@@ -68,7 +68,7 @@ fn may_hold(condition: &Match, port: u64) -> bool {
         Match::Is(Field::DestinationPort, values) => hold(values, port),
         Match::IsNot(Field::DestinationPort, values) => !hold(values, port),
         Match::Together(fields, keys) => keys.iter().any(|key| may_be(fields, key, port)),
-        Match::Is(..) | Match::IsNot(..) | Match::Unknown(_) => true,
+        _ => true,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Two programs of that name exist, and the kernel obeys the rules of both: `iptables-nft` keeps
 //! them in nftables, `iptables-legacy` in tables of its own. Neither sees the other's.
 
+mod counters;
 mod program;
 mod saved;
 
@@ -13,6 +14,10 @@ use std::{
 
 use rustix::io::Errno;
 
+pub(super) use self::{
+    counters::legacy_counts,
+    program::{Variant, save_table},
+};
 use self::{program::Program, saved::Saved};
 use super::refusal::Refusal;
 use crate::{

@@ -45,6 +45,50 @@ pub(super) fn of(family: Family) -> Result<Vec<Program>, Refusal> {
     Ok(programs)
 }
 
+/// Which of the two programs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Variant {
+    /// It keeps its rules in nftables.
+    Nft,
+    /// It has tables of its own.
+    Legacy,
+}
+
+/// Prints one table, which must be there already: the old program would make it.
+///
+/// # Errors
+///
+/// Refuses with `ENOENT` where the program is not installed.
+pub(crate) fn save_table(family: Family, variant: Variant, table: &str) -> Result<String, Refusal> {
+    let name = name_of(family);
+    let kind = match variant {
+        Variant::Nft => "nft",
+        Variant::Legacy => "legacy",
+    };
+    let program = find(&format!("{name}-{kind}-save"))
+        .or_else(|| find(&format!("{name}-save")).filter(|program| variant.is_of(program)));
+    let Some(program) = program else {
+        let words = format!("{name}-{kind}-save is not installed");
+        return Err(Refusal::new(Errno::NOENT).with_message(words));
+    };
+    let output = command(&program).args(["-t", table]).stdin(Stdio::null()).output()?;
+    let output = successful(&program, output)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+impl Variant {
+    /// A program without the kind in its name tells it with its version.
+    fn is_of(self, program: &Path) -> bool {
+        let output = command(program).arg("--version").stdin(Stdio::null()).output();
+        let is_nft = output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("nf_tables"));
+        is_nft == (self == Self::Nft)
+    }
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    FOLDERS.map(|folder| Path::new(folder).join(program)).into_iter().find(|path| path.is_file())
+}
+
 fn name_of(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "iptables",
@@ -52,23 +96,24 @@ fn name_of(family: Family) -> &'static str {
     }
 }
 
-/// Reads the tables that the legacy kind registered in this thread's netns.
+/// Returns whether the legacy kind has registered tables in this thread's netns that we write to.
 pub(super) fn has_legacy_tables(family: Family) -> bool {
+    legacy_tables(family).iter().any(|name| matches!(name.as_str(), "nat" | "filter"))
+}
+
+/// Returns the names of the tables that the legacy kind registered in this thread's netns.
+pub(super) fn legacy_tables(family: Family) -> Vec<String> {
     let file = match family {
         Family::Ipv4 => "/proc/thread-self/net/ip_tables_names",
         Family::Ipv6 => "/proc/thread-self/net/ip6_tables_names",
     };
     let names = fs::read_to_string(file).unwrap_or_default();
-    names.lines().any(|name| matches!(name, "nat" | "filter"))
+    names.lines().map(str::to_owned).collect()
 }
 
 impl Program {
     fn find(name: &str) -> Option<Self> {
-        let find = |action: &str| {
-            let candidates = FOLDERS.map(|folder| Path::new(folder).join(format!("{name}-{action}")));
-            candidates.into_iter().find(|path| path.is_file())
-        };
-        Some(Self { save: find("save")?, restore: find("restore")? })
+        Some(Self { save: find(&format!("{name}-save"))?, restore: find(&format!("{name}-restore"))? })
     }
 
     /// Both names may lead to the same multi-call program; its name tells the kind.
@@ -80,6 +125,24 @@ impl Program {
     /// Returns all tables that exist, as text.
     pub(super) fn save(&self) -> Result<String, Refusal> {
         let output = command(&self.save).stdin(Stdio::null()).output()?;
+        let output = successful(&self.save, output)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Returns the legacy kind.
+    ///
+    /// # Errors
+    ///
+    /// Refuses with `ENOENT` where it is not installed.
+    pub(super) fn legacy(family: Family) -> Result<Self, Refusal> {
+        let name = format!("{}-legacy", name_of(family));
+        let missing = || Refusal::new(Errno::NOENT).with_message(format!("{name}-save is not installed"));
+        Self::find(&name).ok_or_else(missing)
+    }
+
+    /// Returns one table with its counters, as text. It must be there: asking makes it.
+    pub(super) fn save_counters(&self, table: &str) -> Result<String, Refusal> {
+        let output = command(&self.save).args(["-c", "-t", table]).stdin(Stdio::null()).output()?;
         let output = successful(&self.save, output)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

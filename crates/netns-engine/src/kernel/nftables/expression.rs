@@ -21,24 +21,26 @@ const FIRST_REGISTER: u32 = 1;
 
 /// How a comparison must end (`enum nft_cmp_ops`).
 #[derive(Clone, Copy)]
-enum Comparison {
+pub(in crate::kernel) enum Comparison {
     Equal = 0,
     NotEqual = 1,
 }
 
 /// `enum nft_meta_keys`.
 #[derive(Clone, Copy)]
-enum Meta {
+pub(in crate::kernel) enum Meta {
+    EtherType = 1,
     IncomingIndex = 4,
     IncomingName = 6,
     OutgoingName = 7,
+    Traced = 12,
     Family = 15,
     Protocol = 16,
 }
 
 /// `enum nft_payload_bases`.
 #[derive(Clone, Copy)]
-enum Layer {
+pub(in crate::kernel) enum Layer {
     Network = 1,
     Transport = 2,
 }
@@ -164,13 +166,29 @@ fn meta(key: Meta, register: u32) -> Attributes {
     expression("meta", &Attributes::new().number(1, register).number(2, key as u32))
 }
 
-fn compare(comparison: Comparison, value: &[u8]) -> Attributes {
+/// Loads what is known of the packet, to be compared.
+pub(in crate::kernel) fn known(key: Meta) -> Attributes {
+    meta(key, FIRST_REGISTER)
+}
+
+/// Has the kernel tell of the packet from here on (`meta nftrace set 1`).
+pub(in crate::kernel) fn trace() -> Attributes {
+    let one =
+        Attributes::new().nested(2, &Attributes::new().bytes(DATA_VALUE, &[1])).number(1, FIRST_REGISTER);
+    // NFTA_META_SREG makes it a change, where NFTA_META_DREG would load.
+    let set = Attributes::new().number(2, Meta::Traced as u32).number(3, FIRST_REGISTER);
+    expression("immediate", &one).and(&expression("meta", &set))
+}
+
+/// Compares what was loaded.
+pub(in crate::kernel) fn compare(comparison: Comparison, value: &[u8]) -> Attributes {
     let value = Attributes::new().bytes(DATA_VALUE, value);
     let data = Attributes::new().number(1, FIRST_REGISTER).number(2, comparison as u32).nested(3, &value);
     expression("cmp", &data)
 }
 
-fn payload(layer: Layer, offset: u32, bytes: u32) -> Attributes {
+/// Loads bytes of the packet, to be compared.
+pub(in crate::kernel) fn payload(layer: Layer, offset: u32, bytes: u32) -> Attributes {
     payload_into(FIRST_REGISTER, layer, offset, bytes)
 }
 

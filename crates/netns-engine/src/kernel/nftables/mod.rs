@@ -4,7 +4,7 @@
 //! already (a deletion) or must not (`NLM_F_EXCL`), so a change by another program in between is
 //! noticed without comparing generation numbers, and one elsewhere does no harm.
 
-mod expression;
+pub(super) mod expression;
 mod message;
 mod read;
 

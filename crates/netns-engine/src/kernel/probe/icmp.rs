@@ -21,12 +21,52 @@ const V4: Kinds = Kinds { request: 8, reply: 0 };
 const V6: Kinds = Kinds { request: 128, reply: 129 };
 /// Tells our echo from those of other pings on the same machine.
 const IDENTIFIER: [u8; 2] = [0x6e, 0x74];
+/// The sequence number of a ping that nothing else is told by.
+const FIRST: u16 = 1;
 /// Type, code, checksum, identifier, sequence number.
 const HEADER_BYTES: usize = 8;
 
 struct Kinds {
     request: u8,
     reply: u8,
+}
+
+/// An echo request, as it is known again by its answer.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernel) struct Echo {
+    sequence: [u8; 2],
+}
+
+impl Echo {
+    /// An echo with this sequence number, which no translation on the way changes.
+    pub(in crate::kernel) fn numbered(sequence: u16) -> Self {
+        Self { sequence: sequence.to_be_bytes() }
+    }
+
+    /// Returns the message that asks `address`.
+    pub(in crate::kernel) fn request(self, address: IpAddr) -> Vec<u8> {
+        let mut message = vec![kinds(address).request, 0, 0, 0];
+        message.extend_from_slice(&IDENTIFIER);
+        message.extend_from_slice(&self.sequence);
+        message.extend_from_slice(b"netns-tool");
+        // For ICMPv6 the kernel fills in its own, which covers addresses too.
+        let checksum = checksum(&message).to_be_bytes();
+        message.splice(2..4, checksum);
+        message
+    }
+
+    /// Returns whether what a socket for pings received from `address` is the answer.
+    pub(in crate::kernel) fn is_answered_by(self, address: IpAddr, packet: &[u8]) -> bool {
+        let message = strip_ip_header(address, packet);
+        message.len() >= HEADER_BYTES
+            && message.first() == Some(&kinds(address).reply)
+            && message.get(4..6) == Some(&IDENTIFIER)
+            && message.get(6..8) == Some(&self.sequence)
+    }
+}
+
+fn kinds(address: IpAddr) -> &'static Kinds {
+    if address.is_ipv4() { &V4 } else { &V6 }
 }
 
 /// How long to wait before asking a second time; twice as long before each further time.
@@ -38,7 +78,7 @@ pub(super) fn ping(address: IpAddr, patience: Duration) -> io::Result<()> {
 }
 
 /// Opens a socket that hears what `address` says, and nobody else.
-pub(super) fn open(address: IpAddr) -> io::Result<OwnedFd> {
+pub(in crate::kernel) fn open(address: IpAddr) -> io::Result<OwnedFd> {
     let (family, protocol) = match address {
         IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
         IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
@@ -48,16 +88,16 @@ pub(super) fn open(address: IpAddr) -> io::Result<OwnedFd> {
 
 /// Sends echo requests to `address` until a reply comes.
 pub(super) fn exchange(socket: &OwnedFd, address: IpAddr, deadline: Instant) -> io::Result<()> {
-    let kinds = if address.is_ipv4() { V4 } else { V6 };
+    let echo = Echo::numbered(FIRST);
     // Pings of other threads in the same netns are heard too, unless the socket is connected.
     connect(socket, &SocketAddr::new(address, 0))?;
     loop {
-        let request = echo_request(&kinds);
+        let request = echo.request(address);
         ask_again_and_again(socket, deadline, || Ok(send(socket, &request, SendFlags::empty()).map(drop)?))?;
         let mut packet = [0_u8; 2048];
         let (length, _) = recv(socket, packet.as_mut_slice(), RecvFlags::empty())?;
         let packet = packet.get(..length).unwrap_or_default();
-        if is_reply(strip_ip_header(address, packet), &kinds) {
+        if echo.is_answered_by(address, packet) {
             return Ok(());
         }
     }
@@ -89,16 +129,6 @@ fn wait(socket: &impl AsFd, patience: Duration) -> io::Result<bool> {
     Ok(poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&patience))? > 0)
 }
 
-fn echo_request(kinds: &Kinds) -> Vec<u8> {
-    let [first, second] = IDENTIFIER;
-    let mut message = vec![kinds.request, 0, 0, 0, first, second, 0, 1];
-    message.extend_from_slice(b"netns-tool");
-    // For ICMPv6 the kernel fills in its own, which covers addresses too.
-    let checksum = checksum(&message).to_be_bytes();
-    message.splice(2..4, checksum);
-    message
-}
-
 /// The Internet checksum (RFC 1071) of a message whose checksum field is zero.
 fn checksum(message: &[u8]) -> u16 {
     let words = message.chunks(2).map(|pair| match pair {
@@ -120,26 +150,25 @@ fn strip_ip_header(address: IpAddr, packet: &[u8]) -> &[u8] {
     }
 }
 
-fn is_reply(message: &[u8], kinds: &Kinds) -> bool {
-    message.len() >= HEADER_BYTES
-        && message.first() == Some(&kinds.reply)
-        && message.get(4..6) == Some(&IDENTIFIER)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     #[test]
     fn a_message_with_its_checksum_sums_to_zero() {
-        assert_eq!(checksum(&echo_request(&V4)), 0);
+        assert_eq!(checksum(&Echo::numbered(FIRST).request(Ipv4Addr::LOCALHOST.into())), 0);
     }
 
     #[test]
     fn only_our_own_reply_counts() {
-        assert!(is_reply(&[0, 0, 1, 2, 0x6e, 0x74, 0, 1], &V4));
-        assert!(!is_reply(&[0, 0, 1, 2, 0, 1, 0, 1], &V4), "another ping's");
-        assert!(!is_reply(&[3, 1, 1, 2, 0x6e, 0x74, 0, 1], &V4), "destination unreachable");
-        assert!(!is_reply(&[0, 0], &V4), "cut short");
+        // A raw IPv6 socket receives no header.
+        let answers = |packet: &[u8]| Echo::numbered(7).is_answered_by(Ipv6Addr::LOCALHOST.into(), packet);
+        assert!(answers(&[129, 0, 1, 2, 0x6e, 0x74, 0, 7]));
+        assert!(!answers(&[129, 0, 1, 2, 0, 1, 0, 7]), "another ping's");
+        assert!(!answers(&[129, 0, 1, 2, 0x6e, 0x74, 0, 1]), "to another of ours");
+        assert!(!answers(&[1, 1, 1, 2, 0x6e, 0x74, 0, 7]), "destination unreachable");
+        assert!(!answers(&[129, 0]), "cut short");
     }
 }

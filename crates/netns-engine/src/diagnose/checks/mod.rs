@@ -1,0 +1,65 @@
+//! The questions that a diagnosis asks of a path: one file each.
+//!
+//! A check is a file with its codes (each with its page of the manual) and a function from what was
+//! observed to findings, and one line in [`CHECKS`].
+
+mod cable;
+mod connections;
+mod filters;
+mod forwarding;
+mod loopback;
+mod mtu;
+mod reverse_path;
+mod rights;
+mod routes;
+mod sockets;
+mod translation;
+mod uplink;
+
+use super::{
+    case::{Case, Followed},
+    finding::{Code, Finding},
+    scene::Scene,
+};
+
+/// A question that is asked of every case.
+#[derive(Debug)]
+pub struct Check {
+    /// The question, for people.
+    pub question: &'static str,
+    /// What it may find.
+    pub codes: &'static [&'static Code],
+    /// How it looks.
+    pub look: Look,
+}
+
+/// How a check looks.
+#[derive(Clone, Copy, Debug)]
+pub enum Look {
+    /// Along one way.
+    Along(fn(&Scene, &Followed) -> Vec<Finding>),
+    /// At everything.
+    Around(fn(&Case<'_>) -> Vec<Finding>),
+}
+
+/// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
+#[rustfmt::skip]
+pub static CHECKS: &[&Check] = &[
+    &loopback::CHECK,
+    &cable::CHECK,
+    &routes::CHECK,
+    &uplink::CHECK,
+    &reverse_path::CHECK,
+    &forwarding::CHECK,
+    &filters::CHECK,
+    &translation::CHECK,
+    &connections::CHECK,
+    &mtu::CHECK,
+    &sockets::CHECK,
+    &rights::CHECK,
+];
+
+/// Returns every code there is, in the order of the checks.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    CHECKS.iter().flat_map(|check| check.codes.iter().copied())
+}

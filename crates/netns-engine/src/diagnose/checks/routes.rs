@@ -1,0 +1,400 @@
+//! Does every stack on the way know where to send the packet, and where to send the answer?
+
+use std::net::IpAddr;
+
+use super::{Check, Look, cable::place};
+use crate::{
+    diagnose::{
+        case::Followed,
+        finding::{Code, Finding, Remedy, Spot, Step},
+        journey::{Direction, End, Leg, Way},
+        mend::Mend,
+        scene::{PolicyRule, Route, RouteKind, Scene, Stack, StackId},
+    },
+    operation::Operation,
+    route::Route as WantedRoute,
+};
+
+pub(super) const CHECK: Check = Check {
+    question: "Does every stack on the way know where to send it, and the answer?",
+    codes: &[&NO_ROUTE, &ROUTE_BLACKHOLE, &RULE_DIVERTS, &NO_WAY_BACK, &ROUTING_LOOP],
+    look: Look::Along(look),
+};
+
+static NO_ROUTE: Code = Code {
+    name: "no-route",
+    title: "No route leads there",
+    symptom: "'Network is unreachable' at once, without waiting.",
+    cause: "The routing table has an entry for the netns' own network only. The default route was never added, or went \
+            when the link went down: the kernel does not bring it back.",
+    remedy: "Add a default route by way of the bridge's address, or of the other end of the cable: \
+             'ip -n NETNS route add default via GATEWAY'.",
+    example: "ip -n red route del default\nnetns-tool doctor red        # no-route\nip -n red route add default via 192.168.100.1",
+};
+
+static ROUTE_BLACKHOLE: Code = Code {
+    name: "route-blackhole",
+    title: "A route says that packets shall not go there",
+    symptom: "'Invalid argument' (blackhole), 'No route to host' (unreachable) or 'Permission denied' (prohibit).",
+    cause: "A route of kind blackhole, unreachable or prohibit covers the destination. VPN kill switches, routing daemons and \
+            Kubernetes network plugins make such routes on purpose.",
+    remedy: "If it is not wanted, delete the route as it is shown; else add a more specific one beside it.",
+    example: "ip -n red route add blackhole 203.0.113.0/24\nnetns-tool doctor red 203.0.113.8   # route-blackhole\nip -n red route del blackhole 203.0.113.0/24",
+};
+
+static RULE_DIVERTS: Code = Code {
+    name: "rule-diverts",
+    title: "A rule sends the packet to another routing table",
+    symptom: "'ip route' shows a fitting route, and the packet does not take it. 'ip route get ADDRESS' shows which one it takes.",
+    cause: "An 'ip rule' before the main table applies: it forbids the packet, or names a table that leads elsewhere or nowhere.",
+    remedy: "Look at 'ip rule' and 'ip route show table N'; delete the rule, or give its table the route.",
+    example: "ip -n red rule add from 192.168.100.2 prohibit\nnetns-tool doctor red        # rule-diverts\nip -n red rule del from 192.168.100.2 prohibit",
+};
+
+static NO_WAY_BACK: Code = Code {
+    name: "no-way-back",
+    title: "The answer does not find its way back",
+    symptom: "Requests arrive (tcpdump at the other end shows them), answers do not.",
+    cause: "Whoever is asked, or a router on the way, has no route to the address that asks, or one that leads elsewhere: \
+            a default route is missing at the other end, or networks overlap.",
+    remedy: "Give the stack that is named the route back, or let the router translate the source (NAT).",
+    example: "ip -n blue route del default\nnetns-tool doctor red blue:80   # no-way-back, where red is in another subnet",
+};
+
+static ROUTING_LOOP: Code = Code {
+    name: "routing-loop",
+    title: "The packet goes round in circles",
+    symptom: "'Time to live exceeded'.",
+    cause: "Two routers each think the other one leads to the destination.",
+    remedy: "One of the two needs a more specific route: 'ip route get ADDRESS' on each shows who sends it where.",
+    example: "ip -n r1 route add 10.9.0.0/24 via 10.0.0.2; ip -n r2 route add 10.9.0.0/24 via 10.0.0.1\nnetns-tool doctor r1 10.9.0.5",
+};
+
+fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        followed.legs().filter_map(|leg| misrouted(scene, followed, leg)).collect();
+    findings.extend(looping(scene, followed));
+    if findings.is_empty() {
+        findings.extend(strayed(scene, followed));
+    }
+    findings
+}
+
+fn misrouted(scene: &Scene, followed: &Followed, leg: &Leg) -> Option<Finding> {
+    let stack = leg.stack_in(scene);
+    let spot = Spot { leg: leg.number, step: Step::Routing };
+    match leg.routing.way {
+        Way::Here | Way::Out { .. } => None,
+        Way::Stopped(kind) => Some(stopped(stack, leg, spot, kind)),
+        // Without a link, there is nothing for a route to lead through; an uplink is a question of its own.
+        Way::Nowhere if leg.departure.is_none() => None,
+        Way::Nowhere if to_a_link_that_is_off(stack, leg) => None,
+        Way::Nowhere => Some(missing(scene, followed, leg, spot)),
+    }
+}
+
+/// The route to a link's own network comes back when the link does.
+fn to_a_link_that_is_off(stack: &Stack, leg: &Leg) -> bool {
+    let link = leg.departure.as_ref().and_then(|departure| stack.link(departure.link));
+    link.is_some_and(|link| !link.up && link.is_on_link(leg.routed.destination))
+}
+
+fn missing(scene: &Scene, followed: &Followed, leg: &Leg, spot: Spot) -> Finding {
+    let stack = leg.stack_in(scene);
+    let destination = leg.routed.destination;
+    let back = leg.direction == Direction::Back;
+    let code = if back { &NO_WAY_BACK } else { &NO_ROUTE };
+    let what = if back {
+        format!("no route leads back to {destination} {}", stack.location())
+    } else {
+        format!("no route leads to {destination} {}", stack.location())
+    };
+    let why = if back {
+        "whoever asked waits for an answer that is never sent"
+    } else {
+        "without a route, the kernel refuses to send: it does not know which link leads there"
+    };
+    let finding = Finding::error(code, leg.stack, spot, what)
+        .seen(format!("{} route get {destination}", stack.ip()), "network is unreachable")
+        .seen(format!("{} route", stack.ip()), routes_in_words(stack, destination))
+        .why(why);
+    let Some(departure) = &leg.departure else { return finding };
+    let gateway = departure.next;
+    if gateway == destination {
+        return finding.remedy(Remedy::note(address_instead(stack, departure.link, destination)));
+    }
+    let guest_of_world = followed.journey.end == End::World(leg.stack) && leg.stack == StackId::HOST;
+    if guest_of_world {
+        return finding;
+    }
+    let default = if gateway.is_ipv4() { "default" } else { "-6 default" };
+    let command = format!("{} route add default via {gateway}", stack.ip());
+    let command = if default == "default" {
+        command
+    } else {
+        format!("{} -6 route add default via {gateway}", stack.ip())
+    };
+    let mend =
+        place(stack).map(|place| Mend::Change(Operation::AddRoute(place, WantedRoute::default_via(gateway))));
+    finding.remedy(Remedy::command(command)).mend(mend.filter(|_| gateway_is_on_link(stack, gateway)))
+}
+
+/// The kernel refuses a gateway that no address of the stack makes a neighbour.
+fn gateway_is_on_link(stack: &Stack, gateway: IpAddr) -> bool {
+    stack.links.iter().any(|link| link.is_on_link(gateway))
+}
+
+fn address_instead(stack: &Stack, link: u32, destination: IpAddr) -> String {
+    let name = stack.link(link).map(|link| link.name.to_string()).unwrap_or_default();
+    format!("give link '{name}' {} an address in the network of {destination}", stack.location())
+}
+
+fn routes_in_words(stack: &Stack, destination: IpAddr) -> String {
+    let shown =
+        |route: &&Route| route.table == MAIN && route.destination.addr().is_ipv4() == destination.is_ipv4();
+    let words: Vec<String> = stack.routes.iter().filter(shown).map(|route| in_words(stack, route)).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join("; ") }
+}
+
+/// `RT_TABLE_MAIN` of `linux/rtnetlink.h`.
+const MAIN: u32 = 254;
+
+/// Says a route as `ip route` does.
+fn in_words(stack: &Stack, route: &Route) -> String {
+    let kind = match route.kind {
+        RouteKind::Unicast => "",
+        RouteKind::Blackhole => "blackhole ",
+        RouteKind::Unreachable => "unreachable ",
+        RouteKind::Prohibit => "prohibit ",
+        RouteKind::Throw => "throw ",
+        RouteKind::Local => "local ",
+        RouteKind::Broadcast => "broadcast ",
+        RouteKind::Multicast => "multicast ",
+    };
+    let to = if route.destination.prefix_len() == 0 {
+        "default".to_owned()
+    } else {
+        route.destination.to_string()
+    };
+    let hop = route.hops.first();
+    let via = hop.and_then(|hop| hop.gateway).map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+    let dev = hop
+        .and_then(|hop| stack.link(hop.link?))
+        .map(|link| format!(" dev {}", link.name))
+        .unwrap_or_default();
+    let table = if route.table == MAIN { String::new() } else { format!(" table {}", route.table) };
+    format!("{kind}{to}{via}{dev}{table}")
+}
+
+fn stopped(stack: &Stack, leg: &Leg, spot: Spot, kind: RouteKind) -> Finding {
+    let destination = leg.routed.destination;
+    let route = leg.routing.route.and_then(|place| stack.routes.get(place));
+    let rule = leg.routing.rule.and_then(|place| stack.policy.get(place));
+    let by_other_table = route.is_none_or(|route| route.table != MAIN);
+    let code = match (leg.direction, by_other_table && rule.is_some()) {
+        (Direction::Back, _) => &NO_WAY_BACK,
+        (Direction::There, true) => &RULE_DIVERTS,
+        (Direction::There, false) => &ROUTE_BLACKHOLE,
+    };
+    let mut finding = Finding::error(
+        code,
+        leg.stack,
+        spot,
+        format!("packets to {destination} are stopped {} ({})", stack.location(), kind_in_words(kind)),
+    )
+    .seen(format!("{} route get {destination}", stack.ip()), kind_in_words(kind));
+    if let Some(rule) = rule.filter(|_| by_other_table) {
+        finding = finding.seen(format!("{} rule", stack.ip()), rule_in_words(rule));
+        finding = match route {
+            None => {
+                finding.remedy(Remedy::command(format!("{} rule del priority {}", stack.ip(), rule.priority)))
+            }
+            Some(_) => finding,
+        };
+    }
+    if let Some(route) = route {
+        let words = in_words(stack, route);
+        finding = finding.seen(format!("{} route show table all", stack.ip()), words.clone()).remedy(
+            Remedy::command(format!("{} route del {words}", stack.ip()))
+                .because("if it is not there on purpose"),
+        );
+    }
+    finding.why("such an entry makes the kernel throw the packet away, whatever other routes say")
+}
+
+fn kind_in_words(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::Blackhole => "blackhole: invalid argument",
+        RouteKind::Unreachable => "unreachable: no route to host",
+        RouteKind::Prohibit => "prohibit: permission denied",
+        _ => "no route",
+    }
+}
+
+fn rule_in_words(rule: &PolicyRule) -> String {
+    let mut words = format!("{}:", rule.priority);
+    if rule.inverted {
+        words += " not";
+    }
+    words += &rule.source.map_or_else(|| " from all".to_owned(), |net| format!(" from {net}"));
+    for (name, value) in [
+        ("to", rule.destination.map(|net| net.to_string())),
+        ("iif", rule.incoming.as_ref().map(ToString::to_string)),
+        ("oif", rule.outgoing.as_ref().map(ToString::to_string)),
+    ] {
+        if let Some(value) = value {
+            words += &format!(" {name} {value}");
+        }
+    }
+    words + &action_in_words(rule)
+}
+
+fn action_in_words(rule: &PolicyRule) -> String {
+    use crate::diagnose::scene::PolicyAction as Action;
+    match rule.action {
+        Action::Lookup { table, .. } => format!(" lookup {table}"),
+        Action::Goto(priority) => format!(" goto {priority}"),
+        Action::Nop => " nop".to_owned(),
+        Action::Blackhole => " blackhole".to_owned(),
+        Action::Unreachable => " unreachable".to_owned(),
+        Action::Prohibit => " prohibit".to_owned(),
+    }
+}
+
+fn looping(scene: &Scene, followed: &Followed) -> Option<Finding> {
+    let End::Loop(id) = followed.journey.end else { return None };
+    let leg = followed.journey.last_there()?;
+    let spot = Spot { leg: leg.number, step: Step::Routing };
+    let destination = leg.routed.destination;
+    let stack = scene.stack(id);
+    Some(
+        Finding::error(
+            &ROUTING_LOOP,
+            id,
+            spot,
+            format!("packets to {destination} come back {}", stack.location()),
+        )
+        .seen(format!("{} route get {destination}", stack.ip()), "leads to a router that sends it back")
+        .why("each round costs one of the packet's hops, until none is left")
+        .remedy(Remedy::note("give one of the routers a more specific route to it")),
+    )
+}
+
+/// Every stack has a route, and still the answer ends up elsewhere.
+fn strayed(scene: &Scene, followed: &Followed) -> Option<Finding> {
+    let arrived = matches!(followed.journey.end, End::Arrived(_));
+    let redirected = followed.legs().any(|leg| leg.redirection.is_some());
+    if !arrived || followed.journey.returns || redirected || followed.way.enters_by.is_some() {
+        return None;
+    }
+    let origin = followed.journey.legs.first()?;
+    let stray = followed.journey.back().find(|leg| went_another_way(followed, leg))?;
+    let stack = stray.stack_in(scene);
+    let link = stray.departure_in(scene).map(|link| link.name.to_string()).unwrap_or_default();
+    let to = stray.routed.destination;
+    let spot = Spot { leg: stray.number, step: Step::Routing };
+    let route = stray.routing.route.and_then(|place| stack.routes.get(place));
+    let mut finding = Finding::error(
+        &NO_WAY_BACK,
+        stray.stack,
+        spot,
+        format!("the answer to {to} leaves by link '{link}' {}, which does not lead there", stack.location()),
+    )
+    .seen(
+        format!("{} route get {to}", stack.ip()),
+        route.map_or_else(|| format!("dev {link}"), |route| in_words(stack, route)),
+    )
+    .why(format!("{to} is {}, and another route to its network wins", scene.stack(origin.stack).location()));
+    if let Some(rule) = stray.routing.rule.and_then(|place| stack.policy.get(place)) {
+        finding = finding.seen(format!("{} rule", stack.ip()), rule_in_words(rule));
+    }
+    Some(finding.remedy(Remedy::note(
+        "give one of the two networks another subnet, or this stack a more specific route",
+    )))
+}
+
+/// On the way back, a stack should leave by the link it was come to by on the way there.
+fn went_another_way(followed: &Followed, leg: &Leg) -> bool {
+    let Some(departure) = &leg.departure else { return false };
+    let came_by =
+        followed.journey.there().find(|there| there.stack == leg.stack).and_then(|there| there.arrival);
+    came_by.is_some_and(|link| link != departure.link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Family;
+    use crate::diagnose::{
+        scene::{NextHop, PolicyAction},
+        tests::lab::{BLUE, HOST, RED, WORLD, codes, connected, findings_on, lab, to},
+    };
+
+    #[test]
+    fn the_lab_is_well() {
+        for way in [to(RED, WORLD), to(RED, "192.168.100.3"), to(HOST, "192.168.100.2"), to(HOST, WORLD)] {
+            assert_eq!(codes(&findings_on(&CHECK, &lab(), way)), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_missing_default_route_is_mended_by_the_bridges_address() {
+        let mut scene = lab();
+        scene.stacks[RED.0].routes.pop();
+        let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
+        assert_eq!(codes(&findings), ["no-route"]);
+        assert_eq!(findings[0].remedy[0].commands, ["ip -n red route add default via 192.168.100.1"]);
+        assert_eq!(findings[0].mend.len(), 1);
+    }
+
+    #[test]
+    fn a_blackhole_is_shown_as_it_is_deleted() {
+        let mut scene = lab();
+        let hole = Route {
+            kind: RouteKind::Blackhole,
+            hops: vec![NextHop::default()],
+            ..connected("203.0.113.0/24", 2)
+        };
+        scene.stacks[RED.0].routes.push(hole);
+        let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
+        assert_eq!(codes(&findings), ["route-blackhole"]);
+        assert_eq!(findings[0].remedy[0].commands, ["ip -n red route del blackhole 203.0.113.0/24"]);
+    }
+
+    #[test]
+    fn a_rule_that_forbids_is_named_by_its_priority() {
+        let mut scene = lab();
+        let rule = |priority, action| PolicyRule {
+            priority,
+            family: Family::Ipv4,
+            source: None,
+            destination: None,
+            incoming: None,
+            outgoing: None,
+            mark: None,
+            inverted: false,
+            others: None,
+            action,
+        };
+        let main = PolicyAction::Lookup { table: 254, suppress_prefix: None };
+        scene.stacks[RED.0].policy = vec![rule(100, PolicyAction::Prohibit), rule(32766, main)];
+        let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
+        assert_eq!(codes(&findings), ["rule-diverts"]);
+        assert_eq!(findings[0].remedy[0].commands, ["ip -n red rule del priority 100"]);
+        scene.stacks[RED.0].policy[0].priority = 40000;
+        scene.stacks[RED.0].policy.reverse();
+        assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0], "main comes first");
+    }
+
+    #[test]
+    fn whoever_is_asked_needs_a_way_back() {
+        let mut scene = lab();
+        // Another subnet for blue, which the host routes to by the same bridge.
+        scene.stacks[HOST.0].routes.push(connected("10.5.0.0/24", 3));
+        scene.stacks[BLUE.0].links[1].addresses[0].net = "10.5.0.2/24".parse().unwrap();
+        scene.stacks[BLUE.0].routes = vec![connected("10.5.0.0/24", 2)];
+        let findings = findings_on(&CHECK, &scene, to(RED, "10.5.0.2"));
+        assert_eq!(codes(&findings), ["no-way-back"]);
+        assert_eq!(findings[0].stack, BLUE);
+    }
+}
