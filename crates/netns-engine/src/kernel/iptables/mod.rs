@@ -13,7 +13,7 @@ use std::{
 
 use rustix::io::Errno;
 
-pub(super) use self::program::{Variant, save_table};
+pub(super) use self::program::{Variant, save};
 use self::{program::Program, saved::Saved};
 use super::refusal::Refusal;
 use crate::{
