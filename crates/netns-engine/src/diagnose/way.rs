@@ -155,9 +155,9 @@ fn speaks(stack: &Stack, family: Family) -> bool {
     })
 }
 
-/// Somebody who should answer and is not on this host: the stack's own name server, the host's, or a public one.
+/// Somebody who should answer and is not on this host: the host's name server, the stack's own, or a public one.
 fn server_beyond(scene: &Scene, stack: &Stack, family: Family) -> IpAddr {
-    let own = stack.resolver.servers.iter().chain(&scene.host().resolver.upstream);
+    let own = scene.host().resolver.upstream.iter().chain(&stack.resolver.servers);
     let mut beyond = own.filter(|server| {
         Family::of(**server) == family && !server.is_loopback() && scene.owners(**server).next().is_none()
     });
