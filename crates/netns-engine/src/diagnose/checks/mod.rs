@@ -5,6 +5,7 @@
 
 mod addressing;
 mod bridge;
+mod bridge_ports;
 mod cable;
 mod connections;
 mod crossing;
@@ -15,7 +16,6 @@ mod loopback;
 mod mtu;
 mod names;
 mod neighbours;
-mod ports;
 mod resolution;
 mod reverse_path;
 mod rights;
@@ -59,7 +59,7 @@ pub static CHECKS: &[&Check] = &[
     &addressing::DESTINATION_CHECK,
     &identity::CHECK,
     &bridge::CHECK,
-    &ports::CHECK,
+    &bridge_ports::CHECK,
     &neighbours::CHECK,
     &resolution::CHECK,
     &routes::CHECK,

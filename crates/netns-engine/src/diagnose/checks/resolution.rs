@@ -1,9 +1,8 @@
 //! Does the stack know the link-layer address of its next neighbour, and the right one?
 
 use super::{
-    Check, Look,
+    Check, Look, bridge_ports,
     crossing::{Crossing, Member, crossings},
-    ports,
 };
 use crate::diagnose::{
     case::Followed,
@@ -25,7 +24,8 @@ static NEIGHBOUR_FAILED: Code = Code {
     symptom: "'Destination Host Unreachable' after three seconds; 'ip neighbour' shows FAILED or INCOMPLETE, or nothing at all where \
               ARP is switched off.",
     cause: "The request for the neighbour's link-layer address, or its answer, is lost: ARP is switched off on one of the links, a \
-            filter of the bridge or arp family drops it, or the neighbour beyond the cable is not there.",
+            filter of the bridge or arp family drops it, 'arp_ignore' forbids the \
+            answer, or the neighbour beyond the cable is not there.",
     remedy: "Switch ARP on ('ip link set LINK arp on'); look who answers with 'tcpdump -ni LINK arp'. For the host's router: see \
              whether the host reaches it at all.",
     example: "ip -n red link set eth0 arp off\nnetns-tool doctor red        # neighbour-failed\nip -n red link set eth0 arp on",
@@ -49,6 +49,7 @@ fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
             let entry = entry(&crossing);
             wrong(&crossing, entry)
                 .or_else(|| silent(&crossing, entry))
+                .or_else(|| ignored(&crossing, entry))
                 .or_else(|| failed(&crossing, entry?, in_vain))
         })
         .collect()
@@ -93,8 +94,7 @@ const ASKING_KINDS: [&str; 3] = ["veth", "bridge", "macvlan"];
 
 /// ARP is off where it is needed, on this side or on the other.
 fn silent(crossing: &Crossing<'_>, entry: Option<&Neighbour>) -> Option<Finding> {
-    let knows = entry.is_some_and(|it| it.mac.is_some() && !is_lost(it) && it.state != "noarp");
-    if knows {
+    if is_known(entry) {
         return None;
     }
     let near = Member { stack: crossing.leg.stack, link: crossing.leaving };
@@ -111,6 +111,37 @@ fn silent(crossing: &Crossing<'_>, entry: Option<&Neighbour>) -> Option<Finding>
     Some(finding)
 }
 
+fn is_known(entry: Option<&Neighbour>) -> bool {
+    entry.is_some_and(|it| it.mac.is_some() && !is_lost(it) && it.state != "noarp")
+}
+
+/// The neighbour is told not to answer for the address that is asked for (`arp_ignore` in ip-sysctl.rst).
+fn ignored(crossing: &Crossing<'_>, entry: Option<&Neighbour>) -> Option<Finding> {
+    let far = found_link(crossing).filter(|_| crossing.next().is_ipv4() && !is_known(entry))?;
+    let stack = crossing.scene.stack(far.stack);
+    let path = |of: &str| format!("net/ipv4/conf/{of}/arp_ignore");
+    let places = [path("all"), path(far.link.name.as_str())];
+    let value = |path: &String| stack.setting(path).unwrap_or_default();
+    // The larger of the two holds.
+    let strictest = places.iter().max_by_key(|path| value(path))?;
+    let answers = match value(strictest) {
+        0 => true,
+        1..=3 => far.link.has_address(crossing.next()),
+        _ => false,
+    };
+    if answers {
+        return None;
+    }
+    let named = link_in(crossing.scene, far.stack, far.link);
+    let what = format!("{named} does not answer who asks for {}", crossing.next());
+    let finding = Finding::error(&NEIGHBOUR_FAILED, far.stack, crossing.spot(), what)
+        .seen(stack.file_of(strictest), value(strictest).to_string())
+        .seen(format!("{} neighbour show {}", crossing.stack().ip(), crossing.next()), in_words(entry))
+        .why("from 1, a link answers for its own addresses only, and with 8 for none at all")
+        .remedy(Remedy::command(stack.set(strictest, 0)));
+    Some(finding)
+}
+
 fn is_lost(entry: &Neighbour) -> bool {
     matches!(entry.state.as_str(), "failed" | "incomplete")
 }
@@ -122,7 +153,7 @@ fn in_words(entry: Option<&Neighbour>) -> String {
 /// An entry that failed: old news if nothing was tried, and what other checks explain is theirs.
 fn failed(crossing: &Crossing<'_>, entry: &Neighbour, in_vain: bool) -> Option<Finding> {
     let explained = !is_whole(crossing)
-        || ports::stop(crossing)
+        || bridge_ports::stop(crossing)
         || matches!(crossing.departure.wire.end, WireEnd::Nobody(_))
         || crossing.departure.guessed;
     if !is_lost(entry) || explained {
@@ -246,6 +277,18 @@ mod tests {
             assert_eq!(findings[0].severity, Severity::Error);
             assert_eq!(findings[0].remedy[0].commands, [command]);
         }
+    }
+
+    #[test]
+    fn a_neighbour_may_be_told_not_to_answer() {
+        let mut scene = lab();
+        let settings = &mut scene.stacks[HOST.0].settings;
+        settings.insert("net/ipv4/conf/br0/arp_ignore".to_owned(), 1);
+        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0], "it answers for its own");
+        scene.stacks[HOST.0].settings.insert("net/ipv4/conf/br0/arp_ignore".to_owned(), 8);
+        let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
+        assert_eq!(codes(&findings), ["neighbour-failed"]);
+        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net/ipv4/conf/br0/arp_ignore=0"]);
     }
 
     #[test]

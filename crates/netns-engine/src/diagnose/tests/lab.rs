@@ -174,6 +174,7 @@ pub(in crate::diagnose) fn chain(
         handle: Some(number as u64 + 10),
         text: format!("rule {number}"),
         matches,
+        marks: false,
         verdict,
     });
     Chain {
