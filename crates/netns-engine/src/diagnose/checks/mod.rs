@@ -12,16 +12,23 @@ mod crossing;
 mod filters;
 mod forwarding;
 mod identity;
+mod idle_rules;
+mod leftovers;
 mod loopback;
+mod managers;
 mod mtu;
 mod names;
 mod neighbours;
+mod own_rules;
+mod ports;
+mod redirected;
 mod resolution;
 mod reverse_path;
 mod rights;
 mod routes;
 mod sockets;
 mod translation;
+mod unexplained;
 mod uplink;
 
 use super::{
@@ -48,6 +55,8 @@ pub enum Look {
     Along(fn(&Scene, &Followed) -> Vec<Finding>),
     /// At everything.
     Around(fn(&Case<'_>) -> Vec<Finding>),
+    /// At everything, knowing what the others found.
+    Afterwards(fn(&Case<'_>, &[Finding]) -> Vec<Finding>),
 }
 
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
@@ -67,12 +76,17 @@ pub static CHECKS: &[&Check] = &[
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
+    &ports::CHECK,
     &translation::CHECK,
     &connections::CHECK,
     &mtu::CHECK,
     &sockets::CHECK,
-    &names::CHECK,
+    &own_rules::CHECK,
+    &managers::CHECK,
+    &leftovers::CHECK,
     &rights::CHECK,
+    &names::CHECK,
+    &unexplained::CHECK,
 ];
 
 /// Returns every code there is, in the order of the checks.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{CHECKS, Check, Look};
+use super::{Check, Look};
 use crate::{
     diagnose::{
         case::{Case, Followed},
@@ -21,7 +21,7 @@ use crate::{
 pub(super) const CHECK: Check = Check {
     question: "Can names be looked up?",
     codes: &[&RESOLVER_EMPTY, &RESOLVER_ON_LOOPBACK, &RESOLVER_SILENT, &NAMES_OFF, &NAME_UNKNOWN],
-    look: Look::Around(look),
+    look: Look::Afterwards(look),
 };
 
 static RESOLVER_EMPTY: Code = Code {
@@ -76,7 +76,7 @@ static NAME_UNKNOWN: Code = Code {
     example: "netns-tool doctor red no-such-name.example   # name-unknown",
 };
 
-fn look(case: &Case<'_>) -> Vec<Finding> {
+fn look(case: &Case<'_>, found: &[Finding]) -> Vec<Finding> {
     let Some(asker) = Asker::of(case) else { return Vec::new() };
     let mut findings: Vec<Finding> = names_off(&asker).into_iter().collect();
     if asker.resolved {
@@ -85,7 +85,7 @@ fn look(case: &Case<'_>) -> Vec<Finding> {
     match empty(&asker).or_else(|| on_loopback(&asker)) {
         Some(finding) => findings.push(finding),
         None => {
-            findings.extend(silent(&asker));
+            findings.extend(silent(&asker, found));
             findings.extend(unknown(&asker));
         }
     }
@@ -142,9 +142,23 @@ impl<'a> Asker<'a> {
         finding.degrades()
     }
 
-    /// The ways to its name servers.
+    /// The ways to its name servers, whatever they are followed for.
     fn asked(&self) -> impl Iterator<Item = &'a Followed> {
-        self.case.ways.iter().filter(|way| way.way.purpose == Purpose::NameServer)
+        let (case, id) = (self.case, self.id);
+        let servers: Vec<IpAddr> = self.servers().collect();
+        case.ways.iter().filter(move |it| {
+            let way = &it.way;
+            way.from == id
+                && servers.contains(&way.to)
+                && way.service() == Some((DNS, Transport::Udp))
+                && way.purpose != Purpose::Asked
+        })
+    }
+
+    /// Whether the host gets an answer from there: then it is the way that is at fault, not who is asked.
+    fn answers_host(&self, server: IpAddr) -> bool {
+        let mut ways = self.case.ways.iter();
+        ways.any(|it| it.way.purpose == Purpose::Control && it.way.to == server && it.works())
     }
 }
 
@@ -239,25 +253,16 @@ fn with_servers(asker: &Asker<'_>, finding: Finding) -> Finding {
     }
 }
 
-/// Servers that are silent, if nothing on the way explains it.
-fn silent(asker: &Asker<'_>) -> Vec<Finding> {
-    let in_vain: Vec<&Followed> = asker.asked().filter(|way| way.outcome.is_some() && !way.works()).collect();
-    if in_vain.is_empty() || is_explained(asker.case) {
+/// Servers that are silent, if nothing that was found on the way explains it.
+fn silent(asker: &Asker<'_>, found: &[Finding]) -> Vec<Finding> {
+    let stops = |finding: &Finding| finding.severity > Severity::Note && finding.effect == Effect::Blocks;
+    if found.iter().any(stops) {
         return Vec::new();
     }
-    in_vain.into_iter().map(|way| does_not_answer(asker, way)).collect()
-}
-
-/// Whether another check knows what stops the packets.
-fn is_explained(case: &Case<'_>) -> bool {
-    let stops = |finding: &Finding| finding.severity == Severity::Error && finding.effect == Effect::Blocks;
-    let others = CHECKS.iter().filter(|check| check.question != CHECK.question);
-    others.into_iter().any(|check| match check.look {
-        Look::Along(look) => {
-            case.ways.iter().filter(|way| way.is_suspect()).any(|way| look(case.scene, way).iter().any(stops))
-        }
-        Look::Around(look) => look(case).iter().any(stops),
-    })
+    let is_silent =
+        |way: &&Followed| way.outcome.is_some() && !way.works() && !asker.answers_host(way.way.to);
+    let in_vain = asker.asked().filter(is_silent);
+    in_vain.map(|way| does_not_answer(asker, way)).collect()
 }
 
 fn does_not_answer(asker: &Asker<'_>, way: &Followed) -> Finding {
@@ -272,7 +277,7 @@ fn does_not_answer(asker: &Asker<'_>, way: &Followed) -> Finding {
     let finding = if others {
         Finding::warning(&RESOLVER_SILENT, asker.id, asker.spot(), what).degrades()
     } else {
-        asker.finding(&RESOLVER_SILENT, what)
+        Finding { effect: Effect::Blocks, ..asker.finding(&RESOLVER_SILENT, what) }
     };
     let finding = finding
         .seen(asker.stack.resolver.file.clone(), format!("nameserver {server}"))

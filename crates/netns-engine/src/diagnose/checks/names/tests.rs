@@ -37,7 +37,7 @@ fn asked(
         Followed::new(scene, way, Some(outcome))
     };
     let ways = ways(scene, question, resolved).into_iter().map(tried).collect();
-    look(&Case { scene, question, ways })
+    look(&Case { scene, question, ways }, &[])
 }
 
 fn out_of(scene: &Scene, from: StackId) -> Vec<Finding> {
@@ -109,12 +109,22 @@ fn a_silent_server_is_blamed_only_if_nothing_stops_the_way() {
     let mut scene = lab();
     scene.stacks[RED.0].resolver.servers = vec!["192.0.2.53".parse().unwrap()];
     let question = question(RED, Destination::Internet);
-    let others = |way: &Way| way.purpose != Purpose::NameServer;
-    let findings = asked(&scene, &question, None, others);
+    let findings = asked(&scene, &question, None, |_| false);
     assert_eq!(codes(&findings), ["resolver-silent"]);
     assert_eq!(findings[0].remedy[0].commands, ["netns-tool dns red 198.51.100.1"]);
-    scene.stacks[HOST.0].links[3].up = false;
-    assert_eq!(codes(&asked(&scene, &question, None, others)), [""; 0]);
+    let host_alone = |way: &Way| way.from == HOST;
+    assert_eq!(codes(&asked(&scene, &question, None, host_alone)), [""; 0], "the server is well");
+    let cut = Finding::error(&NAME_UNKNOWN, RED, Spot::default(), "the cable is cut");
+    let way = Way {
+        purpose: Purpose::NameServer,
+        protocol: Protocol::Udp,
+        port: Some(DNS),
+        ..to(RED, "192.0.2.53")
+    };
+    let ways = vec![Followed::new(&scene, way, Some(Outcome::NoAnswer))];
+    let case = Case { scene: &scene, question: &question, ways };
+    assert_eq!(codes(&look(&case, &[])), ["resolver-silent"]);
+    assert_eq!(codes(&look(&case, &[cut])), [""; 0]);
 }
 
 #[test]
@@ -143,5 +153,5 @@ fn ways_by_address_need_no_names() {
         question: &question,
         ways: vec![Followed::new(&with_stub(), to(RED, WORLD), None)],
     };
-    assert_eq!(codes(&look(&case)), [""; 0]);
+    assert_eq!(codes(&look(&case, &[])), [""; 0]);
 }
