@@ -82,12 +82,11 @@ fn look(case: &Case<'_>, found: &[Finding]) -> Vec<Finding> {
     if asker.resolved {
         return findings;
     }
-    match empty(&asker).or_else(|| on_loopback(&asker)) {
-        Some(finding) => findings.push(finding),
-        None => {
-            findings.extend(silent(&asker, found));
-            findings.extend(unknown(&asker));
-        }
+    if let Some(finding) = empty(&asker).or_else(|| on_loopback(&asker)) {
+        findings.push(finding);
+    } else {
+        findings.extend(silent(&asker, found));
+        findings.extend(unknown(&asker));
     }
     findings
 }

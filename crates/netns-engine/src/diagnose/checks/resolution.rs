@@ -43,14 +43,13 @@ static WRONG_NEIGHBOUR: Code = Code {
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
-    let in_vain = followed.outcome.is_some() && !followed.works();
     crossings(scene, followed)
         .filter_map(|crossing| {
             let entry = entry(&crossing);
             wrong(&crossing, entry)
                 .or_else(|| silent(&crossing, entry))
                 .or_else(|| ignored(&crossing, entry))
-                .or_else(|| failed(&crossing, entry?, in_vain))
+                .or_else(|| failed(&crossing, entry?, followed))
         })
         .collect()
 }
@@ -151,7 +150,7 @@ fn in_words(entry: Option<&Neighbour>) -> String {
 }
 
 /// An entry that failed: old news if nothing was tried, and what other checks explain is theirs.
-fn failed(crossing: &Crossing<'_>, entry: &Neighbour, in_vain: bool) -> Option<Finding> {
+fn failed(crossing: &Crossing<'_>, entry: &Neighbour, followed: &Followed) -> Option<Finding> {
     let explained = !is_whole(crossing)
         || bridge_ports::stop(crossing)
         || matches!(crossing.departure.wire.end, WireEnd::Nobody(_))
@@ -167,6 +166,7 @@ fn failed(crossing: &Crossing<'_>, entry: &Neighbour, in_vain: bool) -> Option<F
     );
     // What cannot be seen may be missing; what can be seen and is there may well answer by now.
     let beyond = crossing.departure.wire.end == WireEnd::World;
+    let in_vain = followed.outcome.is_some() && !followed.works();
     let (id, spot) = (crossing.leg.stack, crossing.spot());
     let finding = if beyond && in_vain {
         Finding::error(&NEIGHBOUR_FAILED, id, spot, what)
