@@ -1,6 +1,9 @@
 //! Are there rules that do nothing: the same once more, or for a link that is not there?
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{Check, Look};
 use crate::{
@@ -56,26 +59,24 @@ fn look(case: &Case<'_>) -> Vec<Finding> {
 fn duplicates(case: &Case<'_>, id: StackId) -> Vec<Finding> {
     let stack = case.scene.stack(id);
     let spot = case.spot_in(id, Step::Filter);
-    let chains = stack.firewall.chains.iter().filter(|chain| chain.origin != Origin::Nftables);
     let mut findings = Vec::new();
-    for chain in chains {
-        for (place, rule) in chain.rules.iter().enumerate() {
-            let is_first = !chain.rules[..place].iter().any(|earlier| is_again(rule, earlier));
-            let again: Vec<usize> = chain.rules[place + 1..]
-                .iter()
-                .filter(|later| is_again(rule, later))
-                .map(|it| it.number)
-                .collect();
-            if is_first && !again.is_empty() && !counts(rule) {
-                findings.push(duplicate(stack, chain, (rule, &again), (id, spot)));
+    for chain in stack.firewall.chains.iter().filter(|chain| chain.origin != Origin::Nftables) {
+        // A chain may hold thousands: each is only compared with those that read the same.
+        let mut first: BTreeMap<&str, (&Rule, Vec<usize>)> = BTreeMap::new();
+        for rule in chain.rules.iter().filter(|rule| !counts(rule)) {
+            let (first, again) = first.entry(&rule.text).or_insert((rule, Vec::new()));
+            if rule.number != first.number && is_again(rule, first) {
+                again.push(rule.number);
             }
         }
+        let found = first.values().filter(|(_, again)| !again.is_empty());
+        findings.extend(found.map(|(rule, again)| duplicate(stack, chain, (rule, again), (id, spot))));
     }
     findings
 }
 
 fn is_again(rule: &Rule, other: &Rule) -> bool {
-    (&rule.text, &rule.matches, &rule.verdict) == (&other.text, &other.matches, &other.verdict)
+    (&rule.matches, &rule.verdict) == (&other.matches, &other.verdict)
 }
 
 /// Rules that do something else each time, or only every so often, may well stand there twice.
@@ -118,6 +119,7 @@ fn program(chain: &Chain) -> &'static str {
 fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
     let host = case.scene.host();
     let all = *case.question == Question::Host;
+    let names: BTreeSet<&str> = host.links.iter().map(|link| link.name.as_str()).collect();
     let mut findings = Vec::new();
     for (chain, base) in host.firewall.chains.iter().filter_map(|chain| Some((chain, chain.base.as_ref()?))) {
         if chain.family == ChainFamily::Inet && chain.table == own_table::NAME {
@@ -126,7 +128,7 @@ fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
         let is_route =
             matches!((base.kind, base.hook), (ChainKind::Nat, Hook::Postrouting) | (_, Hook::Forward));
         for rule in chain.rules.iter().filter(|rule| is_route && lets_pass(rule)) {
-            let missing = links_of(rule).find(|name| is_missing(host, name));
+            let missing = links_of(rule).find(|name| is_missing(&names, name));
             let concerns = || case.ways.iter().any(|way| !way.works() && would_match(case.scene, way, rule));
             if let Some(name) = missing.filter(|_| all || concerns()) {
                 let finding = names_missing(case, chain, rule, name);
@@ -158,10 +160,10 @@ fn links_of(rule: &Rule) -> impl Iterator<Item = &str> {
     })
 }
 
-fn is_missing(stack: &Stack, name: &str) -> bool {
+fn is_missing(names: &BTreeSet<&str>, name: &str) -> bool {
     match name.strip_suffix(['*', '+']) {
-        Some(start) => !stack.links.iter().any(|link| link.name.as_str().starts_with(start)),
-        None => !stack.links.iter().any(|link| link.name.as_str() == name),
+        Some(start) => !names.iter().any(|name| name.starts_with(start)),
+        None => !names.contains(name),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Are the rules that this tool added still there?
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{Check, Look};
 use crate::{
@@ -37,13 +37,13 @@ static GONE: Code = Code {
 };
 
 fn look(case: &Case<'_>) -> Vec<Finding> {
-    case.scene.host.records.iter().filter_map(|record| gone(case, record)).collect()
+    let known = Known::of(&case.scene.host().firewall);
+    case.scene.host.records.iter().filter_map(|record| gone(case, &known, record)).collect()
 }
 
 /// Rules of ours that a flush, or a restart of a firewall, took away.
-fn gone(case: &Case<'_>, record: &Record) -> Option<Finding> {
-    let ruleset = &case.scene.host().firewall;
-    if !ruleset.unread.is_empty() {
+fn gone(case: &Case<'_>, known: &Known<'_>, record: &Record) -> Option<Finding> {
+    if !known.ruleset.unread.is_empty() {
         return None;
     }
     let (in_own_table, rules) = match record {
@@ -54,10 +54,10 @@ fn gone(case: &Case<'_>, record: &Record) -> Option<Finding> {
         _ => return None,
     };
     let mut missing: Vec<(String, String)> = Vec::new();
-    if in_own_table && !has_own_table(ruleset) {
+    if in_own_table && !known.has_own_table() {
         missing.push((format!("nft list table inet {}", own_table::NAME), "no such table".to_owned()));
     }
-    missing.extend(rules.iter().filter(|rule| !holds(ruleset, rule)).map(|rule| {
+    missing.extend(rules.iter().filter(|rule| !known.holds(rule)).map(|rule| {
         let IptablesRule { table, chain, .. } = rule;
         let show = format!("{} -t {} -S {chain}", rule.program(), table.as_str());
         (show, format!("no '-A {chain} {}'", rule.arguments))
@@ -179,25 +179,49 @@ fn topology_with<'a>(scene: &'a Scene, bridge: &LinkName) -> Option<&'a str> {
     })
 }
 
-fn has_own_table(ruleset: &Ruleset) -> bool {
-    let mut chains = ruleset.chains.iter();
-    chains.any(|chain| chain.family == ChainFamily::Inet && chain.table == own_table::NAME)
+/// The host's rules, so that each of ours is found at once among thousands.
+struct Known<'a> {
+    ruleset: &'a Ruleset,
+    /// Family, table and words of every iptables rule.
+    lines: BTreeSet<(&'a str, &'a str, &'a str)>,
 }
 
-/// Whether an iptables rule is there, however its program spells it.
-fn holds(ruleset: &Ruleset, wanted: &IptablesRule) -> bool {
-    let family = if wanted.family == Family::Ipv4 { ChainFamily::Ip } else { ChainFamily::Ip6 };
-    let line = format!("-A {} {}", wanted.chain, wanted.arguments);
-    let wanted_rule = Rule::from_words(wanted.family, 1, &line);
-    let mut chains = ruleset.chains.iter().filter(|chain| {
-        chain.origin != Origin::Nftables
-            && chain.family == family
-            && chain.table == wanted.table.as_str()
-            && chain.name == wanted.chain
-    });
-    chains.any(|chain| {
-        chain.rules.iter().any(|rule| rule.text.contains(&wanted.arguments) || is_like(rule, &wanted_rule))
-    })
+impl<'a> Known<'a> {
+    fn of(ruleset: &'a Ruleset) -> Self {
+        let chains = ruleset.chains.iter().filter(|chain| chain.origin != Origin::Nftables);
+        let lines = chains.flat_map(|chain| {
+            let place = (word(chain.family), chain.table.as_str());
+            chain.rules.iter().map(move |rule| (place.0, place.1, rule.text.as_str()))
+        });
+        Self { ruleset, lines: lines.collect() }
+    }
+
+    fn has_own_table(&self) -> bool {
+        let mut chains = self.ruleset.chains.iter();
+        chains.any(|chain| chain.family == ChainFamily::Inet && chain.table == own_table::NAME)
+    }
+
+    /// Whether an iptables rule is there, however its program spells it.
+    fn holds(&self, wanted: &IptablesRule) -> bool {
+        let family = if wanted.family == Family::Ipv4 { ChainFamily::Ip } else { ChainFamily::Ip6 };
+        let table = wanted.table.as_str();
+        let line = format!("-A {} {}", wanted.chain, wanted.arguments);
+        if self.lines.contains(&(word(family), table, line.as_str())) {
+            return true;
+        }
+        let rule = Rule::from_words(wanted.family, 1, &line);
+        let mut chains = self.ruleset.chains.iter().filter(|chain| {
+            chain.origin != Origin::Nftables
+                && chain.family == family
+                && chain.table == table
+                && chain.name == wanted.chain
+        });
+        chains.any(|chain| chain.rules.iter().any(|it| is_like(it, &rule)))
+    }
+}
+
+fn word(family: ChainFamily) -> &'static str {
+    if family == ChainFamily::Ip6 { "ip6" } else { "ip" }
 }
 
 /// Same links, addresses and ports, and the same end.

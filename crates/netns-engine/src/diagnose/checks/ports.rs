@@ -124,12 +124,15 @@ fn not_published(scene: &Scene, port: &HostPort, leg: &Leg, on: Option<IpAddr>) 
     finding.remedy(remedy(scene, port, on))
 }
 
+/// Of a host's addresses, this many are tried.
+const MOST_ADDRESSES: usize = 16;
+
 /// Where else the same port is led on: on other addresses of the host, or for the other transport.
 fn elsewhere(scene: &Scene, asked: &HostPort) -> Vec<String> {
     let links = &scene.host().links;
     let own = links.iter().flat_map(|link| link.addresses.iter().map(move |it| (link, it.net.addr())));
     let mut found = Vec::new();
-    for (link, address) in own.filter(|(_, address)| !is_link_local(*address)) {
+    for (link, address) in own.filter(|(_, address)| !is_link_local(*address)).take(MOST_ADDRESSES) {
         for transport in [Transport::Tcp, Transport::Udp] {
             let unspecified = match address {
                 IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
