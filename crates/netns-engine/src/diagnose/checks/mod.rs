@@ -3,18 +3,26 @@
 //! A check is a file with its codes (each with its page of the manual) and a function from what was
 //! observed to findings, and one line in [`CHECKS`].
 
+mod addressing;
+mod bridge;
+mod bridge_ports;
 mod cable;
 mod connections;
+mod crossing;
 mod filters;
 mod forwarding;
+mod identity;
 mod idle_rules;
 mod leftovers;
 mod loopback;
 mod managers;
 mod mtu;
+mod names;
+mod neighbours;
 mod own_rules;
 mod ports;
 mod redirected;
+mod resolution;
 mod reverse_path;
 mod rights;
 mod routes;
@@ -56,6 +64,13 @@ pub enum Look {
 pub static CHECKS: &[&Check] = &[
     &loopback::CHECK,
     &cable::CHECK,
+    &addressing::CHECK,
+    &addressing::DESTINATION_CHECK,
+    &identity::CHECK,
+    &bridge::CHECK,
+    &bridge_ports::CHECK,
+    &neighbours::CHECK,
+    &resolution::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,
@@ -67,6 +82,7 @@ pub static CHECKS: &[&Check] = &[
     &connections::CHECK,
     &mtu::CHECK,
     &sockets::CHECK,
+    &names::CHECK,
     &own_rules::CHECK,
     &idle_rules::CHECK,
     &managers::CHECK,

@@ -100,11 +100,11 @@ fn unheard(scene: &Scene, asked: &Asked<'_>, transport: Transport) -> Option<Fin
         scene.stack(asked.stack).location()
     );
     if let Some(socket) = there.first() {
-        return Some(at_other_address(scene, asked, socket, what));
+        return Some(at_other_address(scene, asked, socket, &what));
     }
     let elsewhere = other_stack(scene, asked.stack, transport, port);
     Some(match elsewhere {
-        Some((stack, socket)) => in_other_stack(scene, asked, (stack, socket), what),
+        Some((stack, socket)) => in_other_stack(scene, asked, (stack, socket), &what),
         None => nowhere(scene, asked, transport, what),
     })
 }
@@ -138,7 +138,7 @@ fn nowhere(scene: &Scene, asked: &Asked<'_>, transport: Transport, what: String)
         .remedy(Remedy::note(format!("start the program there: '{start}'")))
 }
 
-fn at_other_address(scene: &Scene, asked: &Asked<'_>, socket: &Socket, what: String) -> Finding {
+fn at_other_address(scene: &Scene, asked: &Asked<'_>, socket: &Socket, what: &str) -> Finding {
     let stack = scene.stack(asked.stack);
     let bound = socket.local;
     let wanted =
@@ -159,12 +159,7 @@ fn at_other_address(scene: &Scene, asked: &Asked<'_>, socket: &Socket, what: Str
     .remedy(Remedy::note(format!("let {} listen on {wanted}, or on {}", who(socket), asked.address())))
 }
 
-fn in_other_stack(
-    scene: &Scene,
-    asked: &Asked<'_>,
-    (id, socket): (StackId, &Socket),
-    what: String,
-) -> Finding {
+fn in_other_stack(scene: &Scene, asked: &Asked<'_>, (id, socket): (StackId, &Socket), what: &str) -> Finding {
     let stack = scene.stack(asked.stack);
     let there = scene.stack(id);
     let start = stack.run("PROGRAM");
