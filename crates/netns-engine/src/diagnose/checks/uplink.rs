@@ -40,7 +40,7 @@ static UPLINK_DOWN: Code = Code {
     cause: "The cable is out, the other end is switched off, or the wireless network is gone. The route stays, and \
             leads into a link that takes no packets.",
     remedy: "Switch the link on, or plug the cable in.",
-    example: "ip link set eth0 down\nnetns-tool doctor red        # uplink-down, or no-uplink\nip link set eth0 up",
+    example: "ip link set eth0 down\nnetns-tool doctor red        # uplink-down\nip link set eth0 up\nip route add default via 198.51.100.1 dev eth0",
 };
 
 static HOST_OFFLINE: Code = Code {
@@ -75,8 +75,14 @@ fn dead_end(scene: &Scene, way: &Followed) -> Option<Finding> {
     // A server in the host's own network is reached all the same, and stands for the whole internet.
     let stands_for_all = matches!(way.way.purpose, Purpose::Internet | Purpose::Control);
     if defaults.is_empty() {
-        let finding = (is_lost && way.is_suspect()) || stands_for_all;
-        return finding.then(|| no_uplink(scene, leg, family));
+        let is_cut_off = (is_lost && way.is_suspect()) || stands_for_all;
+        // A link that goes down takes its routes along, and keeps its addresses.
+        let took_it_along =
+            scene.host().links.iter().find(|link| is_outer(link) && !link.up && speaks(link, family));
+        return is_cut_off.then(|| match took_it_along {
+            Some(link) => uplink_down(scene, leg, link).degrades(),
+            None => no_uplink(scene, leg, family),
+        });
     }
     let links = || defaults.iter().flat_map(|route| &route.hops).filter_map(|hop| Some((hop, hop.link?)));
     let any_alive = links().any(|(hop, link)| !hop.dead && scene.host().link(link).is_some_and(is_on));
@@ -111,19 +117,18 @@ fn no_uplink(scene: &Scene, leg: &Leg, family: Family) -> Finding {
         .degrades()
         .seen(format!("{ip} route show {everything}"), "nothing")
         .why("it has nowhere to send packets for the world to, its own as little as others'");
-    // A link that goes down takes its routes along.
-    let off = scene.host().links.iter().filter(|link| is_outer(link) && !is_on(link));
-    for link in off {
+    for link in scene.host().links.iter().filter(|link| is_outer(link) && !is_on(link)) {
         let says = if link.up { "NO-CARRIER" } else { "no UP among its flags" };
         finding = finding.seen(format!("ip link show {}", link.name), says);
-        if !link.up {
-            finding = finding.remedy(Remedy::command(format!("ip link set {} up", link.name)));
-        }
     }
     finding.remedy(
         Remedy::command(format!("{ip} route add default via ROUTER dev LINK"))
             .because("with the router of the host's network; a DHCP client or network manager does the same"),
     )
+}
+
+fn speaks(link: &Link, family: Family) -> bool {
+    link.addresses.iter().any(|address| Family::of_net(&address.net) == family)
 }
 
 /// Whether a link may lead out of the host.
@@ -132,7 +137,7 @@ fn is_outer(link: &Link) -> bool {
 }
 
 fn uplink_down(scene: &Scene, leg: &Leg, uplink: &Link) -> Finding {
-    let spot = Spot { leg: leg.number, step: Step::Routing };
+    let spot = Spot { leg: leg.number, step: Step::Link };
     let named = link_in(scene, StackId::HOST, uplink);
     let (what, says, remedy) = if !uplink.up {
         let remedy = Remedy::command(format!("ip link set {} up", uplink.name))
@@ -147,7 +152,7 @@ fn uplink_down(scene: &Scene, leg: &Leg, uplink: &Link) -> Finding {
     };
     Finding::error(&UPLINK_DOWN, StackId::HOST, spot, what)
         .seen(format!("ip link show {}; ip route show default", uplink.name), says)
-        .why("the default route leads into a link that takes no packets")
+        .why("the default route needs a link that takes packets, and is gone or dead without it")
         .remedy(remedy)
 }
 
@@ -230,7 +235,7 @@ mod tests {
         host.links[1].up = false;
         host.routes.retain(|route| route.hops[0].link != Some(2));
         let found = findings_on(&CHECK, &scene, to(RED, WORLD));
-        assert_eq!(codes(&found), ["no-uplink"]);
+        assert_eq!(codes(&found), ["uplink-down"]);
         assert_eq!(found[0].remedy[0].commands, ["ip link set eth0 up"]);
     }
 
