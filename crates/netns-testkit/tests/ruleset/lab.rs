@@ -27,10 +27,11 @@ pub(crate) const TCP_PORTS: [u16; 3] = [22, 80, 8080];
 /// UDP port that somebody listens on in every netns.
 pub(crate) const UDP_PORT: u16 = 53;
 
-/// The sandbox as a router: `red` (10.1.0.2, fd01::2) behind `vr`, `blue` (10.2.0.2, fd02::2) behind `vb`.
+/// The sandbox as a router: `red` (`10.1.0.2`, `fd01::2`) behind `vr`, `blue` (`10.2.0.2`, `fd02::2`) behind `vb`.
 pub(crate) struct Lab<'a> {
     host: &'a Sandbox,
-    _listeners: Vec<TcpListener>,
+    /// The kernel answers for them; nobody ever accepts.
+    listeners: Vec<TcpListener>,
     servers: BTreeMap<Node, Vec<UdpSocket>>,
 }
 
@@ -110,14 +111,14 @@ impl<'a> Lab<'a> {
             done
             echo 1 > /proc/sys/net/ipv4/ip_forward
             echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
-        let mut lab = Self { host, _listeners: Vec::new(), servers: BTreeMap::new() };
+        let mut lab = Self { host, listeners: Vec::new(), servers: BTreeMap::new() };
         for node in [Node::Red, Node::Blue, Node::Router] {
             let (listeners, server) = lab.inside(node, || {
                 let any: IpAddr = "::".parse().unwrap();
                 let listeners = TCP_PORTS.map(|port| TcpListener::bind((any, port)).unwrap());
                 (listeners, UdpSocket::bind((any, UDP_PORT)).unwrap())
             });
-            lab._listeners.extend(listeners);
+            lab.listeners.extend(listeners);
             lab.servers.insert(node, vec![server]);
         }
         lab
@@ -156,19 +157,12 @@ impl<'a> Lab<'a> {
     /// Whether it gets an answer.
     pub(crate) fn reaches(&self, one: &Try, limit: Duration) -> bool {
         match one.protocol {
-            Protocol::Icmp => self.pings(one, limit),
+            Protocol::Icmp => pings(one, limit),
             Protocol::Tcp => {
                 self.inside(one.from, || std::net::TcpStream::connect_timeout(&one.to, limit).is_ok())
             }
             Protocol::Udp => self.is_answered(one, limit),
         }
-    }
-
-    fn pings(&self, one: &Try, limit: Duration) -> bool {
-        let inside = one.from.name().map(|name| format!("ip netns exec {name} ")).unwrap_or_default();
-        let (address, limit) = (one.to.ip(), limit.as_secs_f32());
-        sh(&format!("{inside}ping -n -q -c 1 -W {limit} {address} >/dev/null 2>&1 && echo yes || echo no"))
-            == "yes\n"
     }
 
     fn is_answered(&self, one: &Try, limit: Duration) -> bool {
@@ -184,6 +178,13 @@ impl<'a> Lab<'a> {
         let Ok((_, from)) = server.recv_from(&mut buffer) else { return false };
         server.send_to(b"hello yourself", from).is_ok() && client.recv_from(&mut buffer).is_ok()
     }
+}
+
+fn pings(one: &Try, limit: Duration) -> bool {
+    let inside = one.from.name().map(|name| format!("ip netns exec {name} ")).unwrap_or_default();
+    let (address, limit) = (one.to.ip(), limit.as_secs_f32());
+    sh(&format!("{inside}ping -n -q -c 1 -W {limit} {address} >/dev/null 2>&1 && echo yes || echo no"))
+        == "yes\n"
 }
 
 /// What was tried before must not count as established.

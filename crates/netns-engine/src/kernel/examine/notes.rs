@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::IpAddr,
     os::fd::AsFd,
     path::Path,
@@ -155,8 +156,15 @@ impl Held {
             holders: look::named_processes(&self.holders),
             addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
             was: cookie.and_then(name_marked_with),
+            contained: !self.holders.is_empty() && self.holders.iter().all(|pid| lives_elsewhere(*pid)),
         })
     }
+}
+
+/// Whether a process lives in another pid namespace than this one, as in a container.
+fn lives_elsewhere(pid: u32) -> bool {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
+    of(&pid.to_string()).is_some_and(|there| Some(there) != of("self"))
 }
 
 /// The name that a netns of ours had: its mark stays when somebody else deletes the name.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 pub(super) use self::{
     counters::legacy_counts,
-    program::{Variant, save_table},
+    program::{Variant, save},
 };
 use self::{program::Program, saved::Saved};
 use super::refusal::Refusal;

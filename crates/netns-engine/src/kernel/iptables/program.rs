@@ -54,12 +54,13 @@ pub(crate) enum Variant {
     Legacy,
 }
 
-/// Prints one table, which must be there already: the old program would make it.
+/// Prints the rules of some tables, which must be there already: the old program would make them. The one that
+/// keeps its rules in nftables prints all it finds there, and makes none.
 ///
 /// # Errors
 ///
 /// Refuses with `ENOENT` where the program is not installed.
-pub(crate) fn save_table(family: Family, variant: Variant, table: &str) -> Result<String, Refusal> {
+pub(crate) fn save(family: Family, variant: Variant, tables: &[&str]) -> Result<String, Refusal> {
     let name = name_of(family);
     let kind = match variant {
         Variant::Nft => "nft",
@@ -71,9 +72,15 @@ pub(crate) fn save_table(family: Family, variant: Variant, table: &str) -> Resul
         let words = format!("{name}-{kind}-save is not installed");
         return Err(Refusal::new(Errno::NOENT).with_message(words));
     };
-    let output = command(&program).args(["-t", table]).stdin(Stdio::null()).output()?;
-    let output = successful(&program, output)?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let print = |arguments: &[&str]| {
+        let output = command(&program).args(arguments).stdin(Stdio::null()).output()?;
+        let output = successful(&program, output)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    match variant {
+        Variant::Nft => print(&[]),
+        Variant::Legacy => tables.iter().map(|table| print(&["-t", table])).collect(),
+    }
 }
 
 impl Variant {

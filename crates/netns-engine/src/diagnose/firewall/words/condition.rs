@@ -53,7 +53,8 @@ impl Reader {
     fn open_module(&mut self, name: &str, words: &mut Words<'_>) {
         name.clone_into(&mut self.module);
         match name {
-            "comment" => drop((words.next(), words.values())),
+            // The option, and a text that may look like anything.
+            "comment" => drop((words.next(), words.next())),
             "limit" => {
                 let asked = take_options(words);
                 self.matches.push(Match::Usual(asked));
@@ -167,13 +168,18 @@ impl Reader {
     }
 }
 
-/// Takes the long options of a module: up to the next module or the target.
+/// Takes the long options of a module.
 fn take_options(words: &mut Words<'_>) -> String {
     let mut taken = Vec::new();
-    while let Some(word) = words.0.next_if(|word| !matches!(*word, "-m" | "-j" | "-g")) {
+    while let Some(word) = words.0.next_if(|word| !is_short_option(word)) {
         taken.push(word);
     }
     taken.join(" ")
+}
+
+/// An option of no module, the next module, or the target.
+fn is_short_option(word: &str) -> bool {
+    word.len() == 2 && word.starts_with('-') && word.ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
 fn link(name: &str) -> Values {

@@ -1,6 +1,6 @@
 //! What happens, in iptables' words: `iptables-extensions(8)`, target extensions.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::super::{NatTarget, Verdict};
 
@@ -69,22 +69,19 @@ fn unknown(name: &str, options: &[&str]) -> Verdict {
     Verdict::Unknown([&[name], options].concat().join(" "))
 }
 
-/// Reads `ADDRESS[-ADDRESS][:PORT[-PORT]]`, `[ADDRESS6]:PORT` or `:PORT`; of a range the first counts.
+/// Reads `ADDRESS[-ADDRESS][:PORT[-PORT]]`, the same with an IPv6 address in brackets, or `:PORT`; of a range
+/// the first counts.
 fn nat_target(text: &str) -> Option<NatTarget> {
-    if let Some(ports) = text.strip_prefix(':') {
-        return Some(NatTarget { address: None, port: Some(first_port(ports)?) });
-    }
-    if let Ok(address) = first_of(text).parse::<IpAddr>() {
-        return Some(NatTarget { address: Some(address), port: None });
-    }
-    if let Some((address, ports)) = text.rsplit_once(':') {
-        let port = first_port(ports)?;
-        let address = address.trim_start_matches('[').trim_end_matches(']');
-        let address = first_of(address).trim_end_matches(']').parse().ok()?;
-        return Some(NatTarget { address: Some(address), port: Some(port) });
-    }
-    let whole: SocketAddr = text.parse().ok()?;
-    Some(NatTarget { address: Some(whole.ip()), port: Some(whole.port()) })
+    let (addresses, ports) = match text.strip_prefix('[') {
+        Some(rest) => rest.rsplit_once("]:").map(|(addresses, ports)| (addresses, Some(ports)))?,
+        None if text.matches(':').count() == 1 => text.split_once(':').map(|(a, ports)| (a, Some(ports)))?,
+        None => (text, None),
+    };
+    let port = ports.map(|ports| first_port(ports).ok_or(())).transpose().ok()?;
+    // Both ends of a range of IPv6 addresses may have brackets of their own.
+    let first = first_of(addresses).trim_end_matches(']');
+    let address = if first.is_empty() { None } else { Some(first.parse::<IpAddr>().ok()?) };
+    Some(NatTarget { address, port })
 }
 
 fn first_port(text: &str) -> Option<u16> {

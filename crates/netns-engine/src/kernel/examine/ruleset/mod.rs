@@ -16,17 +16,25 @@ use self::{
 };
 use crate::{
     diagnose::firewall::{Chain, Origin, Rule, Ruleset},
-    kernel::Refusal,
+    kernel::{Refusal, RefusalKind},
 };
 
 /// Reads all tables of nftables, and those of iptables that are there already.
 ///
 /// # Errors
 ///
-/// Refuses where the kernel speaks nftables and shows nothing. What else cannot be read is noted in the answer.
+/// Refuses where the kernel speaks nftables and fails to answer. What may not be read, or not by the programs
+/// that are installed, is noted in the answer.
 pub(super) fn read() -> Result<Ruleset, Refusal> {
     let mut ruleset = Ruleset::default();
-    if let Some(tables) = tables::read()? {
+    let tables = tables::read().or_else(|refusal| match refusal.kind() {
+        RefusalKind::NotPermitted => {
+            ruleset.unread.push(format!("the tables of nftables: {refusal}"));
+            Ok(None)
+        }
+        _ => Err(refusal),
+    });
+    if let Some(tables) = tables? {
         let mut words = xtables::of_nftables(&tables.chains, &mut ruleset.unread);
         let sets = tables::sets(&tables)?;
         let decoder = Decoder::new(&sets);
