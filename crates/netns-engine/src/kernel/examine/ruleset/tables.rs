@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use crate::{
     diagnose::firewall::{Base, ChainFamily, ChainKind, Hook, Policy},
     kernel::{
-        Refusal,
+        Refusal, modules,
         netfilter::{Attributes, Subsystem, attribute, body, number_in, text_in},
         netlink::{Protocol, Request, Socket, attributes_of},
     },
@@ -88,6 +88,10 @@ impl Set {
 
 /// Reads chains and rules; nothing where the kernel has no nftables.
 pub(super) fn read() -> Result<Option<Tables>, Refusal> {
+    // To ask would load it.
+    if !modules::is_there("nf_tables") {
+        return Ok(None);
+    }
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let chains = match dump(&mut socket, &question(GET_CHAIN, 0, Attributes::new()), raw_chain) {
         Ok(chains) => chains,
