@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bridged;
+mod hosts;
 mod lab;
+mod text;
+mod translation;
 
 use std::process::ExitCode;
 
@@ -11,14 +15,24 @@ use netns_testkit::{Sandbox, sh, trials};
 
 use self::lab::Lab;
 
+/// The argument that makes this program read the rules and end, to be watched.
+const READ: &str = "read-rules";
+
 fn main() -> ExitCode {
-    netns_testkit::main(trials!(bare:
+    if std::env::args().nth(1).as_deref() == Some(READ) {
+        return ExitCode::from(u8::from(ruleset_of(&Entrance::Host).is_err()));
+    }
+    let mut trials = trials!(bare:
         nothing_stops_where_there_are_no_rules,
         rules_of_nftables_are_judged_as_packets_fare,
         rules_of_iptables_are_judged_as_packets_fare,
         rules_of_legacy_iptables_are_judged_as_packets_fare,
         reading_creates_nothing,
-    ))
+    );
+    trials
+        .push(netns_testkit::bare("bridged_packets_fare_as_judged", bridged::bridged_packets_fare_as_judged));
+    trials.extend(hosts::trials().into_iter().chain(text::trials()).chain(translation::trials()));
+    netns_testkit::main(trials)
 }
 
 fn nothing_stops_where_there_are_no_rules(host: &Sandbox) {

@@ -302,10 +302,11 @@ fn ranged(elements: Vec<Flagged>, set: &Set) -> Vec<Element> {
         ..element
     });
     let has_both_ends = some.iter().any(|(element, _)| element.first != element.last);
-    if set.flags & INTERVAL == 0 || set.flags & CONCATENATED != 0 || has_both_ends {
-        return some.into_iter().map(|(element, _)| element).chain(all).collect();
-    }
     let mut edges = some;
+    if set.flags & INTERVAL == 0 || set.flags & CONCATENATED != 0 || has_both_ends {
+        edges.sort_by(|(one, _), (other, _)| one.first.cmp(&other.first));
+        return edges.into_iter().map(|(element, _)| element).chain(all).collect();
+    }
     // An end lies before the start of the range that follows it at once.
     edges.sort_by(|(one, a), (other, b)| {
         one.first.cmp(&other.first).then((b & INTERVAL_END).cmp(&(a & INTERVAL_END)))
