@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     name::LinkName,
     operation::{LinkChange, Operation},
+    sysctl::Sysctl,
 };
 
 /// A mend.
@@ -26,6 +27,8 @@ impl Mend {
     /// Returns when it is its turn: smaller comes first.
     pub(super) fn turn(&self) -> u8 {
         match self {
+            // IPv6 addresses need it.
+            Self::Change(Operation::SetSysctl(_, Sysctl::DisableIpv6(_), _)) => 0,
             Self::Change(Operation::SetLink(_, change)) if *change != LinkChange::Up => 0,
             Self::Change(Operation::SetLink(..)) => 1,
             Self::Change(Operation::AddAddress(..)) => 2,

@@ -59,6 +59,7 @@ pub fn diagnose(case: Case<'_>) -> Diagnosis<'_> {
                 case.ways.iter().flat_map(|way| believable(look(case.scene, way), way)).collect()
             }
             Look::Around(look) => look(&case),
+            Look::Afterwards(look) => look(&case, &findings),
         };
         for finding in found {
             if !findings.iter().any(|known| known.is_same(&finding)) {

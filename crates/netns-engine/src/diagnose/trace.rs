@@ -333,6 +333,7 @@ mod tests {
             handle: Some(7),
             text: "tcp dport 80 drop".to_owned(),
             matches: Vec::new(),
+            marks: false,
             verdict: Verdict::Drop,
         };
         let chain = Chain {

@@ -129,7 +129,7 @@ fn out(scene: &Scene, from: StackId) -> Vec<Way> {
             purpose,
             from,
             enters_by: None,
-            to: public_server(scene, family),
+            to: server_beyond(scene, stack, family),
             protocol: Protocol::Udp,
             port: Some(DNS),
         };
@@ -155,10 +155,13 @@ fn speaks(stack: &Stack, family: Family) -> bool {
     })
 }
 
-/// Somebody who answers and is not on this host: the host's own name server, else a public one.
-fn public_server(scene: &Scene, family: Family) -> IpAddr {
-    let own = scene.host().resolver.upstream.iter().find(|server| Family::of(**server) == family);
-    own.copied().unwrap_or(PUBLIC_NAME_SERVERS[usize::from(family == Family::Ipv6)])
+/// Somebody who should answer and is not on this host: the stack's own name server, the host's, or a public one.
+fn server_beyond(scene: &Scene, stack: &Stack, family: Family) -> IpAddr {
+    let own = stack.resolver.servers.iter().chain(&scene.host().resolver.upstream);
+    let mut beyond = own.filter(|server| {
+        Family::of(**server) == family && !server.is_loopback() && scene.owners(**server).next().is_none()
+    });
+    beyond.next().copied().unwrap_or(PUBLIC_NAME_SERVERS[usize::from(family == Family::Ipv6)])
 }
 
 fn name_servers(scene: &Scene, from: StackId) -> impl Iterator<Item = Way> {

@@ -61,6 +61,7 @@ impl Mend {
 
 fn scope_of(operation: &Operation) -> Scope {
     let mut scope = Scope::covering([operation]);
+    scope.netns.extend(operation.places().into_iter().filter_map(Place::netns).cloned());
     // The switch of a family drags the settings of every link along, which an undo has to bring back.
     if let Operation::SetSysctl(Place::Host, setting, _) = operation {
         let switched =

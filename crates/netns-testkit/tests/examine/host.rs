@@ -9,7 +9,8 @@ use netns_engine::{
         scene::{Scene, StackId},
     },
     firewall::Transport,
-    kernel::examine::examine,
+    kernel::{Kernel, LinuxKernel, examine::examine},
+    plan::Operation,
 };
 use netns_testkit::{Missing, Sandbox, Sleeper, Snapshot, sh, trials};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
@@ -24,6 +25,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         without_rights_the_host_is_seen,
         tracked_connections_of_a_port_are_told,
         no_table_of_the_old_iptables_comes_by_looking,
+        a_port_leads_to_where_rules_send_it,
+        a_netns_of_ours_is_known_by_the_name_it_had,
     )
 }
 
@@ -122,4 +125,44 @@ fn no_table_of_the_old_iptables_comes_by_looking(_: &Sandbox) {
     let before = sh(witness);
     examine(&Question::Host).unwrap();
     assert_eq!(sh(witness), before);
+}
+
+/// More ports on the bridge than would all be looked at.
+fn a_port_leads_to_where_rules_send_it(_: &Sandbox) {
+    sh(TWO_ON_A_BRIDGE);
+    sh("for i in $(seq 10 50); do
+            ip netns add n$i
+            ip link add v$i type veth peer name eth0 netns n$i
+            ip link set v$i master br0
+            ip -n n$i addr add 10.0.0.$i/24 dev eth0
+        done
+        nft 'table ip t {
+            chain c {
+                type nat hook prerouting priority -100;
+                tcp dport 8080 dnat to 10.0.0.20:80
+                udp dport 8080 dnat to 10.0.0.21:80
+                tcp dport 9090 dnat to 10.0.0.30:80
+                dnat to tcp dport map { 7070 : 10.0.0.40, 7071 : 10.0.0.41 }
+            };
+        }'");
+    let found = |port| {
+        let port = HostPort { address: None, port, transport: Transport::Tcp };
+        let scene = examine(&Question::Port(port)).unwrap();
+        scene.stacks.iter().skip(1).map(|stack| stack.entrance.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(9090), ["netns 'n30'"]);
+    assert_eq!(found(7071), ["netns 'n41'"]);
+    assert!(found(8080).contains(&"netns 'n20'".to_owned()));
+    assert!(found(1).is_empty());
+}
+
+fn a_netns_of_ours_is_known_by_the_name_it_had(_: &Sandbox) {
+    let name = "red".parse::<netns_engine::name::NetnsName>().unwrap();
+    LinuxKernel::default().perform(&Operation::CreateNetns(name)).unwrap();
+    let sleeper = Sleeper::inside("red");
+    sh("ip netns delete red");
+    let notes = look_at_the_host().host;
+    assert_eq!(notes.stale_marks, ["red"]);
+    let found = notes.nameless.iter().find(|one| one.is_held_by(&sleeper)).expect("it is held");
+    assert_eq!(found.was.as_deref(), Some("red"));
 }

@@ -40,17 +40,18 @@ fn main() -> ExitCode {
     netns_testkit::main(trials)
 }
 
-/// Two netns on a bridge, each with a default route to the host.
+/// Two netns on a bridge, each with a default route to the host; without link-local addresses, which take a second
+/// to settle.
 const TWO_ON_A_BRIDGE: &str = "
 ip link add br0 type bridge
 ip addr add 10.0.0.1/24 dev br0
-ip link set br0 up
+ip link set br0 addrgenmode none up
 for n in red blue; do
     ip netns add $n
     ip -n $n link set lo up
     ip link add v-$n type veth peer name eth0 netns $n
-    ip link set v-$n master br0 up
-    ip -n $n link set eth0 up
+    ip link set v-$n addrgenmode none master br0 up
+    ip -n $n link set eth0 addrgenmode none up
 done
 ip -n red addr add 10.0.0.2/24 dev eth0
 ip -n blue addr add 10.0.0.3/24 dev eth0
@@ -175,7 +176,10 @@ fn ports_and_their_vlans_are_as_bridge_tells(_: &Sandbox) -> Result<(), netns_te
 fn settings_are_as_the_files_say(_: &Sandbox) {
     sh(TWO_ON_A_BRIDGE);
     sh("ip netns exec red sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.ip_forward=1
-        sysctl -w net.ipv6.conf.br0.accept_ra=2");
+        sysctl -w net.ipv6.conf.br0.accept_ra=2 net.ipv4.conf.br0.route_localnet=1 net.ipv4.conf.br0.arp_ignore=3
+        sysctl -w net.ipv4.conf.br0.accept_local=1 net.ipv4.conf.br0.proxy_arp=1 net.ipv4.conf.br0.src_valid_mark=1
+        sysctl -w net.ipv6.conf.br0.autoconf=0 net.ipv6.conf.br0.forwarding=1 net.ipv6.conf.br0.proxy_ndp=1
+        sysctl -w net.ipv6.conf.br0.ignore_routes_with_linkdown=1 net.ipv4.conf.br0.ignore_routes_with_linkdown=1");
     let scene = look(named("red"), Destination::Internet);
     for (prefix, stack) in [("", scene.host()), ("ip netns exec red ", stack(&scene, "red"))] {
         assert!(stack.settings.len() > 20, "{:?}", stack.settings);
@@ -186,6 +190,18 @@ fn settings_are_as_the_files_say(_: &Sandbox) {
     assert_eq!(stack(&scene, "red").setting("net/ipv4/conf/eth0/rp_filter"), Some(2));
     assert_eq!(stack(&scene, "red").setting("net/ipv4/ip_forward"), Some(1));
     assert_eq!(scene.host().setting("net/ipv6/conf/br0/accept_ra"), Some(2));
+    for link in ["all", "default", "br0"] {
+        for setting in
+            ["forwarding", "rp_filter", "route_localnet", "arp_ignore", "proxy_arp", "accept_local"]
+        {
+            let path = format!("net/ipv4/conf/{link}/{setting}");
+            assert!(scene.host().setting(&path).is_some(), "{path}");
+        }
+        for setting in ["forwarding", "disable_ipv6", "accept_ra"] {
+            let path = format!("net/ipv6/conf/{link}/{setting}");
+            assert!(scene.host().setting(&path).is_some(), "{path}");
+        }
+    }
     assert_eq!(scene.host().setting("net/ipv4/conf/v-red/rp_filter"), None, "a mere port");
 }
 

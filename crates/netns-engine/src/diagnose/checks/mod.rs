@@ -3,17 +3,32 @@
 //! A check is a file with its codes (each with its page of the manual) and a function from what was
 //! observed to findings, and one line in [`CHECKS`].
 
+mod addressing;
+mod bridge;
+mod bridge_ports;
 mod cable;
 mod connections;
+mod crossing;
 mod filters;
 mod forwarding;
+mod identity;
+mod idle_rules;
+mod leftovers;
 mod loopback;
+mod managers;
 mod mtu;
+mod names;
+mod neighbours;
+mod own_rules;
+mod ports;
+mod redirected;
+mod resolution;
 mod reverse_path;
 mod rights;
 mod routes;
 mod sockets;
 mod translation;
+mod unexplained;
 mod uplink;
 
 use super::{
@@ -40,6 +55,8 @@ pub enum Look {
     Along(fn(&Scene, &Followed) -> Vec<Finding>),
     /// At everything.
     Around(fn(&Case<'_>) -> Vec<Finding>),
+    /// At everything, knowing what the others found.
+    Afterwards(fn(&Case<'_>, &[Finding]) -> Vec<Finding>),
 }
 
 /// All checks. Among findings of the same hop, the order is that of the steps a packet takes.
@@ -47,16 +64,31 @@ pub enum Look {
 pub static CHECKS: &[&Check] = &[
     &loopback::CHECK,
     &cable::CHECK,
+    &addressing::CHECK,
+    &addressing::DESTINATION_CHECK,
+    &identity::CHECK,
+    &bridge::CHECK,
+    &bridge_ports::CHECK,
+    &neighbours::CHECK,
+    &resolution::CHECK,
     &routes::CHECK,
     &uplink::CHECK,
     &reverse_path::CHECK,
     &forwarding::CHECK,
     &filters::CHECK,
+    &ports::CHECK,
+    &redirected::CHECK,
     &translation::CHECK,
     &connections::CHECK,
     &mtu::CHECK,
     &sockets::CHECK,
+    &names::CHECK,
+    &own_rules::CHECK,
+    &idle_rules::CHECK,
+    &managers::CHECK,
+    &leftovers::CHECK,
     &rights::CHECK,
+    &unexplained::CHECK,
 ];
 
 /// Returns every code there is, in the order of the checks.

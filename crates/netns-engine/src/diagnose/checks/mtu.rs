@@ -275,7 +275,7 @@ mod tests {
     use super::*;
     use crate::diagnose::{
         finding::Severity,
-        firewall::{ChainKind, Verdict},
+        firewall::{ChainKind, Field, Match, Values, Verdict},
         tests::lab::{BLUE, HOST, RED, WORLD, chain, codes, findings_on, lab, to},
     };
 
@@ -312,6 +312,22 @@ mod tests {
             findings_on(&CHECK, &scene, to(RED, WORLD))
         };
         assert_eq!(by_route[0].evidence[0].read, "ip route show");
+    }
+
+    #[test]
+    fn where_a_filter_swallows_that_answer_it_is_an_error() {
+        let icmp = Match::Is(Field::Protocol, Values::Numbers(vec![(1, 1)]));
+        for (stack, name, hook) in [(HOST, "out", Hook::Output), (RED, "in", Hook::Input)] {
+            let mut scene = with_mtu(&[(HOST, 2, 1400)]);
+            let drop = chain(name, ChainKind::Filter, hook, vec![(vec![icmp.clone()], Verdict::Drop)]);
+            scene.stacks[stack.0].firewall.chains.push(drop);
+            let found = findings_on(&CHECK, &scene, to(RED, WORLD));
+            assert_eq!(
+                (codes(&found), found[0].severity),
+                (vec!["mtu-black-hole"], Severity::Error),
+                "{name}"
+            );
+        }
     }
 
     #[test]

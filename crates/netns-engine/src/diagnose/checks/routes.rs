@@ -7,12 +7,13 @@ use crate::{
     diagnose::{
         case::Followed,
         finding::{Code, Finding, Remedy, Spot, Step},
-        journey::{Direction, End, Leg, Way},
+        journey::{Direction, End, Leg, Way, WireEnd},
         mend::Mend,
         scene::{PolicyRule, Route, RouteKind, Scene, Stack, StackId},
     },
     operation::Operation,
     route::Route as WantedRoute,
+    sysctl::Sysctl,
 };
 
 pub(super) const CHECK: Check = Check {
@@ -73,6 +74,7 @@ static ROUTING_LOOP: Code = Code {
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         followed.legs().filter_map(|leg| misrouted(scene, followed, leg)).collect();
+    findings.extend(followed.journey.there().filter_map(|leg| diverted(scene, leg)));
     findings.extend(looping(scene, followed));
     if findings.is_empty() {
         findings.extend(strayed(scene, followed));
@@ -191,11 +193,7 @@ fn stopped(stack: &Stack, leg: &Leg, spot: Spot, kind: RouteKind) -> Finding {
     let route = leg.routing.route.and_then(|place| stack.routes.get(place));
     let rule = leg.routing.rule.and_then(|place| stack.policy.get(place));
     let by_other_table = route.is_none_or(|route| route.table != MAIN);
-    let code = match (leg.direction, by_other_table && rule.is_some()) {
-        (Direction::Back, _) => &NO_WAY_BACK,
-        (Direction::There, true) => &RULE_DIVERTS,
-        (Direction::There, false) => &ROUTE_BLACKHOLE,
-    };
+    let code = if by_other_table && rule.is_some() { &RULE_DIVERTS } else { &ROUTE_BLACKHOLE };
     let mut finding = Finding::error(
         code,
         leg.stack,
@@ -220,6 +218,39 @@ fn stopped(stack: &Stack, leg: &Leg, spot: Spot, kind: RouteKind) -> Finding {
         );
     }
     finding.why("such an entry makes the kernel throw the packet away, whatever other routes say")
+}
+
+/// A rule before the main table leads to a stack that does not pass the packet on, where main leads to another.
+fn diverted(scene: &Scene, leg: &Leg) -> Option<Finding> {
+    let stack = leg.stack_in(scene);
+    let route = stack.routes.get(leg.routing.route?).filter(|route| route.table != MAIN)?;
+    let rule = stack.policy.get(leg.routing.rule?)?;
+    let departure = leg.departure.as_ref()?;
+    let WireEnd::Found(next, link) = departure.wire.end else { return None };
+    let arrival = scene.stack(next).link(link)?;
+    let switch = Sysctl::LinkForwarding(leg.routed.family(), arrival.name.clone()).path();
+    let passes_on = scene.stack(next).setting(&switch) != Some(0)
+        || scene.stack(next).links.iter().any(|link| link.has_address(leg.routed.destination));
+    if passes_on {
+        return None;
+    }
+    let spot = Spot { leg: leg.number, step: Step::Routing };
+    let what = format!(
+        "a rule sends packets to {} by way of {}, which is no router, {}",
+        leg.routed.destination,
+        scene.stack(next).entrance,
+        stack.location()
+    );
+    Some(
+        Finding::error(&RULE_DIVERTS, leg.stack, spot, what)
+            .seen(format!("{} rule", stack.ip()), rule_in_words(rule))
+            .seen(format!("{} route show table {}", stack.ip(), route.table), in_words(stack, route))
+            .why("rules are asked in the order of their numbers, and this one comes before the main table")
+            .remedy(
+                Remedy::command(format!("{} rule del priority {}", stack.ip(), rule.priority))
+                    .because("or give the table the right route"),
+            ),
+    )
 }
 
 fn kind_in_words(kind: RouteKind) -> &'static str {
@@ -282,7 +313,7 @@ fn looping(scene: &Scene, followed: &Followed) -> Option<Finding> {
 
 /// Every stack has a route, and still the answer ends up elsewhere.
 fn strayed(scene: &Scene, followed: &Followed) -> Option<Finding> {
-    let arrived = matches!(followed.journey.end, End::Arrived(_));
+    let arrived = matches!(followed.journey.end, End::Arrived(_) | End::World(_));
     let redirected = followed.legs().any(|leg| leg.redirection.is_some());
     if !arrived || followed.journey.returns || redirected || followed.way.enters_by.is_some() {
         return None;

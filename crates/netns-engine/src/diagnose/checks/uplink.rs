@@ -55,8 +55,7 @@ static HOST_OFFLINE: Code = Code {
 };
 
 fn look(case: &Case<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        case.ways.iter().filter(|way| way.is_suspect()).filter_map(|way| dead_end(case.scene, way)).collect();
+    let mut findings: Vec<Finding> = case.ways.iter().filter_map(|way| dead_end(case.scene, way)).collect();
     findings.extend(case.ways.iter().filter_map(|way| offline(case, way)));
     findings
 }
@@ -72,24 +71,26 @@ fn dead_end(scene: &Scene, way: &Followed) -> Option<Finding> {
     let leg = out_of_the_host(way)?;
     let family = leg.routed.family();
     let defaults: Vec<&Route> = defaults(scene, family).collect();
-    if leg.routing.way == journey::Way::Nowhere && defaults.is_empty() {
-        return Some(no_uplink(leg, family));
+    let is_lost = leg.routing.way == journey::Way::Nowhere;
+    // A server in the host's own network is reached all the same, and stands for the whole internet.
+    let stands_for_all = matches!(way.way.purpose, Purpose::Internet | Purpose::Control);
+    if defaults.is_empty() {
+        let finding = (is_lost && way.is_suspect()) || stands_for_all;
+        return finding.then(|| no_uplink(scene, leg, family));
     }
-    let takes = leg.routing.route.and_then(|route| scene.host().routes.get(route));
-    let is_lost = leg.routing.way == journey::Way::Nowhere
-        || takes.is_some_and(|route| route.destination.prefix_len() == 0);
     let links = || defaults.iter().flat_map(|route| &route.hops).filter_map(|hop| Some((hop, hop.link?)));
     let any_alive = links().any(|(hop, link)| !hop.dead && scene.host().link(link).is_some_and(is_on));
-    if !is_lost || any_alive {
+    if !is_lost || any_alive || !way.is_suspect() {
         return None;
     }
     let (_, link) = links().next()?;
     Some(uplink_down(scene, leg, scene.host().link(link)?))
 }
 
+/// Default routes of any table; a VPN may put two halves in place of the whole.
 fn defaults(scene: &Scene, family: Family) -> impl Iterator<Item = &Route> {
     scene.host().routes.iter().filter(move |route| {
-        route.destination.prefix_len() == 0
+        route.destination.prefix_len() <= 1
             && Family::of_net(&route.destination) == family
             && !route.hops.is_empty()
     })
@@ -99,26 +100,35 @@ fn is_on(link: &Link) -> bool {
     link.up && link.carrier
 }
 
-fn no_uplink(leg: &Leg, family: Family) -> Finding {
+fn no_uplink(scene: &Scene, leg: &Leg, family: Family) -> Finding {
     let (ip, everything) = match family {
         Family::Ipv4 => ("ip", "0.0.0.0/0"),
         Family::Ipv6 => ("ip -6", "::/0"),
     };
-    Finding::error(
-        &NO_UPLINK,
-        StackId::HOST,
-        Spot { leg: leg.number, step: Step::Routing },
-        format!("the host has no {family} default route"),
-    )
-    .seen(format!("{ip} route show {everything}"), "nothing")
-    .why(format!(
-        "it has nowhere to send packets for {} to, its own as little as others'",
-        leg.routed.destination
-    ))
-    .remedy(
+    let spot = Spot { leg: leg.number, step: Step::Routing };
+    let what = format!("the host has no {family} default route");
+    let mut finding = Finding::error(&NO_UPLINK, StackId::HOST, spot, what)
+        .degrades()
+        .seen(format!("{ip} route show {everything}"), "nothing")
+        .why("it has nowhere to send packets for the world to, its own as little as others'");
+    // A link that goes down takes its routes along.
+    let off = scene.host().links.iter().filter(|link| is_outer(link) && !is_on(link));
+    for link in off {
+        let says = if link.up { "NO-CARRIER" } else { "no UP among its flags" };
+        finding = finding.seen(format!("ip link show {}", link.name), says);
+        if !link.up {
+            finding = finding.remedy(Remedy::command(format!("ip link set {} up", link.name)));
+        }
+    }
+    finding.remedy(
         Remedy::command(format!("{ip} route add default via ROUTER dev LINK"))
             .because("with the router of the host's network; a DHCP client or network manager does the same"),
     )
+}
+
+/// Whether a link may lead out of the host.
+fn is_outer(link: &Link) -> bool {
+    link.bridge.is_none() && !link.is_loopback() && link.kind != "veth"
 }
 
 fn uplink_down(scene: &Scene, leg: &Leg, uplink: &Link) -> Finding {
@@ -205,10 +215,30 @@ mod tests {
     }
 
     #[test]
+    fn a_server_in_the_own_network_is_not_the_internet() {
+        let mut scene = lab();
+        scene.stacks[HOST.0].routes.retain(|route| route.destination.prefix_len() != 0);
+        let near = |purpose| Way { purpose, ..to(RED, "198.51.100.1") };
+        assert_eq!(codes(&findings_on(&CHECK, &scene, near(Purpose::Internet))), ["no-uplink"]);
+        assert_eq!(codes(&findings_on(&CHECK, &scene, near(Purpose::Asked))), [""; 0]);
+    }
+
+    #[test]
+    fn a_link_that_is_off_took_its_route_along() {
+        let mut scene = lab();
+        let host = &mut scene.stacks[HOST.0];
+        host.links[1].up = false;
+        host.routes.retain(|route| route.hops[0].link != Some(2));
+        let found = findings_on(&CHECK, &scene, to(RED, WORLD));
+        assert_eq!(codes(&found), ["no-uplink"]);
+        assert_eq!(found[0].remedy[0].commands, ["ip link set eth0 up"]);
+    }
+
+    #[test]
     fn a_default_route_by_a_dead_link_is_no_help() {
         let mut scene = lab();
         scene.stacks[HOST.0].links[1].carrier = false;
-        assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), ["uplink-down"]);
+        assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0], "the cable's check says so");
         scene.stacks[HOST.0].routes[1].hops[0].dead = true;
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), ["uplink-down"]);
     }

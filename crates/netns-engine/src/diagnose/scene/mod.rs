@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 pub use link::{Address, Bridge, Link, Peer, Port, PortState, Vlan};
 pub use routing::{Neighbour, NextHop, PolicyAction, PolicyRule, Route, RouteKind};
 use serde::{Deserialize, Serialize};
-pub use services::{Flow, HostNotes, Nameless, Resolver, Tuple};
+pub use services::{Flow, HostNotes, Managed, Nameless, Resolver, Tuple};
 
 use super::firewall::Ruleset;
 use crate::{

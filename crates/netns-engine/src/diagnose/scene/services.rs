@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{firewall::Transport, record::Record, view::Process};
+use crate::{firewall::Transport, name::LinkName, record::Record, view::Process};
 
 /// How programs in a stack look up names.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub struct HostNotes {
     pub nameless: Vec<Nameless>,
     /// Running programs that manage links on their own: `NetworkManager`, `systemd-networkd`, …
     pub managers: Vec<Process>,
+    /// The links they say they manage.
+    pub managed: Vec<Managed>,
     /// Running programs that manage the packet filter: `firewalld`, `dockerd`, `libvirtd`.
     pub firewall_programs: Vec<Process>,
     /// What this tool remembers of its own changes.
@@ -77,4 +79,17 @@ pub struct Nameless {
     pub addresses: Vec<IpAddr>,
     /// The name it had, if this tool gave it one and somebody else took it away.
     pub was: Option<String>,
+    /// Whether everybody inside lives in another pid namespace than the host's, as in a container.
+    pub contained: bool,
+}
+
+/// A link that another program says it manages.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Managed {
+    /// The link, on the host.
+    pub link: LinkName,
+    /// The program: `NetworkManager`, `systemd-networkd`.
+    pub by: String,
+    /// The file that says so: `/run/NetworkManager/devices/INDEX`, `/run/systemd/netif/links/INDEX`.
+    pub file: String,
 }

@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 
 use crate::{
+    address::Family,
     diagnose::{
         case::{Case, Followed},
         checks::{Check, Look},
@@ -174,6 +175,7 @@ pub(in crate::diagnose) fn chain(
         handle: Some(number as u64 + 10),
         text: format!("rule {number}"),
         matches,
+        marks: false,
         verdict,
     });
     Chain {
@@ -221,10 +223,36 @@ pub(in crate::diagnose) fn findings_on(check: &Check, scene: &Scene, way: Way) -
     match check.look {
         Look::Along(look) => look(scene, &followed),
         Look::Around(look) => look(&Case { scene, question: &question, ways: vec![followed] }),
+        Look::Afterwards(look) => look(&Case { scene, question: &question, ways: vec![followed] }, &[]),
     }
 }
 
 /// The names of what was found, in order.
 pub(in crate::diagnose) fn codes(findings: &[Finding]) -> Vec<&'static str> {
     findings.iter().map(|finding| finding.code.name).collect()
+}
+
+/// What a port forward of iptables is: the same rules for what comes in, and for what the host itself asks.
+pub(in crate::diagnose) fn forwarding(packets: &[&str], target: &str) -> [Chain; 2] {
+    [("PREROUTING", Hook::Prerouting), ("OUTPUT", Hook::Output)].map(|(name, hook)| {
+        let numbered = packets.iter().zip(1..).map(|(packets, number)| {
+            let line =
+                format!("-A {name} {packets} -m addrtype --dst-type LOCAL -j DNAT --to-destination {target}");
+            Rule::from_words(Family::Ipv4, number, &line)
+        });
+        Chain {
+            origin: Origin::Iptables,
+            family: ChainFamily::Ip,
+            table: "nat".to_owned(),
+            name: name.to_owned(),
+            base: Some(Base {
+                kind: ChainKind::Nat,
+                hook,
+                priority: -100,
+                policy: Policy::Accept,
+                devices: Vec::new(),
+            }),
+            rules: numbered.collect(),
+        }
+    })
 }

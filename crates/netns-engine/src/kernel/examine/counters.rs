@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, fs};
 
 /// Protocol and counter; what tells of trouble, and no more.
-const WANTED: [(&str, &str); 14] = [
+const WANTED: [(&str, &str); 13] = [
     ("TcpExt", "IPReversePathFilter"),
     ("TcpExt", "ListenDrops"),
     ("TcpExt", "ListenOverflows"),
     ("TcpExt", "TCPTimeouts"),
     ("IpExt", "InNoRoutes"),
-    ("Ip", "Forwarding"),
     ("Ip", "ForwDatagrams"),
     ("Ip", "InAddrErrors"),
     ("Ip", "InDiscards"),

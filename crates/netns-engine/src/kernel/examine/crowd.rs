@@ -2,7 +2,7 @@
 //! only as far as it is cheap.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     os::fd::{AsFd, BorrowedFd},
     thread,
 };
@@ -18,35 +18,48 @@ use crate::{
     diagnose::scene::{Link, Scene, Stack, StackId},
     kernel::{look, namespace, refusal::Refusal, rtnetlink::Rtnetlink, state},
     place::Entrance,
+    record::Record,
 };
 
 /// Looks at the host, and at all netns that this tool made or that are on a bridge of ours; returns what was found.
 ///
 /// Up to some dozens they are read in full; of more than that, links, addresses and routes alone, and who is at the
-/// other end of a cable only if it is the host.
+/// other end of a cable only if it is the host: but for those that published ports lead to.
 pub(super) fn look_at_ours(mut search: Search) -> Result<Scene, Refusal> {
     let ours = ours(&mut search);
-    if ours.len() < MOST {
-        for entrance in &ours {
-            // Without the right to enter it, it is left out.
-            drop(search.enter(entrance));
-        }
-        return search.scene();
+    let (in_full, briefly) = if ours.len() < MOST { (ours, Vec::new()) } else { split(ours) };
+    for entrance in &in_full {
+        // Without the right to enter it, it is left out.
+        drop(search.enter(entrance));
     }
-    let met = meet(&ours)?;
-    let host_ends = search.visits[0].end_ids();
+    let met = meet(&briefly)?;
+    let first = search.visits.len();
+    for (number, one) in met.iter().enumerate() {
+        if let Some(known_as) = one.known_to_host_as {
+            search.visits[0].knows_as(known_as, StackId(first + number));
+        }
+    }
     let mut scene = search.scene()?;
-    let mut known_to_host = BTreeMap::new();
-    for Met { entrance, brief, known_to_host_as, host_known_as } in met {
-        let id = StackId(scene.stacks.len());
-        known_to_host.extend(known_to_host_as.map(|number| (number, id)));
+    for Met { entrance, brief, host_known_as, .. } in met {
         let mut stack = Stack { entrance, ..brief.stack };
         let ids = host_known_as.map(|number| (number, StackId::HOST)).into_iter().collect();
-        visit::connect(&mut stack, &brief.ends, &ids, id);
+        visit::connect(&mut stack, &brief.ends, &ids, StackId(scene.stacks.len()));
         scene.stacks.push(stack);
     }
-    visit::connect(&mut scene.stacks[0], &host_ends, &known_to_host, StackId::HOST);
     Ok(scene)
+}
+
+/// Of many, those that published ports lead to are worth a full look.
+fn split(entrances: Vec<Entrance>) -> (Vec<Entrance>, Vec<Entrance>) {
+    let records = state::records().unwrap_or_default().into_values();
+    let published: BTreeSet<Entrance> = records
+        .filter_map(|record| match record {
+            Record::Published(record) => Some(Entrance::Named(record.netns)),
+            Record::Nat(_) | Record::Forwarding(_) | Record::Topology(_) => None,
+        })
+        .take(MOST)
+        .collect();
+    entrances.into_iter().partition(|entrance| published.contains(entrance))
 }
 
 /// The netns that are marked as ours, and those behind the ports of our bridges.
@@ -82,6 +95,9 @@ struct Met {
 
 /// `setns` moves one thread, and these end when they are through: the caller never moves.
 fn meet(entrances: &[Entrance]) -> Result<Vec<Met>, Refusal> {
+    if entrances.is_empty() {
+        return Ok(Vec::new());
+    }
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let host = namespace::own()?;
     thread::scope(|scope| {

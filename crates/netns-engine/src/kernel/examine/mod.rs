@@ -5,6 +5,7 @@ mod counters;
 mod crowd;
 mod doors;
 mod flows;
+mod managed;
 mod names;
 mod notes;
 mod port;
@@ -55,7 +56,9 @@ fn look_around(question: &Question) -> Result<Scene, Refusal> {
         Question::Host => crowd::look_at_ours(search)?,
     };
     let nameless = if *question == Question::Host { notes::nameless() } else { Vec::new() };
-    Ok(Scene { host: HostNotes { nameless, ..notes::read() }, ..scene })
+    let links: Vec<_> = scene.stacks.iter().take(1).flat_map(|host| &host.links).collect();
+    let links: Vec<_> = links.into_iter().map(|link| (link.index, link.name.clone())).collect();
+    Ok(Scene { host: HostNotes { nameless, managed: managed::among(&links), ..notes::read() }, ..scene })
 }
 
 fn require(path: &Path) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::IpAddr,
     os::fd::AsFd,
     path::Path,
@@ -24,10 +25,10 @@ use crate::{
     view::Process,
 };
 
-/// Programs that set links, addresses and routes on their own, as `/proc/PID/comm` has them: 15 bytes at most.
+/// Programs that set links, addresses and routes on their own.
 const MANAGERS: [&str; 10] = [
     "NetworkManager",
-    "systemd-network",
+    "systemd-networkd",
     "dhcpcd",
     "dhclient",
     "udhcpc",
@@ -63,16 +64,27 @@ pub(super) fn read() -> HostNotes {
         may_change: may_change(),
         ..HostNotes::default()
     };
+    let own = NetnsId::at("/proc/thread-self/ns/net");
     for pid in pids().unwrap_or_default() {
-        let program = pids::program(pid);
-        let list = match program.as_str() {
-            known if MANAGERS.contains(&known) => &mut notes.managers,
-            known if FIREWALL_PROGRAMS.contains(&known) => &mut notes.firewall_programs,
-            _ => continue,
+        let comm = pids::program(pid);
+        let (list, program) = match (full_name(&MANAGERS, &comm), full_name(&FIREWALL_PROGRAMS, &comm)) {
+            (Some(program), _) => (&mut notes.managers, program),
+            (None, Some(program)) => (&mut notes.firewall_programs, program),
+            (None, None) => continue,
         };
-        list.push(Process { pid, program });
+        // In another netns it manages that one. Whose netns may not be seen, is taken to be here.
+        if NetnsId::at(format!("/proc/{pid}/ns/net")).is_none_or(|netns| Some(netns) == own) {
+            list.push(Process { pid, program: program.to_owned() });
+        }
     }
     notes
+}
+
+/// Finds a program by what `/proc/PID/comm` has of its name.
+fn full_name(programs: &[&'static str], comm: &str) -> Option<&'static str> {
+    /// `TASK_COMM_LEN` of `linux/sched.h`, less the NUL.
+    const COMM_BYTES: usize = 15;
+    programs.iter().find(|program| program.get(..COMM_BYTES).unwrap_or(program) == comm).copied()
 }
 
 /// Names without a netns behind them.
@@ -144,12 +156,31 @@ impl Held {
             holders: look::named_processes(&self.holders),
             addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
             was: cookie.and_then(name_marked_with),
+            contained: !self.holders.is_empty() && self.holders.iter().all(|pid| lives_elsewhere(*pid)),
         })
     }
+}
+
+/// Whether a process lives in another pid namespace than this one, as in a container.
+fn lives_elsewhere(pid: u32) -> bool {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
+    of(&pid.to_string()).is_some_and(|there| Some(there) != of("self"))
 }
 
 /// The name that a netns of ours had: its mark stays when somebody else deletes the name.
 fn name_marked_with(cookie: u64) -> Option<String> {
     let stale = state::stale_marks().unwrap_or_default();
     stale.into_iter().find(|name| state::netns_mark(name) == Some(cookie)).map(|name| name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_kernel_cuts_short_are_known() {
+        assert_eq!(full_name(&MANAGERS, "systemd-network"), Some("systemd-networkd"));
+        assert_eq!(full_name(&MANAGERS, "dhcpcd"), Some("dhcpcd"));
+        assert_eq!(full_name(&MANAGERS, "systemd"), None);
+    }
 }

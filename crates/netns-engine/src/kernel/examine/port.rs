@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn rule(matches: Vec<Match>, verdict: Verdict) -> Rule {
-        Rule { number: 1, handle: None, text: String::new(), matches, verdict }
+        Rule { number: 1, handle: None, text: String::new(), matches, marks: false, verdict }
     }
 
     fn target(last: u8) -> NatTarget {

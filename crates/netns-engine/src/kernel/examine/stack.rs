@@ -24,7 +24,7 @@ pub(super) struct Read {
 
 /// What is cheap to read.
 pub(super) struct Brief {
-    /// Links, addresses and routes alone.
+    /// Links with their settings, addresses and routes alone.
     pub(super) stack: Stack,
     /// The ids by which this stack knows the netns of its links' other ends, by the links' indices.
     pub(super) ends: BTreeMap<u32, i32>,
@@ -35,18 +35,16 @@ pub(super) fn read() -> Result<Read, Refusal> {
     // First of all: from here on our own sockets count as well.
     let listening = listeners::all().unwrap_or_default();
     let (brief, mut talk) = read_briefly()?;
-    let Brief { stack: Stack { mut links, routes, .. }, ends } = brief;
-    let bridge_vlans = put_vlans(&mut links, &mut talk)?;
+    let Brief { mut stack, ends } = brief;
+    let bridge_vlans = put_vlans(&mut stack.links, &mut talk).unwrap_or_default();
+    stack.settings.extend(settings::read());
     let stack = Stack {
         policy: talk.policy_rules()?,
-        routes,
         neighbours: talk.detailed_neighbours()?,
-        settings: settings::read(&links),
         firewall: ruleset::read().unwrap_or_else(|refusal| unread(&refusal)),
         counters: counters::read(),
         bridge_vlans,
-        links,
-        ..Stack::default()
+        ..stack
     };
     Ok(Read { stack, listening, ends, talk })
 }
@@ -55,13 +53,14 @@ pub(super) fn read() -> Result<Read, Refusal> {
 pub(super) fn read_briefly() -> Result<(Brief, Rtnetlink), Refusal> {
     let mut talk = Rtnetlink::open()?;
     let mut ends = BTreeMap::new();
-    let mut links = Vec::new();
+    let mut stack = Stack::default();
     for detailed in talk.detailed_links()? {
         ends.extend(detailed.peer_netns.map(|netns| (detailed.link.index, netns)));
-        links.push(detailed.link);
+        stack.settings.extend(detailed.settings);
+        stack.links.push(detailed.link);
     }
-    put_addresses(&mut links, talk.detailed_addresses()?);
-    let stack = Stack { links, routes: talk.detailed_routes()?, ..Stack::default() };
+    put_addresses(&mut stack.links, talk.detailed_addresses()?);
+    stack.routes = talk.detailed_routes()?;
     Ok((Brief { stack, ends }, talk))
 }
 

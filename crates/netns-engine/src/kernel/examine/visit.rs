@@ -68,9 +68,9 @@ impl Visit {
         self.stack.links.iter().filter_map(end).collect()
     }
 
-    /// Returns the ids by which this stack knows the netns of other ends, by the indices of its links.
-    pub(super) fn end_ids(&self) -> BTreeMap<u32, i32> {
-        self.ends.clone()
+    /// Notes by which id this stack knows another one.
+    pub(super) fn knows_as(&mut self, number: i32, id: StackId) {
+        self.ids.insert(number, id);
     }
 
     /// Returns the stack that this one knows by an id, if it was looked at.

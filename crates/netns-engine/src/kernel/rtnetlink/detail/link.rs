@@ -1,6 +1,6 @@
 //! Links with their flags, and what a bridge says of itself and its ports.
 
-use super::{super::message, Attributes, Rtnetlink, mac_in, u16_at, u32_at};
+use super::{super::message, Attributes, Rtnetlink, mac_in, settings, u16_at, u32_at};
 use crate::{
     diagnose::scene::{Bridge, Link, Peer, Port, PortState},
     kernel::refusal::Refusal,
@@ -10,11 +10,14 @@ use crate::{
 /// The length of a `struct ifinfomsg` (`linux/rtnetlink.h`).
 pub(super) const HEADER_BYTES: usize = 16;
 
-/// A link, and the id by which its netns knows that of the other end; none if it is the same one.
+/// A link with what belongs to it.
 #[derive(Clone, Debug)]
 pub(crate) struct DetailedLink {
     pub(crate) link: Link,
+    /// The id by which its netns knows that of the other end; none if it is the same one.
     pub(crate) peer_netns: Option<i32>,
+    /// Its settings, by their path below `/proc/sys`; none if it is a port of a bridge, which takes all that comes in.
+    pub(crate) settings: Vec<(String, i64)>,
 }
 
 impl Rtnetlink {
@@ -86,7 +89,11 @@ fn read(payload: &[u8]) -> Option<DetailedLink> {
         ours: attributes.text(attribute::ALIAS).as_deref() == Some(super::super::link::MARK),
         kind,
     };
-    Some(DetailedLink { link, peer_netns: attributes.u32(attribute::LINK_NETNS).map(u32::cast_signed) })
+    Some(DetailedLink {
+        peer_netns: attributes.u32(attribute::LINK_NETNS).map(u32::cast_signed),
+        settings: if link.port.is_none() { settings::of_link(&link.name, attributes) } else { Vec::new() },
+        link,
+    })
 }
 
 fn kind(payload: &[u8], info: Attributes<'_>) -> String {

@@ -8,6 +8,7 @@ mod link;
 mod neighbour;
 mod policy;
 mod route;
+mod settings;
 mod vlan;
 
 use std::net::IpAddr;
@@ -51,7 +52,9 @@ impl Rtnetlink {
         for family in FAMILIES {
             let mut header = vec![family];
             header.resize(header_bytes, 0);
-            match self.detail(kind, header, &read) {
+            // Asked for a family it has not, the kernel tells of all others.
+            let of_family = |payload: &[u8]| (payload.first() == Some(&family)).then(|| read(payload))?;
+            match self.detail(kind, header, of_family) {
                 Ok(of_family) => found.extend(of_family),
                 Err(refusal) if refusal.errno() == rustix::io::Errno::OPNOTSUPP => {}
                 Err(refusal) => return Err(refusal),
