@@ -55,7 +55,8 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Link,
         "ip -n red link set eth0 mtu 9000",
     )
-    .asking("red blue:80/udp", Exchange { from: RED, to: "192.168.100.3:80", kind: Kind::MuchByUdp }),
+    .asking("red blue:80/udp", Exchange { from: RED, to: "192.168.100.3:80", kind: Kind::MuchByUdp })
+    .stops_large_ones(),
     breakage(
         "a_drop_that_no_rule_explains",
         "unknown-drop",

@@ -75,7 +75,7 @@ pub(crate) const ALL: &[Breakage] = &[
     .mended_by_typing(),
     breakage(
         "a_host_rule_that_throws_answers_away",
-        "rule-diverts",
+        "no-way-back",
         Part::HostRoute,
         "ip rule add pref 50 iif eth0 to 192.168.100.0/24 blackhole",
     )
@@ -96,7 +96,7 @@ pub(crate) const ALL: &[Breakage] = &[
     .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage("a_host_without_a_default_route", "no-uplink", Part::Uplink, "ip route delete default"),
     breakage("an_uplink_that_is_down", "uplink-down", Part::Uplink, "ip link set eth0 down"),
-    breakage("an_uplink_without_a_cable", "no-carrier", Part::Uplink, "")
+    breakage("an_uplink_without_a_cable", "uplink-down", Part::Uplink, "")
         .and_beyond("ip link set up0 down"),
     breakage("an_uplink_whose_gateway_is_silent", "neighbour-failed", Part::Uplink, "ip neigh flush dev eth0")
         .and_beyond("ip address delete 198.51.100.1/24 dev up0"),
@@ -179,6 +179,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "ip link set eth0 mtu 1400; iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP",
     )
     .asking("red", RED_UPLOADS)
+    .stops_large_ones()
     .mended_by_fix(),
     breakage(
         "a_host_that_lost_its_ipv6_route",
