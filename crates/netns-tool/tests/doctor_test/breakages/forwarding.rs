@@ -75,7 +75,7 @@ pub(crate) const ALL: &[Breakage] = &[
     .mended_by_typing(),
     breakage(
         "a_host_rule_that_throws_answers_away",
-        "no-way-back",
+        "rule-diverts",
         Part::HostRoute,
         "ip rule add pref 50 iif eth0 to 192.168.100.0/24 blackhole",
     )
@@ -85,8 +85,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "no-way-back",
         Part::HostRoute,
         "ip route delete 192.168.100.0/24 dev br0",
-    )
-    .mended_by_fix(),
+    ),
     breakage(
         "a_host_table_that_leads_nowhere",
         "route-blackhole",
@@ -96,7 +95,7 @@ pub(crate) const ALL: &[Breakage] = &[
     .mended_by_typing().asking("red 203.0.113.8:80", RED_FETCHES),
     breakage("a_host_without_a_default_route", "no-uplink", Part::Uplink, "ip route delete default"),
     breakage("an_uplink_that_is_down", "uplink-down", Part::Uplink, "ip link set eth0 down"),
-    breakage("an_uplink_without_a_cable", "uplink-down", Part::Uplink, "")
+    breakage("an_uplink_without_a_cable", "no-carrier", Part::Uplink, "")
         .and_beyond("ip link set up0 down"),
     breakage("an_uplink_whose_gateway_is_silent", "neighbour-failed", Part::Uplink, "ip neigh flush dev eth0")
         .and_beyond("ip address delete 198.51.100.1/24 dev up0"),
@@ -218,5 +217,6 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Aside,
         "iptables -A FORWARD -i br7 -j ACCEPT",
     )
+    .asking("", RED_FETCHES)
     .spares(),
 ];

@@ -107,7 +107,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "echo 0 > /proc/sys/net/ipv4/conf/br0/route_localnet",
     )
     .asking("127.0.0.1:8080", HOST_TO_ITSELF)
-    .mended_by_fix(),
+    .mended_by_typing(),
     breakage(
         "a_flow_that_still_goes_to_the_old_netns",
         "conntrack-stale",
