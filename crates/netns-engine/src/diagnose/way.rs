@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use super::{
+    case::Followed,
     packet::{Packet, Protocol},
     question::{Destination, HostPort, Path, Question},
     scene::{Link, Scene, Stack, StackId},
@@ -198,7 +199,19 @@ fn to_port(scene: &Scene, port: &HostPort) -> Vec<Way> {
     };
     let outside =
         if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
-    std::iter::once(asked).chain(outside).collect()
+    let for_others_alone = port.address.is_none()
+        && outside.as_ref().is_some_and(|way| is_led_on(scene, way))
+        && !is_led_on(scene, &asked)
+        && !scene.host().listeners.iter().any(|socket| socket.local.port() == port.port);
+    // Then the host's own try would only show that it was not meant.
+    let asked = (!for_others_alone).then_some(asked);
+    asked.into_iter().chain(outside).collect()
+}
+
+/// Whether a port forward takes the first packet.
+fn is_led_on(scene: &Scene, way: &Way) -> bool {
+    let followed = Followed::new(scene, way.clone(), None);
+    followed.journey.legs.first().is_some_and(|leg| leg.redirection.is_some())
 }
 
 /// The same from outside: by the uplink, to the host's address there.
