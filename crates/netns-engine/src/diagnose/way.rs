@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use super::{
-    journey::Journey,
+    case::Followed,
     packet::{Packet, Protocol},
     question::{Destination, HostPort, Path, Question},
     scene::{Link, Scene, Stack, StackId},
@@ -192,7 +192,13 @@ fn to_port(scene: &Scene, port: &HostPort) -> Vec<Way> {
     let asked = from_host_to(address, port);
     let outside =
         if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
-    std::iter::once(asked).chain(outside).collect()
+    let for_others_alone = port.address.is_none()
+        && outside.as_ref().is_some_and(|way| is_led_on(scene, way))
+        && !is_led_on(scene, &asked)
+        && !is_heard(scene.host(), asked.to, port);
+    // Then the host's own try would only show that it was not meant.
+    let asked = (!for_others_alone).then_some(asked);
+    asked.into_iter().chain(outside).collect()
 }
 
 fn from_host_to(address: IpAddr, port: &HostPort) -> Way {
@@ -213,9 +219,7 @@ fn likely_address(scene: &Scene, port: &HostPort) -> IpAddr {
     let own = of_links.map(|address| address.net.addr()).filter(IpAddr::is_ipv4);
     let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let leads_somewhere = |address: &IpAddr| {
-        let packet = from_host_to(*address, port).packet();
-        let journey = Journey::follow(scene, StackId::HOST, packet);
-        journey.legs.iter().any(|leg| leg.redirection.is_some()) || is_heard(scene.host(), *address, port)
+        is_led_on(scene, &from_host_to(*address, port)) || is_heard(scene.host(), *address, port)
     };
     std::iter::once(localhost).chain(own).find(leads_somewhere).unwrap_or(localhost)
 }
@@ -226,6 +230,12 @@ fn is_heard(host: &Stack, address: IpAddr, port: &HostPort) -> bool {
         (socket.transport, socket.local.port()) == (port.transport, port.port)
             && (bound == address || bound.is_unspecified())
     })
+}
+
+/// Whether a port forward takes the first packet.
+fn is_led_on(scene: &Scene, way: &Way) -> bool {
+    let followed = Followed::new(scene, way.clone(), None);
+    followed.journey.legs.first().is_some_and(|leg| leg.redirection.is_some())
 }
 
 /// The same from outside: by the uplink, to the host's address there.

@@ -115,12 +115,16 @@ fn program(chain: &Chain) -> &'static str {
     }
 }
 
-/// Rules that were made for this way, but for a name that no link has.
+/// Rules for a name that no link has: a warning where one was made for a way that does not work.
 fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
     let host = case.scene.host();
+    let mut legs = case.ways.iter().flat_map(Followed::legs);
     let all = *case.question == Question::Host;
     let names: BTreeSet<&str> = host.links.iter().map(|link| link.name.as_str()).collect();
     let mut findings = Vec::new();
+    if !all && !legs.any(|leg| leg.stack == StackId::HOST && leg.forwards()) {
+        return findings;
+    }
     for (chain, base) in host.firewall.chains.iter().filter_map(|chain| Some((chain, chain.base.as_ref()?))) {
         if chain.family == ChainFamily::Inet && chain.table == own_table::NAME {
             continue;
@@ -130,9 +134,9 @@ fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
         for rule in chain.rules.iter().filter(|rule| is_route && lets_pass(rule)) {
             let missing = links_of(rule).find(|name| is_missing(&names, name));
             let concerns = || case.ways.iter().any(|way| !way.works() && would_match(case.scene, way, rule));
-            if let Some(name) = missing.filter(|_| all || concerns()) {
+            if let Some(name) = missing {
                 let finding = names_missing(case, chain, rule, name);
-                findings.push(if all { noted(finding) } else { finding });
+                findings.push(if all || !concerns() { noted(finding) } else { finding });
             }
         }
     }
@@ -264,19 +268,26 @@ mod tests {
     }
 
     #[test]
-    fn rules_of_others_are_left_alone() {
-        let scene = with_rules(&["-A POSTROUTING -s 172.17.0.0/16 -o docker9 -j MASQUERADE"]);
-        assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0]);
-        let negated = with_rules(&["-A POSTROUTING -s 192.168.100.0/24 ! -o enp3s0 -j MASQUERADE"]);
-        assert_eq!(codes(&findings_on(&CHECK, &negated, to(RED, WORLD))), [""; 0], "it matches all others");
-        let of_docker = with_rules(&["-A FORWARD -i docker9 -o eth0 -j ACCEPT"]);
-        assert_eq!(codes(&findings_on(&CHECK, &of_docker, to(RED, WORLD))), [""; 0], "the uplink is for all");
+    fn rules_of_others_are_only_noted() {
+        for line in [
+            "-A POSTROUTING -s 172.17.0.0/16 -o docker9 -j MASQUERADE",
+            "-A FORWARD -i docker9 -o eth0 -j ACCEPT",
+        ] {
+            let found = findings_on(&CHECK, &with_rules(&[line]), to(RED, WORLD));
+            assert_eq!((codes(&found), found[0].severity), (vec!["rule-names-missing-link"], Severity::Note));
+        }
         let beside = with_rules(&[MASQUERADE, "-A POSTROUTING -s 192.168.100.0/24 -o wlan0 -j MASQUERADE"]);
         assert_eq!(
-            codes(&findings_on(&CHECK, &beside, to(RED, WORLD))),
-            [""; 0],
-            "for another uplink, at times"
+            findings_on(&CHECK, &beside, to(RED, WORLD))[0].severity,
+            Severity::Note,
+            "for another uplink"
         );
+    }
+
+    #[test]
+    fn rules_for_all_but_one_or_all_of_a_kind_are_well() {
+        let negated = with_rules(&["-A POSTROUTING -s 192.168.100.0/24 ! -o enp3s0 -j MASQUERADE"]);
+        assert_eq!(codes(&findings_on(&CHECK, &negated, to(RED, WORLD))), [""; 0], "it matches all others");
         let all_of_a_kind = with_rules(&["-A POSTROUTING -s 192.168.100.0/24 -o eth+ -j MASQUERADE"]);
         assert_eq!(codes(&findings_on(&CHECK, &all_of_a_kind, to(RED, WORLD))), [""; 0]);
     }

@@ -60,7 +60,7 @@ static LEFTOVER: Code = Code {
 fn look(case: &Case<'_>) -> Vec<Finding> {
     let notes = &case.scene.host;
     let half_made = notes.half_made.iter().filter(|name| is_asked(case.question, name));
-    let mut findings: Vec<Finding> = half_made.map(|name| without_netns(name)).collect();
+    let mut findings: Vec<Finding> = half_made.map(|name| without_netns(case, name)).collect();
     findings.extend(notes.nameless.iter().filter_map(|netns| without_name(case, netns)));
     if *case.question == Question::Host {
         let undead = |name: &&String| notes.nameless.iter().any(|netns| netns.was.as_ref() == Some(*name));
@@ -87,12 +87,13 @@ fn finding(code: &'static Code, what: String) -> Finding {
     Finding::warning(code, StackId::HOST, spot, what).degrades()
 }
 
-fn without_netns(name: &str) -> Finding {
+fn without_netns(case: &Case<'_>, name: &str) -> Finding {
     let shown = name.escape_debug();
     let spot = Spot { leg: 0, step: Step::Link };
     let again = NetnsName::new(name).ok();
     let mut commands = vec!["netns-tool gc".to_owned()];
-    commands.extend(again.iter().map(|name| format!("netns-tool create {name}")));
+    let wanted = again.iter().filter(|_| !is_host(case));
+    commands.extend(wanted.map(|name| format!("netns-tool create {name}")));
     Finding::error(&HALF_MADE, StackId::HOST, spot, format!("the name '{shown}' stands for no netns"))
         .degrades()
         .seen(format!("/run/netns/{shown}"), "a plain file, no netns is mounted on it")
@@ -127,8 +128,8 @@ fn without_name(case: &Case<'_>, netns: &Nameless) -> Option<Finding> {
         None if netns.was.is_some() || on_the_way => {
             found.why("its links and addresses are still there, and answer in place of what was made since")
         }
-        // Whoever runs 'unshare -n' wants just that.
-        None if !netns.addresses.is_empty() => {
+        // Whoever runs 'unshare -n' wants just that. One without addresses is a sandbox, if somebody is inside.
+        None if !netns.addresses.is_empty() || !netns.inhabited => {
             Finding { severity: crate::diagnose::finding::Severity::Note, ..found }
                 .why("its links and addresses are there as long as somebody holds it")
         }
@@ -235,7 +236,7 @@ mod tests {
         let found = of_host(&scene);
         assert_eq!(codes(&found), ["netns-half-made", "netns-half-made"]);
         assert_eq!(found[0].severity, Severity::Error);
-        assert_eq!(found[0].remedy[0].commands, ["netns-tool gc", "netns-tool create green"]);
+        assert_eq!(found[0].remedy[0].commands, ["netns-tool gc"]);
         assert_eq!((found[0].mend.len(), found[1].mend.len()), (1, 0));
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0], "it is not about red");
     }
@@ -259,6 +260,15 @@ mod tests {
         scene.host.nameless = vec![nameless("10.9.9.9", None)];
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0]);
         assert_eq!(of_host(&scene)[0].severity, Severity::Note);
+    }
+
+    #[test]
+    fn an_open_file_keeps_a_netns_too() {
+        let mut scene = lab();
+        scene.host.nameless =
+            vec![Nameless { addresses: Vec::new(), inhabited: false, ..nameless("10.0.0.1", None) }];
+        let found = of_host(&scene);
+        assert_eq!((codes(&found), found[0].severity), (vec!["netns-undead"], Severity::Note));
     }
 
     #[test]
@@ -293,6 +303,7 @@ mod tests {
             addresses: vec![address.parse().unwrap()],
             was: was.map(ToOwned::to_owned),
             contained: false,
+            inhabited: true,
         }
     }
 

@@ -6,10 +6,10 @@ use crate::{
     diagnose::{
         case::{Case, Followed},
         finding::{Code, Finding, Remedy, Spot, Step},
-        journey::{End, Role, Way},
+        journey::{End, Leg, Role, Way},
         mend::Mend,
         question::Question,
-        scene::{Link, Managed, Scene, Stack, StackId},
+        scene::{Link, Scene, Stack, StackId},
         way::uplink,
         words::link_in,
     },
@@ -92,10 +92,9 @@ fn inner_links<'a>(case: &Case<'a>) -> Vec<(&'a Link, usize)> {
 fn took(case: &Case<'_>, link: &Link, leg: usize) -> Option<Finding> {
     let scene = case.scene;
     let by = scene.host.managed.iter().find(|managed| managed.link == link.name);
-    let trouble = trouble(case, link);
     let spot = Spot { leg, step: Step::Link };
     let named = link_in(scene, StackId::HOST, link);
-    let finding = match (by, trouble) {
+    let finding = match (by, trouble(case, link)) {
         (Some(by), Some(trouble)) => {
             let what = format!("{} manages {named}, which {trouble}", by.by);
             Finding::warning(&TOOK_LINK, StackId::HOST, spot, what).seen(&by.file, "managed")
@@ -112,10 +111,8 @@ fn took(case: &Case<'_>, link: &Link, leg: usize) -> Option<Finding> {
         }
         (None, None) => return None,
     };
-    let program = by.map(|Managed { by, .. }| by.as_str());
-    let program = program.or_else(|| {
-        scene.host.managers.iter().map(|it| it.program.as_str()).find(|it| can_keep_off(it).is_some())
-    })?;
+    let mut running = scene.host.managers.iter().map(|it| it.program.as_str());
+    let program = by.map(|it| it.by.as_str()).or_else(|| running.find(|it| can_keep_off(it).is_some()))?;
     let finding = finding
         .degrades()
         .why("a manager that thinks a link its own sets it up as it sees fit, now or at its next restart");
@@ -145,17 +142,16 @@ fn trouble(case: &Case<'_>, link: &Link) -> Option<&'static str> {
     if link.bridge.is_some() && link.addresses.is_empty() && is_gateway {
         return Some("has no address");
     }
-    let has_bridges = host.links.iter().any(|it| it.bridge.is_some());
     let is_bare = link.kind == "veth" && link.master.is_none() && link.addresses.is_empty();
-    (is_bare && has_bridges).then_some("is a port of no bridge")
+    (is_bare && host.links.iter().any(|it| it.bridge.is_some())).then_some("is a port of no bridge")
 }
 
-fn touches(leg: &crate::diagnose::journey::Leg, link: &Link) -> bool {
+fn touches(leg: &Leg, link: &Link) -> bool {
     let mut touches = leg.departure.iter().flat_map(|departure| &departure.wire.touches);
     touches.any(|touch| touch.stack == StackId::HOST && touch.link == link.index)
 }
 
-/// The managers whose words for "keep off" are known.
+/// Those whose words for "keep off" are known.
 #[derive(Clone, Copy)]
 enum Manager {
     NetworkManager,
@@ -191,17 +187,11 @@ fn keep_off(manager: Manager, link: &Link) -> Remedy {
     Remedy::commands(commands).because("tell it to keep off")
 }
 
-/// Forwarding made the kernel deaf for router advertisements, and the default route went.
-/// The switch that makes a host deaf for router advertisements.
 const FORWARDING: &str = "net/ipv6/conf/all/forwarding";
 
-/// Whether the host lost its IPv6 default route by becoming a router.
-pub(super) fn ipv6_was_lost(scene: &Scene) -> bool {
-    deaf_link(scene).is_some()
-}
-
-/// The link whose router the host does not listen to any more.
-fn deaf_link(scene: &Scene) -> Option<&Link> {
+/// Returns the host's link on which forwarding made the kernel deaf for router advertisements, if the default
+/// route went for that.
+pub(super) fn deaf_link(scene: &Scene) -> Option<&Link> {
     let host = scene.host();
     if host.setting(FORWARDING) != Some(1) || uplink(host, Family::Ipv6).is_some() {
         return None;
@@ -209,7 +199,8 @@ fn deaf_link(scene: &Scene) -> Option<&Link> {
     host.links.iter().find(|link| {
         let accepts = host.setting(&format!("net/ipv6/conf/{}/accept_ra", link.name)) == Some(1);
         let is_outer = link.bridge.is_none() && link.master.is_none() && !link.is_loopback() && !link.ours;
-        accepts && is_outer && has_global_ipv6(link)
+        let leads_inside = link.kind == "veth" && link.peer.is_some_and(|peer| peer.stack.is_some());
+        accepts && is_outer && !leads_inside && has_global_ipv6(link)
     })
 }
 
@@ -305,8 +296,10 @@ mod tests {
     use crate::{
         diagnose::{
             finding::Severity,
-            tests::lab::{HOST, RED, WORLD, codes, findings_on, lab, to},
+            scene::Managed,
+            tests::lab::{HOST, RED, WORLD, codes, default_via, findings_on, lab, link, to},
         },
+        name::LinkName,
         view::Process,
     };
 
@@ -346,11 +339,11 @@ mod tests {
     fn a_managed_link_that_is_well_is_only_noted() {
         let mut scene = with_manager("NetworkManager");
         let managed = |name: &str| Managed {
-            link: crate::name::LinkName::new(name).unwrap(),
+            link: LinkName::new(name).unwrap(),
             by: "NetworkManager".to_owned(),
             file: "/run/NetworkManager/devices/3".to_owned(),
         };
-        scene.host.managed = vec![managed("br0"), managed("eth0")];
+        scene.host.managed = ["br0", "eth0"].map(managed).into();
         let found = findings_on(&CHECK, &scene, to(RED, WORLD));
         assert_eq!((codes(&found), found[0].severity), (vec!["manager-took-link"], Severity::Note));
         scene.stacks[HOST.0].links[2].up = false;
@@ -373,7 +366,7 @@ mod tests {
         scene.stacks[HOST.0].settings.insert("net/ipv6/conf/eth0/accept_ra".to_owned(), 2);
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(HOST, WORLD_6))), [""; 0]);
         let mut routed = deaf();
-        routed.stacks[HOST.0].routes.push(crate::diagnose::tests::lab::default_via("fe80::1", 2));
+        routed.stacks[HOST.0].routes.push(default_via("fe80::1", 2));
         assert_eq!(codes(&findings_on(&CHECK, &routed, to(HOST, WORLD_6))), [""; 0]);
     }
 
@@ -399,8 +392,7 @@ mod tests {
     fn deaf() -> Scene {
         let mut scene = lab();
         let host = &mut scene.stacks[HOST.0];
-        host.links[1] =
-            crate::diagnose::tests::lab::link(2, "eth0", "physical", &["198.51.100.2/24", "2001:db8::2/64"]);
+        host.links[1] = link(2, "eth0", "physical", &["198.51.100.2/24", "2001:db8::2/64"]);
         host.settings.insert("net/ipv6/conf/all/forwarding".to_owned(), 1);
         host.settings.insert("net/ipv6/conf/eth0/accept_ra".to_owned(), 1);
         scene

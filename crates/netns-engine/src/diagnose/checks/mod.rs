@@ -14,6 +14,7 @@ mod forwarding;
 mod identity;
 mod idle_rules;
 mod leftovers;
+mod localhost;
 mod loopback;
 mod managers;
 mod mtu;
@@ -78,6 +79,7 @@ pub static CHECKS: &[&Check] = &[
     &filters::CHECK,
     &ports::CHECK,
     &redirected::CHECK,
+    &localhost::CHECK,
     &translation::CHECK,
     &connections::CHECK,
     &mtu::CHECK,

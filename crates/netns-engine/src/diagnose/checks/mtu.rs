@@ -265,9 +265,24 @@ fn swallowed(scene: &Scene, legs: &[Leg], router: &Leg) -> Option<String> {
         };
         let stack = leg.stack_in(scene);
         let culprits = stack.firewall.judge(&passage).culprits;
-        let culprit = culprits.into_iter().find(|culprit| culprit.certainty == Certainty::Certain)?;
+        let culprit = culprits
+            .into_iter()
+            .find(|it| it.certainty == Certainty::Certain || is_about_size(&it.text()))?;
         Some(format!("chain '{}' of table '{}' {}", culprit.chain, culprit.table, stack.location()))
     })
+}
+
+/// A rule about just these answers is meant for this one, though types of ICMP are not followed otherwise.
+fn is_about_size(rule: &str) -> bool {
+    let types = [
+        "fragmentation-needed",
+        "frag-needed",
+        "destination-unreachable",
+        "packet-too-big",
+        "--icmp-type 3",
+        "--icmpv6-type 2",
+    ];
+    types.iter().any(|word| rule.contains(word))
 }
 
 #[cfg(test)]
@@ -306,12 +321,9 @@ mod tests {
         let found = findings_on(&CHECK, &with_mtu(&[(HOST, 2, 1400)]), to(RED, WORLD));
         assert_eq!((codes(&found), found[0].severity), (vec!["mtu-black-hole"], Severity::Warning));
         assert_eq!(found[0].remedy[0].commands, ["ip -n red link set eth0 mtu 1400"]);
-        let by_route = {
-            let mut scene = lab();
-            scene.stacks[HOST.0].routes[1].mtu_bytes = Some(1400);
-            findings_on(&CHECK, &scene, to(RED, WORLD))
-        };
-        assert_eq!(by_route[0].evidence[0].read, "ip route show");
+        let mut scene = lab();
+        scene.stacks[HOST.0].routes[1].mtu_bytes = Some(1400);
+        assert_eq!(findings_on(&CHECK, &scene, to(RED, WORLD))[0].evidence[0].read, "ip route show");
     }
 
     #[test]
@@ -327,6 +339,21 @@ mod tests {
                 (vec!["mtu-black-hole"], Severity::Error),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn a_rule_about_that_answer_alone_counts_as_well() {
+        let mut scene = with_mtu(&[(HOST, 2, 1400)]);
+        let icmp = Match::Unknown("icmp-type".to_owned());
+        let mut drop = chain("out", ChainKind::Filter, Hook::Output, vec![(vec![icmp], Verdict::Drop)]);
+        for (text, severity) in [
+            ("-p icmp --icmp-type 3/4 -j DROP", Severity::Error),
+            ("-p icmp --icmp-type 8 -j DROP", Severity::Warning),
+        ] {
+            drop.rules[0].text = text.to_owned();
+            scene.stacks[HOST.0].firewall.chains = vec![drop.clone()];
+            assert_eq!(findings_on(&CHECK, &scene, to(RED, WORLD))[0].severity, severity, "{text}");
         }
     }
 

@@ -13,18 +13,16 @@ use crate::{
         firewall::{Certainty, Translation},
         journey::{End, Journey, Leg, Role},
         mend::Mend,
-        scene::{Link, Scene, Stack},
+        scene::{Scene, Stack, StackId},
         words::link_in,
     },
     name::LinkName,
     operation::{LinkChange, Operation},
-    place::Place,
-    sysctl::Sysctl,
 };
 
 pub(super) const CHECK: Check = Check {
     question: "Does what a port forward redirects get to its target, and the answer back?",
-    codes: &[&NOWHERE, &ROUTE_LOCALNET, &HAIRPIN],
+    codes: &[&NOWHERE, &HAIRPIN],
     look: Look::Along(look),
 };
 
@@ -37,18 +35,6 @@ static NOWHERE: Code = Code {
     example: "iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to 192.168.100.77:80\nnetns-tool doctor \
               8080       # forward-to-nowhere\niptables -t nat -D PREROUTING -p tcp --dport 8080 -j DNAT --to \
               192.168.100.77:80",
-};
-
-static ROUTE_LOCALNET: Code = Code {
-    name: "route-localnet-off",
-    title: "A port of 127.0.0.1 is forwarded, and the packet cannot leave",
-    symptom: "The published port answers on the host's other addresses, and not on localhost.",
-    cause: "Packets from or to 127.0.0.0/8 do not cross a link, unless its setting route_localnet is 1. And whoever gets one \
-            with the source 127.0.0.1 answers itself: the source must be translated. For ::1 there is no such setting.",
-    remedy: "'netns-tool publish' sees to both, and keeps others from the host's localhost. By hand, such a guard comes \
-             first: with route_localnet alone, the netns reaches every service that listens on 127.0.0.1.",
-    example: "iptables -t nat -A OUTPUT -p tcp -d 127.0.0.1 --dport 8080 -j DNAT --to 192.168.100.2:80\nnetns-tool doctor \
-              127.0.0.1:8080   # route-localnet-off\nnetns-tool publish 8080:red:80",
 };
 
 static HAIRPIN: Code = Code {
@@ -71,31 +57,36 @@ const BRIDGES_CALL: [&str; 2] = ["net/bridge/bridge-nf-call-iptables", "net/brid
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for leg in followed.journey.there() {
-        let Some(redirection) = &leg.redirection else { continue };
-        let of_leg = Redirected { scene, journey: &followed.journey, leg, redirection };
-        findings.extend(of_leg.to_nowhere());
-        findings.extend(of_leg.kept_on_loopback());
-        findings.extend(of_leg.answered_directly());
-        findings.extend(of_leg.stopped_at_its_port());
+    for leg in Redirected::on(scene, &followed.journey) {
+        findings.extend(leg.to_nowhere());
+        findings.extend(leg.answered_directly());
+        findings.extend(leg.stopped_at_its_port());
     }
     findings
 }
 
 /// A leg on which the destination is translated.
-struct Redirected<'a> {
-    scene: &'a Scene,
+pub(super) struct Redirected<'a> {
+    pub(super) scene: &'a Scene,
     journey: &'a Journey,
-    leg: &'a Leg,
-    redirection: &'a Translation,
+    pub(super) leg: &'a Leg,
+    pub(super) redirection: &'a Translation,
 }
 
 impl<'a> Redirected<'a> {
-    fn stack(&self) -> &'a Stack {
+    /// Finds those of a way there.
+    pub(super) fn on(scene: &'a Scene, journey: &'a Journey) -> impl Iterator<Item = Self> {
+        journey.there().filter_map(move |leg| {
+            let redirection = leg.redirection.as_ref()?;
+            Some(Self { scene, journey, leg, redirection })
+        })
+    }
+
+    pub(super) fn stack(&self) -> &'a Stack {
         self.leg.stack_in(self.scene)
     }
 
-    fn target(&self) -> String {
+    pub(super) fn target(&self) -> String {
         let address = self.leg.routed.destination;
         self.leg
             .routed
@@ -103,14 +94,14 @@ impl<'a> Redirected<'a> {
             .map_or_else(|| address.to_string(), |port| SocketAddr::new(address, port).to_string())
     }
 
-    fn asked(&self) -> String {
+    pub(super) fn asked(&self) -> String {
         let packet = &self.leg.packet;
         let address = packet.destination;
         let port = packet.destination_port.map(|port| SocketAddr::new(address, port).to_string());
         format!("{}/{}", port.unwrap_or_else(|| address.to_string()), packet.protocol)
     }
 
-    fn finding(&self, code: &'static Code, step: Step, what: String) -> Finding {
+    pub(super) fn finding(&self, code: &'static Code, step: Step, what: String) -> Finding {
         let spot = Spot { leg: self.leg.number, step };
         let finding = match self.redirection.certainty {
             Certainty::Certain => Finding::error(code, self.leg.stack, spot, what),
@@ -120,10 +111,10 @@ impl<'a> Redirected<'a> {
     }
 
     /// What published the port, if that was this tool.
-    fn publish_again(&self) -> Option<Remedy> {
+    pub(super) fn publish_again(&self) -> Option<Remedy> {
         let (port, transport) = (self.leg.packet.destination_port?, self.leg.packet.protocol.transport()?);
         let record = published(self.scene, port, transport).filter(|record| {
-            record.forward.target.ip() == self.leg.routed.destination && self.leg.stack.0 == 0
+            record.forward.target.ip() == self.leg.routed.destination && self.leg.stack == StackId::HOST
         })?;
         Some(Remedy::command(publish(record)).because("again: it adds what is missing"))
     }
@@ -152,62 +143,6 @@ impl<'a> Redirected<'a> {
                 "take this rule away, and publish the port for a netns that is there: 'netns-tool publish PORT:NETNS:PORT'",
             )),
         })
-    }
-
-    /// 127.0.0.1 does not leave a host without being told so.
-    fn kept_on_loopback(&self) -> Option<Finding> {
-        let leg = self.leg;
-        let link = leg.departure_in(self.scene).filter(|link| !link.is_loopback())?;
-        if leg.arrival.is_some() || !leg.packet.source.is_loopback() {
-            return None;
-        }
-        let what = format!("{} is forwarded to {}, and cannot leave", self.asked(), self.target());
-        let finding = |what| self.finding(&ROUTE_LOCALNET, Step::Forwarding, what);
-        if leg.packet.source.is_ipv6() {
-            let finding = finding(what)
-                .why("the kernel lets no packet from ::1 cross a link, and no setting changes that");
-            return Some(finding.remedy(Remedy::note("use 127.0.0.1, or another address of the host")));
-        }
-        let setting = Sysctl::RouteLocalnet(link.name.clone());
-        let of_all = self.stack().setting("net/ipv4/conf/all/route_localnet").unwrap_or(0);
-        if self.stack().setting(&setting.path())? == 0 && of_all == 0 {
-            let found = finding(what)
-                .seen(self.stack().file_of(&setting.path()), "0")
-                .why("packets from 127.0.0.1 do not cross a link whose route_localnet is 0");
-            return Some(self.let_out(found, link, &setting));
-        }
-        if leg.sent.source.is_loopback() && self.stack().firewall.unread.is_empty() {
-            let what =
-                format!("{} is forwarded to {} with the source 127.0.0.1", self.asked(), self.target());
-            let found = finding(what)
-                .seen(
-                    self.stack().run("nft list ruleset"),
-                    format!("no rule at postrouting translates it on '{}'", link.name),
-                )
-                .why("whoever gets a packet from 127.0.0.1 takes itself for the sender");
-            return Some(self.let_out(found, link, &setting));
-        }
-        None
-    }
-
-    /// Ours is a guard as well, so the setting may be mended; by hand, that comes first.
-    fn let_out(&self, found: Finding, link: &Link, setting: &Sysctl) -> Finding {
-        if let Some(again) = self.publish_again() {
-            let is_off = self.stack().setting(&setting.path()) == Some(0);
-            let mend = Mend::Change(Operation::SetSysctl(Place::Host, setting.clone(), 1));
-            return found.remedy(again).mend(is_off.then_some(mend));
-        }
-        let name = &link.name;
-        let commands = [
-            "iptables -t raw -A PREROUTING ! -i lo -d 127.0.0.0/8 -j DROP".to_owned(),
-            format!("sysctl -w {}=1", setting.path()),
-            format!("iptables -t nat -A POSTROUTING -s 127.0.0.0/8 -o {name} -j MASQUERADE"),
-        ];
-        let commands = commands.map(|command| self.stack().run(&command));
-        found.remedy(
-            Remedy::commands(commands)
-                .because("the first keeps others from what listens on the host's localhost"),
-        )
     }
 
     /// Back where it came from, with the source as it was: the target answers without the host.
@@ -291,11 +226,9 @@ impl<'a> Redirected<'a> {
 mod tests {
     use super::*;
     use crate::diagnose::{
-        tests::lab::{BLUE, HOST, RED, codes, findings_on, forwarding, lab, to},
+        tests::lab::{BLUE, HOST, RED, codes, findings_on, forwarding, lab, masquerade, to},
         way::{Purpose, Way},
     };
-
-    const LOCALNET: &str = "net/ipv4/conf/br0/route_localnet";
 
     #[test]
     fn a_forward_to_a_netns_is_well() {
@@ -316,29 +249,6 @@ mod tests {
     }
 
     #[test]
-    fn localhost_does_not_leave_a_link_without_route_localnet() {
-        let mut scene = published_at("192.168.100.2:80");
-        scene.stacks[HOST.0].settings.insert(LOCALNET.to_owned(), 0);
-        let found = findings_on(&CHECK, &scene, asking(HOST, "127.0.0.1"));
-        assert_eq!(codes(&found), ["route-localnet-off"]);
-        assert_eq!(found[0].remedy[0].commands.len(), 3);
-        assert_eq!(found[0].mend.len(), 0, "alone, the setting would open the host's localhost");
-        assert_eq!(codes(&findings_on(&CHECK, &scene, asking(HOST, "198.51.100.2"))), [""; 0]);
-    }
-
-    #[test]
-    fn localhost_needs_its_source_translated() {
-        let mut scene = published_at("192.168.100.2:80");
-        scene.stacks[HOST.0].settings.insert(LOCALNET.to_owned(), 1);
-        assert_eq!(codes(&findings_on(&CHECK, &scene, asking(HOST, "127.0.0.1"))), ["route-localnet-off"]);
-        scene.stacks[HOST.0]
-            .firewall
-            .chains
-            .push(crate::diagnose::tests::lab::masquerade("127.0.0.0/8", "br0"));
-        assert_eq!(codes(&findings_on(&CHECK, &scene, asking(HOST, "127.0.0.1"))), [""; 0]);
-    }
-
-    #[test]
     fn a_neighbour_and_the_netns_itself_need_their_source_translated() {
         let mut scene = published_at("192.168.100.2:80");
         for from in [BLUE, RED] {
@@ -352,10 +262,7 @@ mod tests {
                 ]
             );
         }
-        scene.stacks[HOST.0]
-            .firewall
-            .chains
-            .push(crate::diagnose::tests::lab::masquerade("192.168.100.0/24", "br0"));
+        scene.stacks[HOST.0].firewall.chains.push(masquerade("192.168.100.0/24", "br0"));
         for from in [BLUE, RED] {
             assert_eq!(codes(&findings_on(&CHECK, &scene, asking(from, "192.168.100.1"))), [""; 0]);
         }
@@ -365,7 +272,7 @@ mod tests {
     fn a_bridge_that_calls_iptables_needs_hairpin_mode_for_the_netns_itself() {
         let mut scene = published_at("192.168.100.2:80");
         let host = &mut scene.stacks[HOST.0];
-        host.firewall.chains.push(crate::diagnose::tests::lab::masquerade("192.168.100.0/24", "br0"));
+        host.firewall.chains.push(masquerade("192.168.100.0/24", "br0"));
         host.settings.insert(BRIDGES_CALL[0].to_owned(), 1);
         let found = findings_on(&CHECK, &scene, asking(RED, "192.168.100.1"));
         assert_eq!((codes(&found), found[0].mend.len()), (vec!["hairpin-missing"], 1));
@@ -381,7 +288,7 @@ mod tests {
         scene
     }
 
-    fn asking(from: crate::diagnose::scene::StackId, address: &str) -> Way {
+    fn asking(from: StackId, address: &str) -> Way {
         Way { port: Some(8080), ..to(from, address) }
     }
 

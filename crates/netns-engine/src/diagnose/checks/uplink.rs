@@ -74,11 +74,11 @@ fn dead_end(scene: &Scene, way: &Followed) -> Option<Finding> {
     let is_lost = leg.routing.way == journey::Way::Nowhere;
     // A server in the host's own network is reached all the same, and stands for the whole internet.
     let stands_for_all = matches!(way.way.purpose, Purpose::Internet | Purpose::Control);
+    if defaults.is_empty() && family == Family::Ipv6 && managers::deaf_link(scene).is_some() {
+        return None;
+    }
     if defaults.is_empty() {
         let is_cut_off = (is_lost && way.is_suspect()) || stands_for_all;
-        if family == Family::Ipv6 && managers::ipv6_was_lost(scene) {
-            return None;
-        }
         // A link that goes down takes its routes along, and keeps its addresses.
         let took_it_along =
             scene.host().links.iter().find(|link| is_outer(link) && !link.up && speaks(link, family));
@@ -134,9 +134,10 @@ fn speaks(link: &Link, family: Family) -> bool {
     link.addresses.iter().any(|address| Family::of_net(&address.net) == family)
 }
 
-/// Whether a link may lead out of the host.
+/// Whether a link may lead out of the host, and not to somebody who is in sight.
 fn is_outer(link: &Link) -> bool {
-    link.bridge.is_none() && !link.is_loopback() && link.kind != "veth"
+    let leads_inside = link.kind == "veth" && link.peer.is_some_and(|peer| peer.stack.is_some());
+    link.bridge.is_none() && link.master.is_none() && !link.is_loopback() && !leads_inside
 }
 
 fn uplink_down(scene: &Scene, leg: &Leg, uplink: &Link) -> Finding {

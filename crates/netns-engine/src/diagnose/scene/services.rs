@@ -81,6 +81,8 @@ pub struct Nameless {
     pub was: Option<String>,
     /// Whether everybody inside lives in another pid namespace than the host's, as in a container.
     pub contained: bool,
+    /// Whether a process lives in it, rather than only keeping a file of it open.
+    pub inhabited: bool,
 }
 
 /// A link that another program says it manages.

@@ -122,10 +122,10 @@ pub(super) fn nameless() -> Vec<Nameless> {
     let mut found: BTreeMap<NetnsId, Held> = BTreeMap::new();
     for (netns, pids) in processes::census().unwrap_or_default() {
         let way_in = pids.first().map(|pid| format!("/proc/{pid}/ns/net"));
-        found.insert(netns, Held { holders: pids, way_in: way_in.unwrap_or_default() });
+        found.insert(netns, Held { living: pids.len(), holders: pids, way_in: way_in.unwrap_or_default() });
     }
     for (netns, pid, descriptor) in processes::open_netns() {
-        let held = found.entry(netns).or_insert(Held { holders: Vec::new(), way_in: descriptor });
+        let held = found.entry(netns).or_insert(Held { living: 0, holders: Vec::new(), way_in: descriptor });
         if !held.holders.contains(&pid) {
             held.holders.push(pid);
         }
@@ -136,6 +136,8 @@ pub(super) fn nameless() -> Vec<Nameless> {
 
 /// Who keeps a netns, and a file to enter it by.
 struct Held {
+    /// How many of the holders live in it.
+    living: usize,
     holders: Vec<u32>,
     way_in: String,
 }
@@ -157,6 +159,7 @@ impl Held {
             addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
             was: cookie.and_then(name_marked_with),
             contained: !self.holders.is_empty() && self.holders.iter().all(|pid| lives_elsewhere(*pid)),
+            inhabited: self.living > 0,
         })
     }
 }
