@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Breakage] = &[
     ),
     breakage(
         "a_bridge_with_an_address_from_another_network",
-        "bridge-without-address",
+        "gateway-absent",
         Part::Bridge,
         "ip address flush dev br0; ip address add 192.168.200.1/24 dev br0",
     )
