@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use super::{
+    journey::Journey,
     packet::{Packet, Protocol},
     question::{Destination, HostPort, Path, Question},
     scene::{Link, Scene, Stack, StackId},
@@ -187,18 +188,44 @@ fn nearest_address(scene: &Scene, from: StackId, to: StackId) -> Option<IpAddr> 
 }
 
 fn to_port(scene: &Scene, port: &HostPort) -> Vec<Way> {
-    let address = port.address.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let asked = Way {
+    let address = port.address.unwrap_or_else(|| likely_address(scene, port));
+    let asked = from_host_to(address, port);
+    let outside =
+        if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
+    std::iter::once(asked).chain(outside).collect()
+}
+
+fn from_host_to(address: IpAddr, port: &HostPort) -> Way {
+    Way {
         purpose: Purpose::Asked,
         from: StackId::HOST,
         enters_by: None,
         to: address,
         protocol: port.transport.into(),
         port: Some(port.port),
+    }
+}
+
+/// The first of the host's addresses where the port leads somewhere: into a netns, or to a program.
+fn likely_address(scene: &Scene, port: &HostPort) -> IpAddr {
+    let of_links =
+        scene.host().links.iter().filter(|link| !link.is_loopback()).flat_map(|link| &link.addresses);
+    let own = of_links.map(|address| address.net.addr()).filter(IpAddr::is_ipv4);
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let leads_somewhere = |address: &IpAddr| {
+        let packet = from_host_to(*address, port).packet();
+        let journey = Journey::follow(scene, StackId::HOST, packet);
+        journey.legs.iter().any(|leg| leg.redirection.is_some()) || is_heard(scene.host(), *address, port)
     };
-    let outside =
-        if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
-    std::iter::once(asked).chain(outside).collect()
+    std::iter::once(localhost).chain(own).find(leads_somewhere).unwrap_or(localhost)
+}
+
+fn is_heard(host: &Stack, address: IpAddr, port: &HostPort) -> bool {
+    host.listeners.iter().any(|socket| {
+        let bound = socket.local.ip();
+        (socket.transport, socket.local.port()) == (port.transport, port.port)
+            && (bound == address || bound.is_unspecified())
+    })
 }
 
 /// The same from outside: by the uplink, to the host's address there.

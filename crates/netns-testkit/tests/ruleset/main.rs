@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         chains_of_links_are_judged_as_packets_fare,
         rules_of_iptables_are_judged_as_packets_fare,
         rules_of_legacy_iptables_are_judged_as_packets_fare,
+        rules_of_ip6tables_are_judged_as_packets_fare,
+        without_the_program_netlink_tells_the_rules,
         reading_creates_nothing,
     );
     trials
@@ -162,6 +164,31 @@ fn rules_of_iptables_are_judged_as_packets_fare(host: &Sandbox) {
 
 fn rules_of_legacy_iptables_are_judged_as_packets_fare(host: &Sandbox) {
     judged_as_packets_fare(host, "legacy", Origin::IptablesLegacy);
+}
+
+fn rules_of_ip6tables_are_judged_as_packets_fare(host: &Sandbox) {
+    let lab = Lab::new(host);
+    for kind in ["nft", "legacy"] {
+        for rules in [
+            "*filter\n:FORWARD DROP\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -s fd01::/64 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT",
+            "*filter\n-A FORWARD -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j DROP\n-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -d fd01::1/128 -p udp -j REJECT\nCOMMIT",
+        ] {
+            restore(&format!("ip6tables-{kind}-restore"), rules);
+            lab.check(rules);
+            sh(&format!("ip6tables-{kind} -F; ip6tables-{kind} -P FORWARD ACCEPT"));
+        }
+    }
+}
+
+fn without_the_program_netlink_tells_the_rules(host: &Sandbox) {
+    let lab = Lab::new(host);
+    sh("iptables-nft -A FORWARD -i vr -p tcp --dport 80 -j DROP
+        iptables-nft -A FORWARD -s 10.1.0.0/24 -o vb -p udp -j REJECT
+        iptables-nft -t nat -A POSTROUTING -o vb -j MASQUERADE
+        mount --bind /dev/null $(readlink -f $(command -v iptables-nft-save))");
+    let ruleset = lab.check("rules of iptables, without iptables");
+    assert!(ruleset.chains.iter().all(|chain| chain.origin == Origin::Nftables));
+    assert_eq!(ruleset.unread.len(), 1, "{:?}", ruleset.unread);
 }
 
 fn judged_as_packets_fare(host: &Sandbox, kind: &str, origin: Origin) {

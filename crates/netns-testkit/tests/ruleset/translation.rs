@@ -60,8 +60,7 @@ fn read() -> Ruleset {
 /// Tells both translations of a connection from `red` to the published port.
 fn told(ruleset: &Ruleset) -> (Translation, Option<Translation>) {
     let mut packet = published();
-    let destination = passage_of(&packet, Hook::Prerouting, |passage| ruleset.destination(passage))
-        .expect("it is redirected");
+    let destination = passage_of(&packet, Hook::Prerouting, |passage| ruleset.destination(passage)).unwrap();
     packet.destination = destination.target.address.unwrap_or(packet.destination);
     packet.destination_port = destination.target.port.or(packet.destination_port);
     packet.redirected = true;
@@ -92,7 +91,7 @@ fn translates_as_told(lab: &Lab<'_>) {
         (destination.target.address, destination.target.port),
         (Some(answered_from.ip()), Some(answered_from.port()))
     );
-    let source = source.and_then(|source| source.target.address).unwrap_or(Node::Red.address());
+    let source = source.and_then(|source| source.target.address).unwrap_or_else(|| Node::Red.address());
     assert_eq!(source, answered_to);
 }
 

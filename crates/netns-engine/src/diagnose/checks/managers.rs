@@ -192,17 +192,30 @@ fn keep_off(manager: Manager, link: &Link) -> Remedy {
 }
 
 /// Forwarding made the kernel deaf for router advertisements, and the default route went.
-fn lost_ipv6(case: &Case<'_>) -> Option<Finding> {
-    const FORWARDING: &str = "net/ipv6/conf/all/forwarding";
-    let host = case.scene.host();
+/// The switch that makes a host deaf for router advertisements.
+const FORWARDING: &str = "net/ipv6/conf/all/forwarding";
+
+/// Whether the host lost its IPv6 default route by becoming a router.
+pub(super) fn ipv6_was_lost(scene: &Scene) -> bool {
+    deaf_link(scene).is_some()
+}
+
+/// The link whose router the host does not listen to any more.
+fn deaf_link(scene: &Scene) -> Option<&Link> {
+    let host = scene.host();
     if host.setting(FORWARDING) != Some(1) || uplink(host, Family::Ipv6).is_some() {
         return None;
     }
-    let link = host.links.iter().find(|link| {
+    host.links.iter().find(|link| {
         let accepts = host.setting(&format!("net/ipv6/conf/{}/accept_ra", link.name)) == Some(1);
         let is_outer = link.bridge.is_none() && link.master.is_none() && !link.is_loopback() && !link.ours;
         accepts && is_outer && has_global_ipv6(link)
-    })?;
+    })
+}
+
+fn lost_ipv6(case: &Case<'_>) -> Option<Finding> {
+    let host = case.scene.host();
+    let link = deaf_link(case.scene)?;
     let stuck = case.ways.iter().find_map(|way| {
         let leg = way.journey.last_there().filter(|leg| leg.stack == StackId::HOST)?;
         let lost = way.is_suspect() && leg.routed.family() == Family::Ipv6 && leg.routing.way == Way::Nowhere;

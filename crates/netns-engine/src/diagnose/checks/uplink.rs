@@ -1,6 +1,6 @@
 //! Does the host itself have a way to the world?
 
-use super::{Check, Look};
+use super::{Check, Look, managers};
 use crate::{
     address::Family,
     check::Outcome,
@@ -76,6 +76,9 @@ fn dead_end(scene: &Scene, way: &Followed) -> Option<Finding> {
     let stands_for_all = matches!(way.way.purpose, Purpose::Internet | Purpose::Control);
     if defaults.is_empty() {
         let is_cut_off = (is_lost && way.is_suspect()) || stands_for_all;
+        if family == Family::Ipv6 && managers::ipv6_was_lost(scene) {
+            return None;
+        }
         // A link that goes down takes its routes along, and keeps its addresses.
         let took_it_along =
             scene.host().links.iter().find(|link| is_outer(link) && !link.up && speaks(link, family));
