@@ -56,7 +56,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "ip -n red link set eth0 mtu 9000",
     )
     .asking("red blue:80/udp", Exchange { from: RED, to: "192.168.100.3:80", kind: Kind::MuchByUdp })
-    .stops_large_ones(),
+    .stops_some(),
     breakage(
         "a_drop_that_no_rule_explains",
         "unknown-drop",
