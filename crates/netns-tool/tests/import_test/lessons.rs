@@ -141,6 +141,7 @@ pub(crate) const SWITCH: &str = "
 pub(crate) const ODD: &str = "
     ip link add br0 type bridge
     ip addr add 10.0.0.254/24 dev br0
+    ip addr add 10.0.0.253/24 dev br0
     ip link set br0 up
     ip netns add odd
     ip netns add 'a b'

@@ -169,7 +169,7 @@ impl<'a> Scene<'a> {
     /// host's, in the order of the file.
     pub(super) fn ways_to_host(&self, node: usize, given: &Given) -> Vec<WayToHost<'a>> {
         let way = |link: &'a LinkView, bridge: usize, own: &Vec<IpNet>| {
-            let hosts = self.sites[bridge].subnets.iter().map(Subnet::first_host).collect();
+            let hosts = self.sites[bridge].subnets.iter().map(Subnet::gateway).collect();
             WayToHost { link, own: own.clone(), hosts, over: Over::Network }
         };
         let plugs = self.wiring.plugs[node].iter().zip(&given.plugs[node]);

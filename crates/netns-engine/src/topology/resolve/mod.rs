@@ -5,6 +5,7 @@
 
 mod addresses;
 mod checks;
+mod gateways;
 mod hosts;
 mod macvlan;
 mod names;
