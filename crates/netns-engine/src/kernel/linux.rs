@@ -52,7 +52,7 @@ impl Kernel for LinuxKernel {
             Operation::AddVeth(veth) => self.add_veth(veth),
             Operation::DeleteLinks(links) => self.talk(&Place::Host)?.delete_links(links),
             Operation::AddLink(link) => self.add_link(link),
-            Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
+            Operation::SetShaping(at, limits) => self.talk(&at.place)?.set_shaping(&at.name, limits),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
             Operation::WriteBootFile(file, text) => boot_files::write(file, text),
             Operation::RemoveBootFile(file) => boot_files::remove(file),

@@ -39,7 +39,7 @@ impl Observed {
             Operation::AddLink(link) => self.add_link(link),
             Operation::DeleteLink(at) => self.delete_link(at),
             Operation::DeleteLinks(links) => self.delete_links(links),
-            Operation::SetShaping(at, shaping) => self.set_shaping(at, shaping),
+            Operation::SetShaping(at, limits) => self.set_shaping(at, &limits.shaping),
             Operation::ClearShaping(at) => self.clear_shaping(at),
             Operation::WriteHosts(topology, entries) => {
                 self.hosts.insert(topology.clone(), entries.clone());

@@ -47,7 +47,7 @@ pub enum Operation {
     /// Changes one property of a link.
     SetLink(LinkAt, LinkChange),
     /// Gives a link limits for what leaves through it, in place of what it had.
-    SetShaping(LinkAt, Shaping),
+    SetShaping(LinkAt, LinkLimits),
     /// Takes the limits of a link away.
     ClearShaping(LinkAt),
     /// Adds an address to a link.
@@ -108,6 +108,15 @@ pub struct NewBridge {
     /// Fixed, because a bridge without one takes over the lowest of its ports' addresses, and
     /// changes it as ports come and go.
     pub mac: MacAddress,
+}
+
+/// Limits for what leaves through a link.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct LinkLimits {
+    /// The limits.
+    pub shaping: Shaping,
+    /// The link's MTU in bytes: a packet of that size must get through.
+    pub mtu_bytes: u32,
 }
 
 /// A link to be made that is neither a bridge nor a veth pair.

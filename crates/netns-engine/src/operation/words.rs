@@ -25,7 +25,7 @@ impl fmt::Display for Operation {
                 links => write!(f, "delete {} of the host together", count(links, "link")),
             },
             Self::SetLink(link, change) => write_link_change(f, link, change),
-            Self::SetShaping(link, shaping) => write!(f, "limit {link} to {shaping}"),
+            Self::SetShaping(link, limits) => write!(f, "limit {link} to {}", limits.shaping),
             Self::ClearShaping(link) => write!(f, "take the limits of {link} away"),
             Self::AddAddress(link, address) => write!(f, "add address '{address}' to {link}"),
             Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),

@@ -11,7 +11,9 @@ use netns_engine::{
     name::{LinkName, NetnsName},
     observed::{Firewall, Iptables, Link, LinkKind, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
-    plan::{Conflict, Desired, LinkChange, NewBridge, NewLink, NewLinkKind, Operation, Plan, Step},
+    plan::{
+        Conflict, Desired, LinkChange, LinkLimits, NewBridge, NewLink, NewLinkKind, Operation, Plan, Step,
+    },
     route::Route,
     sysctl::Sysctl,
     topology::{MacvlanMode, Shaping},
@@ -165,7 +167,8 @@ fn other_limits() -> Vec<Operation> {
 }
 
 fn limit(at: LinkAt, rate_bits: u64) -> Operation {
-    Operation::SetShaping(at, Shaping { rate_bits: Some(rate_bits), ..Shaping::default() })
+    let shaping = Shaping { rate_bits: Some(rate_bits), ..Shaping::default() };
+    Operation::SetShaping(at, LinkLimits { shaping, mtu_bytes: 1500 })
 }
 
 /// A host as the sandbox makes it, in memory.

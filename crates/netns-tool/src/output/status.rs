@@ -73,7 +73,7 @@ impl Drift {
                 let words: Vec<_> = entries.iter().map(|entry| format!("'{entry}'")).collect();
                 format!("table 'inet netns_tool' lacks {}", words.join(", "))
             }
-            Operation::SetShaping(link, shaping) => format!("{link} is not limited to {shaping}"),
+            Operation::SetShaping(link, limits) => format!("{link} is not limited to {}", limits.shaping),
             Operation::StartProgram(key, program) => {
                 format!("{key} does not run: '{}'", program.command.join(" ").escape_debug())
             }

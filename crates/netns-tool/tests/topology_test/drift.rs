@@ -3,7 +3,7 @@
 use std::fs;
 
 use libtest_mimic::Trial;
-use netns_testkit::{Sandbox, Snapshot, sh};
+use netns_testkit::{Sandbox, Snapshot, sh, trials};
 
 const FILE: &str = "/run/lab.yaml";
 
@@ -51,7 +51,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             named_and_repaired(host, deed, named);
         })
     });
-    trials.collect()
+    trials.chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
 }
 
 fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
@@ -70,4 +70,35 @@ fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
     sh("ip netns exec red ping -c 1 -W 5 203.0.113.8; ip netns exec red ping -c 1 -W 5 blue");
     drop(host.netns_tool("down lab").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// A name with a dot, in both ways that `sysctl` knows.
+const DOTTED: &str = "
+name: lab
+networks:
+  lab0: { subnet: 10.44.0.0/24 }
+nodes:
+  red:
+    networks: { lab0: { link: eth0.1 } }
+    sysctls: { net.ipv4.conf.eth0/1.rp_filter: 2, net/ipv4/conf/eth0.1/log_martians: 1 }
+";
+
+fn settings_of_a_link_return_with_it(host: &Sandbox) {
+    fs::write(FILE, DOTTED).unwrap();
+    let settings = || {
+        sh("cd /; ip netns exec red sh -c 'cd /proc/sys/net/ipv4/conf/eth0.1; cat rp_filter log_martians'")
+            .replace('\n', " ")
+    };
+    for deed in [
+        ":",
+        "ip netns exec red sysctl -qw net.ipv4.conf.eth0/1.rp_filter=0",
+        "ip link delete veth-red-eth0.1",
+    ] {
+        sh(deed);
+        let as_asked = if deed == ":" { 4 } else { 9 };
+        drop(host.netns_tool("status lab").fails_with(as_asked));
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+        assert_eq!(settings().trim(), "2 1", "after '{deed}'");
+        drop(host.netns_tool("status lab").succeeds().says("as asked"));
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_loses_nothing_on_what_stays,
         an_edit_and_its_reverse_leave_the_first_state,
         a_gateway_that_moves_leaves_the_nodes_where_they_are,
+        larger_packets_fit_into_the_limit_of_a_cable,
     )
 }
 
@@ -117,6 +118,18 @@ fn a_gateway_that_moves_leaves_the_nodes_where_they_are(host: &Sandbox) {
     up(host, &moved);
     up(host, PAIR);
     first.assert_same(&Snapshot::take(), "with the gateway back at its first address");
+}
+
+fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {
+    let with =
+        |mtu: u32| PAIR.replace("10.47.0.0/30 }", &format!("10.47.0.0/30, rate: 2mbit, mtu: {mtu} }}"));
+    up(host, &with(1500));
+    let small = Snapshot::take();
+    up(host, &with(9000));
+    // 20 bytes of IP and 8 of ICMP make it a packet of 9,000 bytes, which must not be cut.
+    sh("ip netns exec a ping -c 2 -i 0.2 -W 5 -M do -s 8972 10.47.0.2");
+    up(host, &with(1500));
+    small.assert_same(&Snapshot::take(), "with the packets as small as before");
 }
 
 fn up(host: &Sandbox, file: &str) {

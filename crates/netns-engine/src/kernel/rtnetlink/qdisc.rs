@@ -10,6 +10,7 @@ use crate::{
         refusal::{KernelOption, Refusal},
     },
     name::LinkName,
+    operation::LinkLimits,
     topology::Shaping,
 };
 
@@ -44,21 +45,22 @@ struct Qdisc {
 
 impl Rtnetlink {
     /// Gives a link limits, in place of those it has.
-    pub(crate) fn set_shaping(&mut self, link: &LinkName, shaping: &Shaping) -> Result<(), Refusal> {
+    pub(crate) fn set_shaping(&mut self, link: &LinkName, limits: &LinkLimits) -> Result<(), Refusal> {
         let link = self.index(link)?;
-        let shaping = shaping.as_kept();
-        if shaping == Shaping::default() {
+        let kept = |shaping: &Shaping| LinkLimits { shaping: shaping.as_kept(), ..*limits };
+        let wanted = kept(&limits.shaping);
+        if wanted.shaping == Shaping::default() {
             return Err(Refusal::new(Errno::INVAL).with_message("no limit was given"));
         }
-        if !(shaping.delays_or_loses() && shaping.rate_bits.is_some()) {
-            return self.put_root(link, &shaping);
+        if !(wanted.shaping.delays_or_loses() && wanted.shaping.rate_bits.is_some()) {
+            return self.put_root(link, &wanted);
         }
         let before = self.shaping_by_index(link)?;
-        self.put_root(link, &shaping)?;
-        self.put_rate_behind_delay(link, &shaping).inspect_err(|_| {
+        self.put_root(link, &wanted)?;
+        self.put_rate_behind_delay(link, &wanted).inspect_err(|_| {
             // The refusal to report is that of the rate. What was behind the delay before is still there.
-            drop(match before {
-                Some(before) => self.put_root(link, &before),
+            drop(match &before {
+                Some(before) => self.put_root(link, &kept(before)),
                 None => self.delete_root(link, DELAY_BEFORE_RATE),
             });
         })
@@ -119,18 +121,19 @@ impl Rtnetlink {
         }
     }
 
-    fn put_root(&mut self, link: u32, shaping: &Shaping) -> Result<(), Refusal> {
+    fn put_root(&mut self, link: u32, limits: &LinkLimits) -> Result<(), Refusal> {
+        let shaping = &limits.shaping;
         let (handle, kind, options) = match (shaping.delays_or_loses(), shaping.rate_bits) {
-            (false, _) => (RATE, KernelOption::Tbf, options::of_tbf(shaping)),
+            (false, _) => (RATE, KernelOption::Tbf, options::of_tbf(limits)),
             (true, None) => (DELAY, KernelOption::Netem, options::of_netem(shaping)),
             (true, Some(_)) => (DELAY_BEFORE_RATE, KernelOption::Netem, options::of_netem(shaping)),
         };
         self.put(at(link, TcHandle::ROOT, handle)?, kind, options)
     }
 
-    fn put_rate_behind_delay(&mut self, link: u32, shaping: &Shaping) -> Result<(), Refusal> {
+    fn put_rate_behind_delay(&mut self, link: u32, limits: &LinkLimits) -> Result<(), Refusal> {
         let place = at(link, BEHIND_DELAY, RATE_BEHIND_DELAY)?;
-        self.put(place, KernelOption::Tbf, options::of_tbf(shaping))
+        self.put(place, KernelOption::Tbf, options::of_tbf(limits))
     }
 
     fn put(&mut self, mut message: TcMessage, kind: KernelOption, options: Vec<u8>) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use super::ip;
 use crate::{
     address::Family,
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd},
+    plan::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd},
     route::Route,
     topology::Shaping,
 };
@@ -93,11 +93,12 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
     commands
 }
 
-pub(super) fn shape(at: &LinkAt, shaping: &Shaping) -> Vec<String> {
-    let shaping = &shaping.as_kept();
+pub(super) fn shape(at: &LinkAt, limits: &LinkLimits) -> Vec<String> {
+    let shaping = &limits.shaping.as_kept();
     let tc = format!("{} qdisc replace dev {}", tc(&at.place), at.name);
     let tbf = shaping.rate_bits.map(|rate| {
-        format!("tbf rate {rate}bit burst {} latency 50ms", shaping.burst_bytes().unwrap_or_default())
+        let burst = shaping.burst_bytes(limits.mtu_bytes).unwrap_or_default();
+        format!("tbf rate {rate}bit burst {burst} latency 50ms")
     });
     match (shaping.delays_or_loses(), tbf) {
         (false, Some(tbf)) => vec![format!("{tc} root handle 1: {tbf}")],
@@ -156,7 +157,7 @@ mod tests {
             "tc qdisc replace dev va root handle 3: netem delay 5000us 1000us loss 0.1%",
             "tc qdisc replace dev va parent 3:1 handle 4: tbf rate 10000000bit burst 6250 latency 50ms",
         ];
-        assert_eq!(shape(&at, &shaping), script);
+        assert_eq!(shape(&at, &LinkLimits { shaping, mtu_bytes: 1500 }), script);
     }
 
     #[test]
@@ -164,6 +165,6 @@ mod tests {
         let at = LinkAt::inside("red".parse().unwrap(), "va".parse().unwrap());
         let shaping = Shaping { jitter: Some(Duration::from_millis(1)), ..Shaping::default() };
         let script = ["tc -n red qdisc replace dev va root handle 2: netem delay 0us 1000us"];
-        assert_eq!(shape(&at, &shaping), script);
+        assert_eq!(shape(&at, &LinkLimits { shaping, mtu_bytes: 1500 }), script);
     }
 }

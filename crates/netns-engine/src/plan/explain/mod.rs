@@ -59,7 +59,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::DeleteLinks(links) => {
             links.iter().map(|link| format!("ip link delete dev {link}")).collect()
         }
-        Operation::SetShaping(at, shaping) => link::shape(at, shaping),
+        Operation::SetShaping(at, limits) => link::shape(at, limits),
         Operation::ClearShaping(at) => {
             vec![format!("{} qdisc delete dev {} root", link::tc(&at.place), at.name)]
         }

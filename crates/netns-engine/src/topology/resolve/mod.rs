@@ -16,6 +16,7 @@ mod overlap;
 mod ports;
 mod programs;
 mod routes;
+mod settings;
 mod shaping;
 pub(super) mod subnet;
 mod wires;

@@ -143,6 +143,24 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "",
     ),
     (
+        "nodes: { a: { sysctls: { net.ipv4.conf.eth0.1.forwarding: 1 } } }",
+        "'net.ipv4.conf.eth0.1.forwarding' is not a setting of a netns",
+        "2:26",
+        "'net.ipv4.conf.eth0/1.forwarding'",
+    ),
+    (
+        "nodes: { a: { sysctls: { net.ipv4.conf.lo.tag: 1, net/ipv4/conf/lo/tag: 1 } } }",
+        "setting 'net.ipv4.conf.lo.tag' is there twice, first at line 2, column 26",
+        "2:51",
+        "",
+    ),
+    (
+        "nodes: { a: { sysctls: { net.ipv4.ip_forward: 1 } } }",
+        "the keys 'sysctls' and 'forwarding' contradict each other",
+        "2:26",
+        "write 'forwarding: true'",
+    ),
+    (
         "nodes: { a: { macvlan: { parent: eth0, mode: brigde } } }",
         "'brigde' is not a macvlan mode",
         "2:46",
