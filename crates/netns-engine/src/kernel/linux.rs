@@ -168,7 +168,7 @@ impl LinuxKernel {
                 self.talk(&Place::Host)?.add_macvlan(link, parent, master, netns)?;
             }
         }
-        let finished = self.talk(place)?.finish_birth(name, LinkLocal::Generated);
+        let finished = self.talk(place)?.finish_birth(name, link.link_local);
         self.or_delete(&link.at, finished)
     }
 

@@ -132,6 +132,8 @@ pub struct NewLink {
     pub mtu_bytes: Option<u32>,
     /// The bridge it becomes a port of.
     pub master: Option<LinkName>,
+    /// Whether the kernel gives it an IPv6 link-local address when it comes up.
+    pub link_local: LinkLocal,
 }
 
 /// What a [`NewLink`] is.

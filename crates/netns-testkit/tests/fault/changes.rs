@@ -12,7 +12,8 @@ use netns_engine::{
     observed::{Firewall, Iptables, Link, LinkKind, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
     plan::{
-        Conflict, Desired, LinkChange, LinkLimits, NewBridge, NewLink, NewLinkKind, Operation, Plan, Step,
+        Conflict, Desired, LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewLinkKind, Operation,
+        Plan, Step,
     },
     route::Route,
     sysctl::Sysctl,
@@ -143,6 +144,7 @@ fn special_links() -> Vec<Operation> {
         kind,
         mtu_bytes: Some(1400),
         master,
+        link_local: LinkLocal::None,
     };
     vec![
         Operation::AddLink(new(&tunnel, vxlan, Some(link_name("br0")))),

@@ -36,9 +36,7 @@ pub(super) fn add_veth(veth: &NewVeth) -> Vec<String> {
         if let Some(bridge) = &end.master {
             commands.push(set(&end.at, &LinkChange::Master(bridge.clone())));
         }
-        if end.link_local == LinkLocal::None {
-            commands.push(format!("{} link set dev {} addrgenmode none", ip(&end.at.place), end.at.name));
-        }
+        commands.extend(without_link_local(&end.at, end.link_local));
         commands.push(mark(&end.at));
     }
     commands
@@ -48,6 +46,11 @@ fn birth_words(end: &NewVethEnd) -> String {
     let mtu = end.mtu_bytes.map(|bytes| format!(" mtu {bytes}"));
     let mac = end.mac.map(|mac| format!(" address {mac}"));
     [mtu, mac].into_iter().flatten().collect()
+}
+
+fn without_link_local(at: &LinkAt, link_local: LinkLocal) -> Option<String> {
+    let is_none = link_local == LinkLocal::None;
+    is_none.then(|| format!("{} link set dev {} addrgenmode none", ip(&at.place), at.name))
 }
 
 /// The mark by which `gc` knows what is ours.
@@ -89,6 +92,7 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
         }
     };
     commands.extend(link.master.iter().map(|bridge| set(&link.at, &LinkChange::Master(bridge.clone()))));
+    commands.extend(without_link_local(&link.at, link.link_local));
     commands.push(mark(&link.at));
     commands
 }

@@ -16,7 +16,7 @@ use crate::{
         address::{add_address, ipv6_probe},
         attachment::uplink_mtu,
         netns::switch_loopback_on,
-        veth::switch_on,
+        veth::{link_local_for, switch_on},
     },
     route::Route,
     sysctl::Sysctl,
@@ -204,6 +204,7 @@ pub(super) fn new_macvlan(netns: &NetnsName, macvlan: &Macvlan) -> NewLink {
         mac: macvlan.mac,
         mtu_bytes: macvlan.mtu_bytes,
         master: None,
+        link_local: link_local_for(&macvlan.addresses),
     }
 }
 
