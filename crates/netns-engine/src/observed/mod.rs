@@ -5,6 +5,7 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
+mod boot;
 mod doomed;
 mod entries;
 mod firewall;

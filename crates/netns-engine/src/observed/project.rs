@@ -10,7 +10,6 @@ use rustix::io::Errno;
 
 use super::{Hold, Link, LinkKind, NetnsEntry, NetnsState, Observed, Stack};
 use crate::{
-    boot::BootFileState,
     firewall::RuleChange,
     kernel::Refusal,
     name::{LinkName, NetnsName},
@@ -51,11 +50,8 @@ impl Observed {
                 Ok(())
             }
             Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
-            Operation::WriteBootFile(file, text) => {
-                self.boot_files.insert(file.clone(), BootFileState::Ours(text.clone()));
-                Ok(())
-            }
-            Operation::RemoveBootFile(file) => existing(self.boot_files.remove(file), Errno::NOENT),
+            Operation::WriteBootFile(file, text) => self.write_boot_file(file, text),
+            Operation::RemoveBootFile(file) => self.remove_boot_file(file),
             Operation::StartProgram(key, _) => self.start_program(key),
             Operation::StopProgram(key) => self.stop_program(key),
             Operation::SetLink(at, change) => self.set_link(at, change),
