@@ -22,7 +22,7 @@ links:
 /// A trial's name, what somebody does, and what `status` has to say about it.
 type Drift = (&'static str, &'static str, &'static [&'static str]);
 
-const DRIFTS: [Drift; 12] = [
+const DRIFTS: [Drift; 14] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
     ("a_deleted_cable", "ip link delete veth-red", &["link 'veth-red'", "'eth0' in netns 'red'"]),
@@ -42,7 +42,21 @@ const DRIFTS: [Drift; 12] = [
     ("a_bridge_switched_off", "ip link set lab0 down", &["link 'lab0' is down"]),
     ("a_port_taken_from_its_bridge", "ip link set veth-blue nomaster", &["veth-blue"]),
     ("forwarding_switched_off", "echo 0 > /proc/sys/net/ipv4/ip_forward", &["net.ipv4.ip_forward"]),
-    ("a_removed_resolver", "rm /etc/netns/blue/resolv.conf", &["/etc/netns/blue/resolv.conf"]),
+    (
+        "a_removed_resolver",
+        "rm /etc/netns/blue/resolv.conf",
+        &["/etc/netns/blue/resolv.conf is not as asked"],
+    ),
+    (
+        "removed_host_names",
+        "rm /etc/netns/red/hosts",
+        &["/etc/netns/red/hosts is not the host names of topology 'lab'"],
+    ),
+    (
+        "an_isolated_port",
+        "ip link set veth-red type bridge_slave isolated on",
+        &["link 'veth-red' is isolated"],
+    ),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {

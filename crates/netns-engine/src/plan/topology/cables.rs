@@ -81,9 +81,11 @@ fn mend(draft: &mut Draft, end: &CableEnd) {
 
 /// Changes the MTU, and makes room for a full packet in the limits that are there.
 fn resize(draft: &mut Draft, end: &CableEnd, mtu_bytes: u32) {
-    let changed = draft.state().link(&end.at).filter(|link| link.mtu_bytes != mtu_bytes);
-    let limited = changed.and_then(|link| link.shaping.clone()).filter(|shaping| shaping.rate_bits.is_some());
-    if let Some(shaping) = limited {
+    let link = draft.state().link(&end.at);
+    let limits = link.and_then(|link| Some((link.shaping.clone()?, link.mtu_bytes)));
+    let needs_room =
+        |(shaping, before): &(Shaping, u32)| shaping.burst_bytes(*before) != shaping.burst_bytes(mtu_bytes);
+    if let Some((shaping, _)) = limits.filter(needs_room) {
         draft.then(
             Operation::SetShaping(end.at.clone(), LinkLimits { shaping, mtu_bytes }),
             "A packet that is larger than what may leave at once would never leave.",

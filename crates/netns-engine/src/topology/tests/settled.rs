@@ -172,6 +172,20 @@ fn containerlab_files_load_without_their_containers() {
 }
 
 #[test]
+fn containerlab_writes_links_in_two_ways() {
+    let file = "name: lab\ntopology:\n  nodes:\n    a:\n    b: { kind: linux }\n    sw: { kind: bridge }\n  links:\n    - \
+                type: veth\n      endpoints:\n        - { node: a, interface: eth1 }\n        - { node: b, interface: \
+                eth1, mac: \"02:00:00:00:00:01\" }\n    - { type: host, endpoint: { node: a, interface: eth2 }, \
+                host-interface: lab0 }\n    - endpoints: [{ node: sw, interface: p1 }, \"b:eth2\"]\n";
+    let (lab, warnings) = read(file).unwrap();
+    assert_eq!(link_names(&lab), ["eth1", "eth1", "lab0", "eth2", "veth-b-eth2", "eth2"]);
+    assert_eq!(warnings.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["mac"]);
+    let error = read(&file.replace("type: veth", "type: macvlan")).unwrap_err().to_string();
+    assert!(error.starts_with("link type 'macvlan' is not supported: veth and host are\n"), "{error}");
+    assert!(error.contains("--> line 8, column 13"), "{error}");
+}
+
+#[test]
 fn the_same_text_gives_the_same_topology() {
     let text = "name: lab\ngenerate: { star: 30, mesh: 9 }\nnetworks: { remote: { remote: [192.0.2.1, 192.0.2.2], vni: 7 } }\n";
     assert_eq!(good(text), good(text));
