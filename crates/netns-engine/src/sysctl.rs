@@ -89,6 +89,15 @@ impl NamedSetting {
         if right { Ok(Self { name, link }) } else { Err(SettingError(text)) }
     }
 
+    /// Returns the setting that new links of the netns get this one from, for one of a link.
+    #[must_use]
+    pub fn of_default(&self) -> Option<Self> {
+        self.link.as_ref()?;
+        let mut parts: Vec<_> = self.name.split('.').collect();
+        *parts.get_mut(3)? = "default";
+        Self::new(parts.join(".")).ok()
+    }
+
     /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

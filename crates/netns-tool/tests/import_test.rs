@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         both_families_come_back,
         a_switch_without_the_host_comes_back,
         two_links_to_one_switch_come_back,
+        what_was_set_by_hand_comes_back,
     ));
     netns_testkit::main(trials)
 }
@@ -170,6 +171,22 @@ fn two_links_to_one_switch_come_back() {
     comes_back(&build, file, "ip netns exec testnet ping -c1 -W2 203.0.113.8");
 }
 
+fn what_was_set_by_hand_comes_back() {
+    let file = "
+    name: lab
+    networks:
+      br0: { subnet: 10.0.0.0/24 }
+    nodes:
+      db: { networks: { br0: { address: 10.0.0.3 } }, hosts: true }
+      web:
+        networks: { br0: { address: 10.0.0.2, mac: \"02:00:00:00:00:11\", rate: 10mbit } }
+        sysctls:
+          net.ipv4.conf.eth0.log_martians: 1
+          net.ipv4.tcp_syncookies: 2
+          net.ipv6.conf.lo.hop_limit: 9";
+    comes_back(lessons::BY_HAND, file, lessons::FOUND_AGAIN);
+}
+
 fn what_no_file_can_say_stands_in_comments(host: &Sandbox) {
     sh(lessons::ODD);
     let said = host.netns_tool("import").succeeds();
@@ -187,6 +204,10 @@ fn what_no_file_can_say_stands_in_comments(host: &Sandbox) {
         "'options ndots:2' in resolv.conf of netns 'odd'",
         "nftables table 'inet own' with 1 rule of netns 'odd'",
         "netns 'a b'",
+        "queueing discipline 'pfifo' of link 'p0' of the host",
+        "limit 'rate 1000000bit' of link 'eth0' of netns 'odd': a cable has",
+        "MAC address '02:00:00:00:00:22' of link 'br0' of the host",
+        "'192.0.2.9 db.example' in the hosts file of netns 'odd'",
     ] {
         assert!(comments.iter().any(|comment| comment.starts_with(about)), "{about}\n{}", said.stdout());
     }

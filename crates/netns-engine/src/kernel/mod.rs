@@ -8,6 +8,7 @@ mod beside;
 mod boot_files;
 mod conntrack;
 mod conversations;
+mod details;
 pub mod exec;
 mod hosts;
 mod iptables;

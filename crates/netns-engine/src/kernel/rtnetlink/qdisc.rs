@@ -11,7 +11,7 @@ use crate::{
     },
     name::LinkName,
     operation::LinkLimits,
-    topology::Shaping,
+    topology::{Limit, Shaping},
 };
 
 // Each form of limits has a handle of its own. Where handle and kind are those of what is there, the
@@ -98,6 +98,27 @@ impl Rtnetlink {
         };
         let roots = qdiscs.iter().filter(|qdisc| qdisc.parent == TcHandle::ROOT);
         Ok(roots.filter_map(|root| Some((root.link, shaping_of(root, behind(root))?))).collect())
+    }
+
+    /// Returns what somebody put at the root of each link, by the index of the link: what it limits, or its
+    /// kind. The kernel's own defaults have no handle.
+    pub(crate) fn limits_by_hand(&mut self) -> Result<Vec<(u32, Limit)>, Refusal> {
+        let mut qdiscs = Vec::new();
+        self.socket.dump(
+            &request(message::GET_QDISC, 0, &TcMessage::default()),
+            |payload| match payload {
+                None => qdiscs.clear(),
+                Some(payload) => qdiscs.extend(Qdisc::parse(payload)),
+            },
+        )?;
+        let is_by_hand = |qdisc: &&Qdisc| qdisc.parent == TcHandle::ROOT && qdisc.handle != TcHandle::UNSPEC;
+        let limits = qdiscs.iter().filter(is_by_hand).map(|root| {
+            let is_behind =
+                |qdisc: &&Qdisc| qdisc.link == root.link && qdisc.parent.major == root.handle.major;
+            let behind = qdiscs.iter().filter(|qdisc| qdisc.parent != TcHandle::ROOT).find(is_behind);
+            (root.link, limit_of(root, behind))
+        });
+        Ok(limits.collect())
     }
 
     fn shaping_by_index(&mut self, link: u32) -> Result<Option<Shaping>, Refusal> {
@@ -187,6 +208,19 @@ impl Qdisc {
                 | (BEHIND_DELAY, RATE_BEHIND_DELAY, "tbf")
         )
     }
+}
+
+fn limit_of(root: &Qdisc, behind: Option<&Qdisc>) -> Limit {
+    let rate = |qdisc: &Qdisc| options::rate_of_tbf(&qdisc.options).filter(|_| qdisc.kind == "tbf");
+    let shaping = match (root.kind.as_str(), behind) {
+        ("tbf", _) => rate(root).map(|bits| Shaping { rate_bits: Some(bits), ..Shaping::default() }),
+        ("netem", None) => options::read_netem(&root.options),
+        ("netem", Some(behind)) => rate(behind)
+            .and_then(|bits| Some(Shaping { rate_bits: Some(bits), ..options::read_netem(&root.options)? })),
+        _ => None,
+    };
+    let shaping = shaping.map(|shaping| shaping.as_kept()).filter(|shaping| *shaping != Shaping::default());
+    shaping.map_or_else(|| Limit::Other(root.kind.clone()), Limit::Shaping)
 }
 
 fn shaping_of(root: &Qdisc, behind: Option<&Qdisc>) -> Option<Shaping> {

@@ -47,7 +47,7 @@ impl Site<'_> {
             ("subnet", Value::one_or_many(self.subnets.iter().map(|subnet| subnet.net))),
             ("gateway", Value::one_or_many(gateways)),
             ("nat", self.way_out.clone()),
-            ("mtu", (mtu != self.usual_mtu).then_some(Value::Number(mtu))),
+            ("mtu", (mtu != self.usual_mtu).then(|| Value::Number(mtu.into()))),
         ])
     }
 }
