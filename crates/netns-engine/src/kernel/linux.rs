@@ -71,6 +71,7 @@ impl Kernel for LinuxKernel {
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => iptables::perform(changes),
             Operation::AddTable => self.nftables()?.add_table(),
+            Operation::RestoreRules => self.nftables()?.restore_rules(),
             Operation::DeleteTable => self.nftables()?.delete_table(),
             Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
             Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),

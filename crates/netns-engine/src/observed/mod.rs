@@ -29,7 +29,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-pub use firewall::{Firewall, ForeignChain, Iptables};
+pub use firewall::{Firewall, ForeignChain, Iptables, TableRules};
 use ipnet::IpNet;
 pub use scope::{Asked, Scope, Selection, TableSelection};
 

@@ -64,6 +64,7 @@ impl Observed {
                 iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
+            Operation::RestoreRules => Vec::new(),
             Operation::DeleteTable => self.rebuild_table(),
             Operation::AddEntries(entries) => vec![Operation::DeleteEntries(entries.clone())],
             Operation::DeleteEntries(entries) => vec![Operation::AddEntries(entries.clone())],

@@ -86,6 +86,8 @@ pub enum Operation {
     AddTable,
     /// Deletes the own nftables table with all that is in it.
     DeleteTable,
+    /// Puts the rules of the own table back in place of those that are there; its entries stay.
+    RestoreRules,
     /// Adds entries to the own table, in one transaction.
     AddEntries(Vec<TableEntry>),
     /// Deletes entries from the own table, in one transaction.
@@ -266,11 +268,12 @@ impl Operation {
     /// Returns whether it changes something that stays changed without an undo.
     ///
     /// A forgotten flow is tracked again with its next packet. A link's setting without an undo
-    /// is that of a link made by the same plan, and goes with it.
+    /// is that of a link made by the same plan, and goes with it. Rules that somebody else took from the own
+    /// table are no state to go back to.
     #[must_use]
     pub fn leaves_a_trace(&self) -> bool {
         match self {
-            Self::ForgetFlows(_) | Self::ForgetNetns(_) => false,
+            Self::ForgetFlows(_) | Self::ForgetNetns(_) | Self::RestoreRules => false,
             Self::SetSysctl(_, sysctl, _) => sysctl.link().is_none(),
             _ => true,
         }

@@ -47,6 +47,7 @@ impl fmt::Display for Operation {
             }
             Self::StopProgram(key) => write!(f, "end {key}"),
             Self::Iptables(changes) => write_rule_changes(f, changes),
+            Self::RestoreRules => f.write_str("restore the rules of nftables table 'inet netns_tool'"),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
             Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
             Self::AddEntries(entries) => {

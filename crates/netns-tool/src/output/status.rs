@@ -71,6 +71,9 @@ impl Drift {
             Operation::SetSysctl(place, setting, value) => {
                 format!("{setting} is not {value} {}", place.location())
             }
+            Operation::RestoreRules => {
+                "nftables table 'inet netns_tool' has not the rules it was made with".to_owned()
+            }
             Operation::AddTable => "nftables table 'inet netns_tool' is missing".to_owned(),
             Operation::AddEntries(entries) => {
                 let words: Vec<_> = entries.iter().map(|entry| format!("'{entry}'")).collect();

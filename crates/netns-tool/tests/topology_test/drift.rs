@@ -22,9 +22,18 @@ links:
 /// A trial's name, what somebody does, and what `status` has to say about it.
 type Drift = (&'static str, &'static str, &'static [&'static str]);
 
-const DRIFTS: [Drift; 14] = [
+const OTHER_RULES: &str = "nftables table 'inet netns_tool' has not the rules it was made with";
+
+const DRIFTS: [Drift; 16] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
+    ("a_flushed_table", "nft flush table inet netns_tool", &[OTHER_RULES]),
+    (
+        "a_deleted_guard",
+        "nft flush chain inet netns_tool arriving
+        nft insert rule inet netns_tool port_forwards accept",
+        &[OTHER_RULES],
+    ),
     ("a_deleted_cable", "ip link delete veth-red", &["link 'veth-red'", "'eth0' in netns 'red'"]),
     ("a_deleted_direct_cable", "ip -n blue link delete eth1", &["link 'eth1' in netns 'red'"]),
     ("a_deleted_bridge", "ip link delete lab0", &["link 'lab0'"]),

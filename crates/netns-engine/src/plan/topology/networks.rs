@@ -145,6 +145,7 @@ fn guard(draft: &mut Draft, networks: &[Network]) {
     if networks.is_empty() || !draft.state().firewall.nftables {
         return;
     }
+    own_table::restore_rules(draft);
     let wanted = networks.iter().map(|network| &network.bridge).collect::<BTreeSet<_>>();
     let entries = wanted.into_iter().flat_map(|bridge| {
         [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Confine { bridge: bridge.clone() }]
