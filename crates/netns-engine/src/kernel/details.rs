@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::fd::AsFd,
     path::Path,
 };
 
@@ -20,22 +21,25 @@ const LINKS: &str = "/sys/class/net";
 
 /// Looks at each netns that can be named.
 pub(super) fn of_all(netns: &[(String, StackView)]) -> Result<BTreeMap<String, Details>, Refusal> {
-    let named = netns.iter().filter_map(|(name, _)| Some((name, NetnsName::new(name.as_str()).ok()?)));
-    named.map(|(name, netns)| Ok((name.clone(), of(&Entrance::Named(netns))?))).collect()
+    let named =
+        netns.iter().filter_map(|(name, view)| Some((name, NetnsName::new(name.as_str()).ok()?, view)));
+    named.map(|(name, netns, view)| Ok((name.clone(), of(&Entrance::Named(netns), view)?))).collect()
 }
 
 /// Looks at the host or a netns.
-pub(super) fn of(entrance: &Entrance) -> Result<Details, Refusal> {
-    let (place, names) = match entrance {
-        Entrance::Named(netns) => (Place::Netns(netns.clone()), hosts::names(netns)?),
-        _ => (Place::Host, None),
+pub(super) fn of(entrance: &Entrance, view: &StackView) -> Result<Details, Refusal> {
+    let (place, names, settings) = match entrance {
+        Entrance::Named(netns) => {
+            let file = namespace::open(netns)?;
+            let settings = namespace::within(file.as_fd(), || Ok(settings()))?;
+            (Place::Netns(netns.clone()), hosts::names(netns)?, settings)
+        }
+        _ => (Place::Host, None, BTreeMap::new()),
     };
     let limits = LinuxKernel::default().talk(&place)?.limits_by_hand()?.into_iter().collect();
-    let (given_macs, settings) = namespace::on_own_thread(|| {
-        let not_shown = exec::enter(entrance).map_err(refusal_of)?;
-        let sees_links = !not_shown.iter().any(|not| not.path == Path::new("/sys"));
-        Ok((if sees_links { given_macs() } else { BTreeSet::new() }, settings()))
-    })?;
+    // A sysfs of its own takes the kernel long, and of our own links nobody wants to know.
+    let is_by_hand = view.links.iter().any(|link| !link.ours && link.kind != "loopback");
+    let given_macs = if is_by_hand { given_macs_in(entrance)? } else { BTreeSet::new() };
     Ok(Details { limits, given_macs, settings, names })
 }
 
@@ -44,6 +48,14 @@ pub(super) fn new_settings() -> Result<BTreeMap<NamedSetting, i32>, Refusal> {
     namespace::on_own_thread(|| {
         syscall::unshare_network()?;
         Ok(settings())
+    })
+}
+
+fn given_macs_in(entrance: &Entrance) -> Result<BTreeSet<u32>, Refusal> {
+    namespace::on_own_thread(|| {
+        let not_shown = exec::enter(entrance).map_err(refusal_of)?;
+        let sees_links = !not_shown.iter().any(|not| not.path == Path::new("/sys"));
+        Ok(if sees_links { given_macs() } else { BTreeSet::new() })
     })
 }
 

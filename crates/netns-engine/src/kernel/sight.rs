@@ -36,7 +36,7 @@ fn read(names: &[NetnsName]) -> Result<Sight, Refusal> {
     let entries =
         if has_entries { Nftables::open()?.entries(&TableSelection::All, &BTreeSet::new())? } else { None };
     Ok(Sight {
-        of_host: details::of(&Entrance::Host)?,
+        of_host: details::of(&Entrance::Host, &host)?,
         details: details::of_all(&netns)?,
         new_settings: details::new_settings()?,
         host,
