@@ -5,18 +5,19 @@ use std::os::fd::AsFd;
 use super::{
     Kernel, Refusal, boot_files, conntrack,
     conversations::Conversations,
-    hosts, iptables,
-    namespace::{self, Makers},
+    hosts, iptables, namespace,
     nftables::Nftables,
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
-    state, sysctl,
+    state,
+    supply::Supply,
+    sysctl,
 };
 use crate::{
     name::NetnsName,
     observed::{Observed, Scope},
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
+    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation, Step},
     sysctl::Sysctl,
 };
 
@@ -27,8 +28,17 @@ use crate::{
 pub struct LinuxKernel {
     conversations: Conversations,
     nftables: Option<Nftables>,
-    /// Once a netns was made.
-    makers: Option<Makers>,
+    /// Once a netns is to be made.
+    supply: Option<Supply>,
+    netns_directory: Directory,
+}
+
+/// Whether `/run/netns` is prepared; once is enough for all netns that are made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Directory {
+    #[default]
+    AsFound,
+    Prepared,
 }
 
 impl Kernel for LinuxKernel {
@@ -83,6 +93,16 @@ impl Kernel for LinuxKernel {
             Operation::KillProcesses(name, pids) => processes::kill(name, pids),
         }
     }
+
+    fn expect(&mut self, steps: &[Step]) {
+        let new = steps.iter().filter(|step| matches!(step.operation, Operation::CreateNetns(_))).count();
+        // What keeps it from starting, the first netns that is asked for is refused with.
+        if new > 0
+            && let Ok(supply) = self.supply()
+        {
+            supply.order(new);
+        }
+    }
 }
 
 impl LinuxKernel {
@@ -107,13 +127,19 @@ impl LinuxKernel {
         }
     }
 
+    fn supply(&mut self) -> Result<&mut Supply, Refusal> {
+        match &mut self.supply {
+            Some(started) => Ok(started),
+            none => Ok(none.insert(Supply::start()?)),
+        }
+    }
+
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
-        let makers = match self.makers.take() {
-            Some(makers) => makers,
-            None => Makers::prepare()?,
-        };
-        let created = namespace::create(name, self.makers.insert(makers));
-        let conversation = created?;
+        if self.netns_directory == Directory::AsFound {
+            namespace::prepare_directory()?;
+            self.netns_directory = Directory::Prepared;
+        }
+        let conversation = namespace::create(name, self.supply()?)?;
         let marked = conversation.netns_cookie().and_then(|cookie| state::mark_netns(name, cookie));
         if let Err(refusal) = marked {
             // The refusal to report is the first one.

@@ -22,6 +22,7 @@ mod netfilter;
 mod netlink;
 mod nftables;
 mod observe;
+mod outside;
 mod pids;
 pub mod playground;
 pub mod probe;
@@ -37,12 +38,12 @@ mod signals;
 mod sockets;
 mod stacks;
 pub(crate) mod state;
+mod supply;
 mod syscall;
 mod sysctl;
 mod sysctl_files;
 pub mod user;
 mod visit;
-mod worker;
 
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};
@@ -51,7 +52,7 @@ pub use signals::{HeldBack, hold_back as hold_signals_back};
 
 use crate::{
     observed::{Observed, Scope},
-    plan::Operation,
+    plan::{Operation, Step},
 };
 
 /// The kernel, reduced to the two things we ever ask of it.
@@ -69,4 +70,7 @@ pub trait Kernel {
     ///
     /// Whatever the kernel answered; the change has then not been made.
     fn perform(&mut self, operation: &Operation) -> Result<(), Refusal>;
+
+    /// Hears what it will be asked to perform. It may get ready, but change nothing yet that anybody sees.
+    fn expect(&mut self, _steps: &[Step]) {}
 }

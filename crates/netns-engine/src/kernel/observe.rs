@@ -83,6 +83,7 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     for (place, setting) in scope.sysctls.iter().cloned().chain(lost) {
         wanted.entry(place).or_default().push(setting);
     }
+    wanted.retain(|place, _| place.netns().is_none_or(|netns| !observed.outside.contains(netns)));
     let to_switch = forwarding_to_switch(scope, observed)?;
     if !to_switch.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();

@@ -12,6 +12,7 @@ use rustix::thread::LinkNameSpaceType;
 use super::{
     LinuxKernel, Refusal,
     namespace::{self, Named},
+    outside::Seen,
     rtnetlink::{RawLink, Rtnetlink},
     stacks, state,
 };
@@ -47,11 +48,16 @@ struct Round<'a> {
     host: BorrowedFd<'a>,
 }
 
-/// Visits all netns that `scope` names; those that are not there are left out.
-pub(super) fn all(kernel: &mut LinuxKernel, scope: &Scope) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
+/// Visits all netns that `scope` names, but for those that were seen already; those that are not there are
+/// left out.
+pub(super) fn all(
+    kernel: &mut LinuxKernel,
+    scope: &Scope,
+    seen: &BTreeMap<NetnsName, Seen<'_>>,
+) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
     let of_stacks = scope.stacks.keys().filter_map(Place::netns);
     let names: BTreeSet<&NetnsName> = scope.netns.iter().chain(of_stacks).collect();
-    let names: Vec<&NetnsName> = names.into_iter().collect();
+    let names: Vec<&NetnsName> = names.into_iter().filter(|name| !seen.contains_key(*name)).collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }

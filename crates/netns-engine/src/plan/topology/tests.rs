@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::{
     address::MacAddress,
-    desired::{OnHolders, TopologyRemoved},
+    desired::{Look, OnHolders, TopologyRemoved},
     firewall::{PortForward, Published, Transport},
     name::NetnsName,
     observed::{Iptables, Link, LinkKind, Stack},
@@ -123,7 +123,12 @@ fn pair() -> Topology {
 }
 
 fn up(topology: &Topology) -> TopologyUp {
-    TopologyUp { topology: topology.clone(), lifetime: None, on_holders: OnHolders::Refuse }
+    TopologyUp {
+        topology: topology.clone(),
+        lifetime: None,
+        on_holders: OnHolders::Refuse,
+        untouched: Look::FromOutside,
+    }
 }
 
 /// Carries a plan out on the model, which must accept every step.
