@@ -1,6 +1,6 @@
 //! The real kernel: one place that knows which file talks to which subsystem.
 
-use std::os::fd::AsFd;
+use std::{fs::File, os::fd::AsFd};
 
 use super::{
     Kernel, Refusal, boot_files, conntrack,
@@ -11,7 +11,7 @@ use super::{
     rtnetlink::{Rtnetlink, VethEnd},
     state,
     supply::Supply,
-    sysctl,
+    sysctl, visit,
 };
 use crate::{
     name::NetnsName,
@@ -112,6 +112,25 @@ impl LinuxKernel {
             Place::Host => Rtnetlink::open(),
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open),
         })
+    }
+
+    /// Begins the conversations about these netns that are not open, all from one thread.
+    pub(super) fn talk_to_all(&mut self, netns: &[(&NetnsName, File)]) -> Result<(), Refusal> {
+        let silent = |(name, _): &&(&NetnsName, File)| !self.conversations.are_about(name);
+        let silent: Vec<_> = netns.iter().filter(silent).collect();
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let begun = namespace::on_own_thread(|| {
+            silent
+                .iter()
+                .map(|(name, file)| Ok(((*name).clone(), visit::converse(file)?)))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        for (name, conversation) in begun? {
+            self.keep(Place::Netns(name), conversation);
+        }
+        Ok(())
     }
 
     /// Keeps a conversation that was begun elsewhere.

@@ -73,13 +73,18 @@ impl Round<'_> {
         names: &[&NetnsName],
     ) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
         let mut visits = BTreeMap::new();
+        let mut live = Vec::new();
         for name in names {
-            let visit = match namespace::look(name)? {
-                None => continue,
-                Some(Named::HalfMade) => half_made(),
-                Some(Named::Live(_)) => self.read(name, kernel.talk(&Place::Netns((*name).clone()))?)?,
-            };
-            visits.insert((*name).clone(), visit);
+            match namespace::look(name)? {
+                None => {}
+                Some(Named::HalfMade) => drop(visits.insert((*name).clone(), half_made())),
+                Some(Named::Live(file)) => live.push((*name, file)),
+            }
+        }
+        kernel.talk_to_all(&live)?;
+        for (name, _) in live {
+            let visit = self.read(name, kernel.talk(&Place::Netns(name.clone()))?)?;
+            visits.insert(name.clone(), visit);
         }
         Ok(visits)
     }
@@ -133,7 +138,8 @@ fn half_made() -> Visit {
     Visit { entry, found: None }
 }
 
-fn converse(netns: &File) -> Result<Rtnetlink, Refusal> {
+/// Begins a conversation from a thread that stays in the netns.
+pub(super) fn converse(netns: &File) -> Result<Rtnetlink, Refusal> {
     rustix::thread::move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
     Rtnetlink::open()
 }
