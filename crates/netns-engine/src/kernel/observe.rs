@@ -26,7 +26,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let mut observed = Observed::default();
     stacks::observe(kernel, scope, &mut observed)?;
     beside::observe_holders(scope, &mut observed)?;
-    observed.records = state::records_in(scope)?;
+    observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
     }
