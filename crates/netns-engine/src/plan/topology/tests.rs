@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::{
     address::MacAddress,
-    desired::{Look, OnHolders, TopologyRemoved},
+    desired::{OnHolders, TopologyRemoved},
     firewall::{PortForward, Published, Transport},
     name::NetnsName,
     observed::{Iptables, Link, LinkKind, Stack},
