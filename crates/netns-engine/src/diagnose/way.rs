@@ -194,8 +194,7 @@ fn to_port(scene: &Scene, port: &HostPort) -> Vec<Way> {
     let asked = from_host_to(address, port);
     let outside =
         if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
-    let for_others_alone = port.address.is_none()
-        && outside.as_ref().is_some_and(|way| is_led_on(scene, way))
+    let for_others_alone = outside.as_ref().is_some_and(|way| is_led_on(scene, way))
         && !is_led_on(scene, &asked)
         && !is_heard(scene.host(), asked.to, port);
     // Then the host's own try would only show that it was not meant.
