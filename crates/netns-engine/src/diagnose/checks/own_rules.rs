@@ -67,7 +67,9 @@ fn gone(case: &Case<'_>, known: &Known<'_>, record: &Record) -> Option<Finding> 
     }
     let standing = standing(case, record)?;
     let what = format!("rules of the {} are gone", record.key());
-    let spot = case.spot_in(StackId::HOST, Step::Translation);
+    // Before what follows from it: packets that are dropped, or leave untranslated.
+    let step = if matches!(record, Record::Published(_)) { Step::Arrival } else { Step::Forwarding };
+    let spot = case.spot_in(StackId::HOST, step);
     let mut finding = match standing {
         Standing::Needed => Finding::error(&GONE, StackId::HOST, spot, what),
         Standing::WorksWithout => Finding::warning(&GONE, StackId::HOST, spot, what),
