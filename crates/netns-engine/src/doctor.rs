@@ -13,7 +13,10 @@ use crate::{
         way::{self, Way},
     },
     error::Error,
-    kernel::{examine::examine, probe},
+    kernel::{
+        examine::{examine, look_at_neighbours_again},
+        probe,
+    },
 };
 
 /// What was seen and tried about a question.
@@ -30,9 +33,12 @@ pub struct Consultation {
 ///
 /// Returns that something it asks about does not exist, or that even the host could not be read.
 pub fn consult(question: Question, patience: Duration) -> Result<Consultation, Error> {
-    let scene = examine(&question)?;
+    let mut scene = examine(&question)?;
     let ways = way::ways(&scene, &question, resolve(&question, patience));
     let outcomes = try_all(&scene, &ways, patience);
+    if outcomes.iter().flatten().any(|outcome| !matches!(outcome, Outcome::Reached { .. })) {
+        look_at_neighbours_again(&mut scene.stacks);
+    }
     Ok(Consultation { question, scene, tries: ways.into_iter().zip(outcomes).collect() })
 }
 

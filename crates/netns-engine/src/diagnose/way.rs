@@ -156,9 +156,9 @@ fn speaks(stack: &Stack, family: Family) -> bool {
     })
 }
 
-/// Somebody who should answer and is not on this host: the stack's own name server, the host's, or a public one.
+/// Somebody who should answer and is not on this host: the host's name server, the stack's own, or a public one.
 fn server_beyond(scene: &Scene, stack: &Stack, family: Family) -> IpAddr {
-    let own = stack.resolver.servers.iter().chain(&scene.host().resolver.upstream);
+    let own = scene.host().resolver.upstream.iter().chain(&stack.resolver.servers);
     let mut beyond = own.filter(|server| {
         Family::of(**server) == family && !server.is_loopback() && scene.owners(**server).next().is_none()
     });
@@ -188,24 +188,48 @@ fn nearest_address(scene: &Scene, from: StackId, to: StackId) -> Option<IpAddr> 
 }
 
 fn to_port(scene: &Scene, port: &HostPort) -> Vec<Way> {
-    let address = port.address.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let asked = Way {
+    let address = port.address.unwrap_or_else(|| likely_address(scene, port));
+    let asked = from_host_to(address, port);
+    let outside =
+        if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
+    let for_others_alone = port.address.is_none()
+        && outside.as_ref().is_some_and(|way| is_led_on(scene, way))
+        && !is_led_on(scene, &asked)
+        && !is_heard(scene.host(), asked.to, port);
+    // Then the host's own try would only show that it was not meant.
+    let asked = (!for_others_alone).then_some(asked);
+    asked.into_iter().chain(outside).collect()
+}
+
+fn from_host_to(address: IpAddr, port: &HostPort) -> Way {
+    Way {
         purpose: Purpose::Asked,
         from: StackId::HOST,
         enters_by: None,
         to: address,
         protocol: port.transport.into(),
         port: Some(port.port),
+    }
+}
+
+/// The first of the host's addresses where the port leads somewhere: into a netns, or to a program.
+fn likely_address(scene: &Scene, port: &HostPort) -> IpAddr {
+    let of_links =
+        scene.host().links.iter().filter(|link| !link.is_loopback()).flat_map(|link| &link.addresses);
+    let own = of_links.map(|address| address.net.addr()).filter(IpAddr::is_ipv4);
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let leads_somewhere = |address: &IpAddr| {
+        is_led_on(scene, &from_host_to(*address, port)) || is_heard(scene.host(), *address, port)
     };
-    let outside =
-        if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
-    let for_others_alone = port.address.is_none()
-        && outside.as_ref().is_some_and(|way| is_led_on(scene, way))
-        && !is_led_on(scene, &asked)
-        && !scene.host().listeners.iter().any(|socket| socket.local.port() == port.port);
-    // Then the host's own try would only show that it was not meant.
-    let asked = (!for_others_alone).then_some(asked);
-    asked.into_iter().chain(outside).collect()
+    std::iter::once(localhost).chain(own).find(leads_somewhere).unwrap_or(localhost)
+}
+
+fn is_heard(host: &Stack, address: IpAddr, port: &HostPort) -> bool {
+    host.listeners.iter().any(|socket| {
+        let bound = socket.local.ip();
+        (socket.transport, socket.local.port()) == (port.transport, port.port)
+            && (bound == address || bound.is_unspecified())
+    })
 }
 
 /// Whether a port forward takes the first packet.

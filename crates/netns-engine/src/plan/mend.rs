@@ -1,6 +1,6 @@
 //! Decides what a mend of the doctor takes.
 
-use super::{Conflict, Desired, Draft, Operation, Plan};
+use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan};
 use crate::{
     address::Family,
     desired::{AddressOn, Nat, RouteIn},
@@ -62,6 +62,9 @@ impl Mend {
 fn scope_of(operation: &Operation) -> Scope {
     let mut scope = Scope::covering([operation]);
     scope.netns.extend(operation.places().into_iter().filter_map(Place::netns).cloned());
+    if let Operation::SetLink(at, LinkChange::Master(bridge)) = operation {
+        scope = scope.with_link(at).with_link(&at.place.link(bridge));
+    }
     // The switch of a family drags the settings of every link along, which an undo has to bring back.
     if let Operation::SetSysctl(Place::Host, setting, _) = operation {
         let switched =

@@ -83,6 +83,13 @@ fn an_owner_behind_a_bridge_is_found_among_many(_: &Sandbox) {
     found.sort();
     // The start, the destination, the gateway, and who has the start's address, too.
     assert_eq!(found, ["netns 'n2'", "netns 'n50'", "netns 'n7'", "netns 'n9'", "the host"]);
+    sh("mkdir -p /etc/netns/n2
+        printf '10.0.0.60 web\\n' > /etc/netns/n2/hosts
+        printf 'nameserver 10.0.0.55\\n' > /etc/netns/n2/resolv.conf");
+    let mut found = entrances(&examine(&path(named("n2"), Destination::Name("web".to_owned()))).unwrap());
+    found.sort();
+    let expected = ["netns 'n2'", "netns 'n55'", "netns 'n60'", "netns 'n7'", "netns 'n9'", "the host"];
+    assert_eq!(found, expected, "who has the name, and the name server");
 }
 
 fn a_netns_without_a_name_is_found(_: &Sandbox) {

@@ -223,16 +223,16 @@ pub(crate) fn culprits(ruleset: &Ruleset, one: &Try) -> Vec<Culprit> {
 
 fn hooks(from: Node, to: Node) -> Vec<Hook> {
     match (from, to) {
-        (Node::Router, _) => vec![Hook::Output, Hook::Postrouting],
-        (_, Node::Router) => vec![Hook::Prerouting, Hook::Input],
-        _ => vec![Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+        (Node::Router, _) => vec![Hook::Output, Hook::Postrouting, Hook::Egress],
+        (_, Node::Router) => vec![Hook::Ingress, Hook::Prerouting, Hook::Input],
+        _ => vec![Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress],
     }
 }
 
 pub(crate) fn judge(ruleset: &Ruleset, packet: &Packet, (hook, from, to): (Hook, Node, Node)) -> Judgement {
     let (incoming, outgoing) = (from.link(), to.link());
     let comes = from != Node::Router;
-    let leaves = matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting);
+    let leaves = matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting | Hook::Egress);
     assert!(packet.state == ConnectionState::New || packet.state == ConnectionState::Established);
     ruleset.judge(&Passage {
         packet,

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bridged;
+mod hosts;
 mod lab;
+mod text;
+mod translation;
 
 use std::process::ExitCode;
 
@@ -11,14 +15,27 @@ use netns_testkit::{Sandbox, sh, trials};
 
 use self::lab::Lab;
 
+/// The argument that makes this program read the rules and end, to be watched.
+const READ: &str = "read-rules";
+
 fn main() -> ExitCode {
-    netns_testkit::main(trials!(bare:
+    if std::env::args().nth(1).as_deref() == Some(READ) {
+        return ExitCode::from(u8::from(ruleset_of(&Entrance::Host).is_err()));
+    }
+    let mut trials = trials!(bare:
         nothing_stops_where_there_are_no_rules,
         rules_of_nftables_are_judged_as_packets_fare,
+        chains_of_links_are_judged_as_packets_fare,
         rules_of_iptables_are_judged_as_packets_fare,
         rules_of_legacy_iptables_are_judged_as_packets_fare,
+        rules_of_ip6tables_are_judged_as_packets_fare,
+        without_the_program_netlink_tells_the_rules,
         reading_creates_nothing,
-    ))
+    );
+    trials
+        .push(netns_testkit::bare("bridged_packets_fare_as_judged", bridged::bridged_packets_fare_as_judged));
+    trials.extend(hosts::trials().into_iter().chain(text::trials()).chain(translation::trials()));
+    netns_testkit::main(trials)
 }
 
 fn nothing_stops_where_there_are_no_rules(host: &Sandbox) {
@@ -90,8 +107,27 @@ fn rules_of_nftables_are_judged_as_packets_fare(host: &Sandbox) {
     }
 }
 
+fn chains_of_links_are_judged_as_packets_fare(host: &Sandbox) {
+    let lab = Lab::new(host);
+    for rules in [
+        "table netdev t {
+            chain vr { type filter hook ingress device vr priority 0; tcp dport 80 drop; }
+            chain vb { type filter hook ingress device \"vb\" priority 0; ip saddr 10.2.0.0/24 udp sport 53 drop; }
+        }",
+        "table netdev t {
+            chain out { type filter hook egress device vb priority 0; meta protocol ip icmp type echo-request drop; }
+        }",
+        "table inet t { chain i { type filter hook ingress device vr priority 0; ip6 nexthdr tcp tcp dport 22 drop; }
+        }",
+    ] {
+        load(rules);
+        lab.check(rules);
+        sh("nft flush ruleset");
+    }
+}
+
 /// What `iptables-restore` takes.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
     "*filter\n:FORWARD DROP\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A FORWARD -i vr -o vb -p tcp -m multiport --dports 22,70:80 -j ACCEPT\nCOMMIT",
     "*filter\n-A FORWARD ! -s 10.1.0.0/24 -j REJECT\n-A INPUT -p icmp -m icmp --icmp-type 8 -j DROP\nCOMMIT",
     "*filter\n:A -\n:B -\n-A FORWARD -i v+ -g A\n-A FORWARD -j DROP\n-A A -p udp -j RETURN\n-A A -p tcp --dport 80 -j B\n-A A -j ACCEPT\n-A B ! -i vb -p tcp -m comment --comment \"say \\\"no\\\"\" -j REJECT --reject-with tcp-reset\nCOMMIT",
@@ -100,6 +136,26 @@ const WORDS: [&str; 8] = [
     "*filter\n-A FORWARD -m mark --mark 0x1/0xff -j DROP\n-A FORWARD -m limit --limit 100/sec -p tcp --dport 22 -j ACCEPT\n-A FORWARD -p tcp -j DROP\nCOMMIT",
     "*security\n-A FORWARD -d 10.2.0.2/32 -p tcp -m tcp --dport 80 -j DROP\nCOMMIT\n*nat\n-A POSTROUTING -o vb -p tcp -j ACCEPT\nCOMMIT",
     "*filter\n:FORWARD DROP\n:DOCKER-USER -\n:DOCKER-FORWARD -\n:DOCKER-CT -\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-FORWARD\n-A DOCKER-FORWARD -j DOCKER-CT\n-A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-FORWARD -i docker0 -j ACCEPT\n-A DOCKER-USER -i vr -j ACCEPT\n-A DOCKER-USER -o vr -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-USER -j RETURN\nCOMMIT",
+    "*filter
+:FORWARD DROP
+:DOCKER-USER -
+:DOCKER -
+:DOCKER-ISOLATION-STAGE-1 -
+:DOCKER-ISOLATION-STAGE-2 -
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o vb -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o vb -j DOCKER
+-A FORWARD -i vb ! -o vb -j ACCEPT
+-A FORWARD -o vr -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER -d 10.2.0.2/32 ! -i vb -o vb -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -i vr ! -o vr -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT",
 ];
 
 fn rules_of_iptables_are_judged_as_packets_fare(host: &Sandbox) {
@@ -108,6 +164,31 @@ fn rules_of_iptables_are_judged_as_packets_fare(host: &Sandbox) {
 
 fn rules_of_legacy_iptables_are_judged_as_packets_fare(host: &Sandbox) {
     judged_as_packets_fare(host, "legacy", Origin::IptablesLegacy);
+}
+
+fn rules_of_ip6tables_are_judged_as_packets_fare(host: &Sandbox) {
+    let lab = Lab::new(host);
+    for kind in ["nft", "legacy"] {
+        for rules in [
+            "*filter\n:FORWARD DROP\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -s fd01::/64 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT",
+            "*filter\n-A FORWARD -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j DROP\n-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -d fd01::1/128 -p udp -j REJECT\nCOMMIT",
+        ] {
+            restore(&format!("ip6tables-{kind}-restore"), rules);
+            lab.check(rules);
+            sh(&format!("ip6tables-{kind} -F; ip6tables-{kind} -P FORWARD ACCEPT"));
+        }
+    }
+}
+
+fn without_the_program_netlink_tells_the_rules(host: &Sandbox) {
+    let lab = Lab::new(host);
+    sh("iptables-nft -A FORWARD -i vr -p tcp --dport 80 -j DROP
+        iptables-nft -A FORWARD -s 10.1.0.0/24 -o vb -p udp -j REJECT
+        iptables-nft -t nat -A POSTROUTING -o vb -j MASQUERADE
+        mount --bind /dev/null $(readlink -f $(command -v iptables-nft-save))");
+    let ruleset = lab.check("rules of iptables, without iptables");
+    assert!(ruleset.chains.iter().all(|chain| chain.origin == Origin::Nftables));
+    assert_eq!(ruleset.unread.len(), 1, "{:?}", ruleset.unread);
 }
 
 fn judged_as_packets_fare(host: &Sandbox, kind: &str, origin: Origin) {

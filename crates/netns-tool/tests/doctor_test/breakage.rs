@@ -37,6 +37,8 @@ pub(crate) enum Part {
 pub(crate) enum Effect {
     /// It works no more.
     Stops,
+    /// Small packets pass, and what is larger does not: this exchange.
+    StopsLargeOnes,
     /// It works on: the finding is about something else, or about later.
     Spares,
     /// It works now and then.
@@ -128,6 +130,10 @@ impl Breakage {
         Self { effect: Effect::Spares, ..self }
     }
 
+    pub(crate) const fn stops_large_ones(self) -> Self {
+        Self { effect: Effect::StopsLargeOnes, ..self }
+    }
+
     pub(crate) const fn unsettles(self) -> Self {
         Self { effect: Effect::Unsettles, ..self }
     }
@@ -150,7 +156,7 @@ impl Breakage {
         let servers = self.lab.build(host);
         self.exchange.must_work(host, "before");
         let _servers = self.break_it(host, servers);
-        if self.effect == Effect::Stops {
+        if matches!(self.effect, Effect::Stops | Effect::StopsLargeOnes) {
             self.exchange.must_fail(host, "though it is broken");
         }
         if !diagnosis::is_there(host) {
@@ -189,10 +195,10 @@ impl Breakage {
     fn is_cured(&self, host: &Sandbox, diagnosis: &Diagnosis) {
         match self.cure {
             Cure::Fix => {
-                let fixed = host.netns_tool(&format!("doctor {} --fix --timeout 0.3", self.asks));
+                let fixed = host.netns_tool(&format!("doctor {} --fix", self.asks));
                 drop(fixed.succeeds());
             }
-            Cure::Typed => diagnosis.type_remedy(),
+            Cure::Typed => diagnosis.type_remedy(host),
             Cure::Nobody => {}
         }
     }

@@ -1,5 +1,7 @@
 //! What the doctor says, as JSON.
 
+use std::collections::BTreeSet;
+
 use netns_testkit::{Ended, Sandbox, sh};
 use serde_json::Value;
 
@@ -70,16 +72,21 @@ impl Diagnosis {
         assert_eq!(self.ended.code(), Some(0), "\n{}", self.account());
     }
 
-    /// Types the commands of the first finding's first remedy that has any, as they stand.
+    /// Types, for each finding that is an error, or for all if none is, the commands of the first remedy
+    /// that has any: as they stand, but each once.
     #[track_caller]
-    pub(crate) fn type_remedy(&self) {
-        let remedies = self.findings()[0]["remedy"].as_array().expect("a list of remedies");
-        let commands = remedies.iter().filter_map(|remedy| remedy["commands"].as_array());
-        let commands = commands.into_iter().find(|commands| !commands.is_empty());
-        let commands = commands.unwrap_or_else(|| panic!("nothing to type\n{}", self.account()));
-        for command in commands {
-            sh(command.as_str().expect("a command is text"));
+    pub(crate) fn type_remedy(&self, host: &Sandbox) {
+        let tool = host.tool().path().parent().expect("a program is in a folder").display().to_string();
+        let mut typed = BTreeSet::new();
+        let ill = self.severities().contains(&"error");
+        for finding in self.findings().iter().filter(|finding| !ill || finding["severity"] == "error") {
+            for command in commands_of(finding) {
+                if typed.insert(command) {
+                    sh(&format!("PATH=$PATH:{tool}; {command}"));
+                }
+            }
         }
+        assert!(!typed.is_empty(), "nothing to type\n{}", self.account());
     }
 
     fn findings(&self) -> &[Value] {
@@ -98,6 +105,14 @@ impl Diagnosis {
         let shown = serde_json::to_string_pretty(&self.told).expect("it was JSON");
         format!("codes: {:?}\n{shown}\n{}", self.codes(), self.ended.stderr())
     }
+}
+
+/// The commands of a finding's first remedy that has any.
+fn commands_of(finding: &Value) -> Vec<&str> {
+    let remedies = finding["remedy"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+    let commands = remedies.iter().filter_map(|remedy| remedy["commands"].as_array());
+    let commands = commands.into_iter().find(|commands| !commands.is_empty());
+    commands.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn is_filled(value: &Value) -> bool {

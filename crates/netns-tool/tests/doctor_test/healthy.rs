@@ -77,6 +77,8 @@ const PLAIN: &[Variant] = &[
     variant("a_neighbour_on_another_bridge", Lab::Routed, "")
         .asking("red blue:80", tcp(RED, "192.168.101.3:80")),
     variant("a_published_port", Lab::ByIptables, "").asking("8080", PUBLISHED),
+    variant("a_port_published_by_udp", Lab::ByIptables, "")
+        .asking("8080/udp", udp(Client::Internet, "198.51.100.2:8080")),
     variant("an_nft_published_port", Lab::ByNft, "").asking("8080", PUBLISHED),
     variant("a_port_published_by_this_tool", Lab::ByTool, "").asking("8080", PUBLISHED),
     variant("a_port_published_by_a_topology", Lab::ByTopology, "").asking("8080", PUBLISHED),

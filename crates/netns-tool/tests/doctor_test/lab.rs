@@ -90,6 +90,7 @@ const NAT_BY_IPTABLES: &str = "
 -A PREROUTING -d 198.51.100.2 -p tcp --dport 8080 -j DNAT --to-destination 192.168.100.3:80
 -A PREROUTING -d 198.51.100.2 -p udp --dport 8080 -j DNAT --to-destination 192.168.100.3:80
 -A OUTPUT -d 198.51.100.2 -p tcp --dport 8080 -j DNAT --to-destination 192.168.100.3:80
+-A OUTPUT -d 198.51.100.2 -p udp --dport 8080 -j DNAT --to-destination 192.168.100.3:80
 -A OUTPUT -d 127.0.0.1 -p tcp --dport 8080 -j DNAT --to-destination 192.168.100.3:80
 COMMIT
 END";
@@ -103,7 +104,8 @@ table ip lab {
     }
     chain local {
         type nat hook output priority -100;
-        ip daddr { 198.51.100.2, 127.0.0.1 } tcp dport 8080 dnat to 192.168.100.3:80
+        ip daddr 127.0.0.1 tcp dport 8080 dnat to 192.168.100.3:80
+        ip daddr 198.51.100.2 meta l4proto { tcp, udp } th dport 8080 dnat to 192.168.100.3:80
     }
     chain out {
         type nat hook postrouting priority srcnat;

@@ -22,12 +22,12 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub(crate) enum Served {
     /// On every address of both netns.
     Everywhere,
-    /// On every address of `red`, and in `blue` on 127.0.0.1 alone.
+    /// On 127.0.0.1 of `blue` alone.
     BluesLoopback,
-    /// On every address of `red`, and nowhere in `blue`.
-    RedAlone,
-    /// On every address of `red`, and on the host instead of `blue`.
-    HostInsteadOfBlue,
+    /// Nowhere.
+    Nowhere,
+    /// On every address of the host.
+    TheHost,
 }
 
 /// The answering programs; they end with the value.
@@ -40,13 +40,13 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts them.
     pub(crate) fn start(host: &Sandbox, served: Served) -> Self {
-        let mut sockets = vec![host.inside("red", || Sockets::on("[::]"))];
-        match served {
-            Served::Everywhere => sockets.push(host.inside("blue", || Sockets::on("[::]"))),
-            Served::BluesLoopback => sockets.push(host.inside("blue", || Sockets::on("127.0.0.1"))),
-            Served::HostInsteadOfBlue => sockets.push(Sockets::on("[::]")),
-            Served::RedAlone => {}
-        }
+        let everywhere = |netns| host.inside(netns, || Sockets::on("[::]"));
+        let sockets = match served {
+            Served::Everywhere => vec![everywhere("red"), everywhere("blue")],
+            Served::BluesLoopback => vec![host.inside("blue", || Sockets::on("127.0.0.1"))],
+            Served::TheHost => vec![Sockets::on("[::]")],
+            Served::Nowhere => Vec::new(),
+        };
         let (stopped, stop) = pipe().expect("a descriptor is free");
         let thread = thread::spawn(move || serve(&sockets, &stopped));
         Self { stop: Some(stop), thread: Some(thread) }

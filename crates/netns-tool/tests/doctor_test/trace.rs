@@ -71,7 +71,7 @@ fn a_trace_that_is_interrupted_leaves_nothing(host: &Sandbox) {
     }
     for signal in [Signal::INT, Signal::TERM] {
         let mut tool = Command::new(host.tool().path());
-        tool.args(["doctor", "red", "203.0.113.8:80", "--trace", "--timeout", "60"]);
+        tool.args(["doctor", "red", "203.0.113.8:80", "--trace", "--timeout", "3"]);
         let mut tool = tool.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it was built");
         eventually("the trace has begun", || tables() != before);
         kill_process(Pid::from_child(&tool), signal).expect("it runs");

@@ -78,7 +78,7 @@ fn doctor_names_a_file_among_the_netns_that_is_none(host: &Sandbox) {
         let diagnosis = doctor(host, "");
         diagnosis.names_first("netns-half-made");
         diagnosis.shows("netns-half-made", "broken");
-        diagnosis.type_remedy();
+        diagnosis.type_remedy(host);
         doctor(host, "").is_healthy();
     }
 }
@@ -91,7 +91,7 @@ fn doctor_names_what_a_deleted_bridge_left(host: &Sandbox) {
         if diagnosis::is_there(host) {
             let diagnosis = doctor(host, "");
             diagnosis.names_first("leftover");
-            diagnosis.type_remedy();
+            diagnosis.type_remedy(host);
             doctor(host, "").is_healthy();
         }
         host.netns_tool("gc").succeeds();
@@ -103,7 +103,7 @@ fn doctor_names_the_lack_of_rights(host: &Sandbox) {
     let _servers = Lab::ByIptables.build(host);
     RED_FETCHES.must_work(host, "for root");
     if diagnosis::is_there(host) {
-        diagnosis::of(&without_rights(host, "doctor red --json").run()).names_first("not-permitted");
+        let _ended = without_rights(host, "doctor red").run().fails_with(3).complains("sudo");
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     crossing::{Crossing, Member, crossings, far_end, free_in, members, networks},
 };
 use crate::{
+    address::Family,
     diagnose::{
         case::Followed,
         finding::{Code, Finding, Remedy},
@@ -60,13 +61,13 @@ fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
 pub(super) struct Unplugged<'a> {
     /// Its end.
     end: Member<'a>,
-    /// The bridge.
-    bridge: &'a Link,
+    /// The bridge; none if that is gone.
+    bridge: Option<&'a Link>,
 }
 
 /// Finds the cable that keeps the packet from the bridge, or the bridge from the packet.
 pub(super) fn unplugged<'a>(crossing: &Crossing<'a>) -> Option<Unplugged<'a>> {
-    beside_bridge(crossing).or_else(|| not_reached(crossing))
+    beside_bridge(crossing).or_else(|| not_reached(crossing)).or_else(|| orphaned(crossing))
 }
 
 /// The cable that the packet goes into ends beside the bridge.
@@ -88,7 +89,7 @@ fn beside_bridge<'a>(crossing: &Crossing<'a>) -> Option<Unplugged<'a>> {
         others.iter().any(|it| it.link.has_address(next) && !is_leaving(crossing, it))
             || end.link.master.is_none() && bridge.is_on_link(next)
     });
-    Some(Unplugged { end, bridge: fitting.next()? })
+    Some(Unplugged { end, bridge: Some(fitting.next()?) })
 }
 
 fn is_leaving(crossing: &Crossing<'_>, member: &Member<'_>) -> bool {
@@ -116,30 +117,83 @@ fn not_reached<'a>(crossing: &Crossing<'a>) -> Option<Unplugged<'a>> {
         let beside = end.stack == touch.stack
             && end.link.master != Some(bridge.link.index)
             && networks(end.link, crossing.family()).next().is_none();
-        beside.then_some(Unplugged { end, bridge: bridge.link })
+        beside.then_some(Unplugged { end, bridge: Some(bridge.link) })
     })
+}
+
+/// Several cables into the same network that end side by side, without addresses: their bridge is gone.
+fn orphaned<'a>(crossing: &Crossing<'a>) -> Option<Unplugged<'a>> {
+    let WireEnd::Nobody(_) = crossing.departure.wire.end else { return None };
+    let end = far_end(crossing.scene, crossing.leaving)?;
+    (is_loose(crossing, end) && loose_ends(crossing, end).count() > 1)
+        .then_some(Unplugged { end, bridge: None })
+}
+
+/// The ends beside `end` whose cables lead into the network that the packet leaves by.
+fn loose_ends<'a>(crossing: &'a Crossing<'a>, end: Member<'a>) -> impl Iterator<Item = &'a Link> + 'a {
+    let links = crossing.scene.stack(end.stack).links.iter();
+    links.filter(move |link| {
+        let far = far_end(crossing.scene, link);
+        let joins = far.is_some_and(|far| {
+            far.link.addresses.iter().any(|it| crossing.leaving.is_on_link(it.net.addr()))
+        });
+        joins && is_loose(crossing, Member { link, ..end })
+    })
+}
+
+fn is_loose(crossing: &Crossing<'_>, end: Member<'_>) -> bool {
+    end.link.master.is_none()
+        && networks(end.link, crossing.family()).next().is_none()
+        && !is_routed_to(crossing, end)
 }
 
 fn not_a_port(crossing: &Crossing<'_>, it: &Unplugged<'_>) -> Finding {
     let stack = crossing.scene.stack(it.end.stack);
-    let (end, bridge) = (&it.end.link.name, &it.bridge.name);
+    let end = &it.end.link.name;
     let named = link_in(crossing.scene, it.end.stack, it.end.link);
     let other = it.end.link.master.and_then(|master| stack.link(master));
+    let whose =
+        it.bridge.map_or_else(|| "any bridge".to_owned(), |bridge| format!("bridge '{}'", bridge.name));
     let (what, says) = match other {
-        None => (format!("{named} is no port of bridge '{bridge}'"), "no 'master'".to_owned()),
+        None => (format!("{named} is no port of {whose}"), "no 'master'".to_owned()),
         Some(other) => (
-            format!("{named} is a port of '{}', not of bridge '{bridge}'", other.name),
+            format!("{named} is a port of '{}', not of {whose}", other.name),
             format!("master {}", other.name),
         ),
     };
+    let finding = Finding::error(&NOT_A_PORT, it.end.stack, crossing.spot(), what)
+        .seen(format!("{} link show {end}", stack.ip()), says);
+    let Some(bridge) = it.bridge else {
+        return finding
+            .seen(format!("{} link show type bridge", stack.ip()), "no bridge with these cables")
+            .why("cables of one network end side by side here: the bridge that joined them is gone")
+            .remedy(Remedy::commands(new_bridge(crossing, it.end)).because("with a name of your own"));
+    };
     let mend = at(stack, end)
         .filter(|_| other.is_none())
-        .map(|at| Mend::Change(Operation::SetLink(at, LinkChange::Master(bridge.clone()))));
-    Finding::error(&NOT_A_PORT, it.end.stack, crossing.spot(), what)
-        .seen(format!("{} link show {end}", stack.ip()), says)
-        .why(format!("what comes out of the cable goes nowhere: those it is for are in bridge '{bridge}'"))
-        .remedy(Remedy::command(format!("{} link set {end} master {bridge}", stack.ip())))
+        .map(|at| Mend::Change(Operation::SetLink(at, LinkChange::Master(bridge.name.clone()))));
+    finding
+        .why(format!(
+            "what comes out of the cable goes nowhere: those it is for are in bridge '{}'",
+            bridge.name
+        ))
+        .remedy(Remedy::command(format!("{} link set {end} master {}", stack.ip(), bridge.name)))
         .mend(mend)
+}
+
+/// The commands that make the bridge anew.
+fn new_bridge(crossing: &Crossing<'_>, end: Member<'_>) -> Vec<String> {
+    let ip = crossing.scene.stack(end.stack).ip();
+    let mut commands = vec![format!("{ip} link add br0 type bridge"), format!("{ip} link set br0 up")];
+    commands.extend(
+        crossing
+            .wanted()
+            .filter(|_| is_gateway(crossing))
+            .map(|address| format!("{ip} address add {address} dev br0")),
+    );
+    let ends = loose_ends(crossing, end).map(|link| format!("{ip} link set {} master br0", link.name));
+    commands.extend(ends);
+    commands
 }
 
 /// A bridge that lacks an address.
@@ -163,12 +217,19 @@ fn bare_router<'a>(crossing: &Crossing<'a>) -> Option<Bare<'a>> {
     let bridge = Member { stack, link: crossing.scene.stack(stack).link(link)? };
     let wanted = crossing.wanted()?;
     let is_lacking = bridge.link.bridge.is_some()
-        && !bridge.link.addresses.iter().any(|it| wanted.contains(&it.net.addr()))
+        && is_bare(crossing, bridge)
         && is_gateway(crossing)
         && !is_answered_above(crossing, bridge)
         && another_router(crossing, bridge).is_none();
     let user = Member { stack: crossing.leg.stack, link: crossing.leaving };
     is_lacking.then_some(Bare { bridge, wanted, user })
+}
+
+/// A bridge with addresses of another network is right, perhaps, and those who send to it are wrong. IPv6
+/// addresses go when a link is switched off, which is a finding of its own.
+fn is_bare(crossing: &Crossing<'_>, bridge: Member<'_>) -> bool {
+    let family = crossing.family();
+    networks(bridge.link, family).next().is_none() && (bridge.link.up || family == Family::Ipv4)
 }
 
 /// Whether the stack takes the address for a router's, now or on other ways.
@@ -213,7 +274,7 @@ fn bare_sender<'a>(crossing: &Crossing<'a>) -> Option<Bare<'a>> {
         Some((Member { stack: crossing.leg.stack, link }, user))
     })?;
     let network = networks(user.link, crossing.family()).find(|net| net.contains(&destination))?;
-    if bridge.link.addresses.iter().any(|it| network.contains(&it.net.addr())) {
+    if !is_bare(crossing, bridge) {
         return None;
     }
     let there = scene.stack(user.stack);
@@ -268,117 +329,4 @@ fn scene_route(crossing: &Crossing<'_>, it: &Bare<'_>) -> Option<(String, String
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diagnose::{
-        finding::Severity,
-        scene::{Address, Peer},
-        tests::lab::{BLUE, HOST, RED, WORLD, bridge, codes, connected, findings_on, lab, link, to},
-        way::Way,
-    };
-
-    const BLUES: &str = "192.168.100.3";
-
-    fn found(scene: &Scene, way: Way) -> Vec<&'static str> {
-        let mut codes = codes(&findings_on(&CHECK, scene, way));
-        codes.dedup();
-        codes
-    }
-
-    fn ways() -> [Way; 4] {
-        [to(RED, WORLD), to(RED, BLUES), to(RED, "192.168.100.1"), to(HOST, "192.168.100.2")]
-    }
-
-    #[test]
-    fn the_lab_is_well() {
-        for way in ways() {
-            assert_eq!(found(&lab(), way), [""; 0]);
-        }
-    }
-
-    #[test]
-    fn an_end_beside_the_bridge_is_found_from_every_side() {
-        let mut scene = lab();
-        scene.stacks[HOST.0].links[3].master = None;
-        scene.stacks[HOST.0].links[3].port = None;
-        for way in ways().into_iter().chain([to(BLUE, "192.168.100.2")]) {
-            let findings = findings_on(&CHECK, &scene, way);
-            assert!(codes(&findings).iter().all(|code| *code == "not-a-port"), "{:?}", codes(&findings));
-            assert_eq!(findings[0].what, "link 'v-red' on the host is no port of bridge 'br0'");
-            assert_eq!(findings[0].remedy[0].commands, ["ip link set v-red master br0"]);
-            assert_eq!(findings[0].mend.len(), 1);
-        }
-    }
-
-    #[test]
-    fn an_end_in_the_wrong_bridge_is_not_moved_unasked() {
-        let mut scene = lab();
-        scene.stacks[HOST.0].links.push(bridge(9, "br9", &[]));
-        scene.stacks[HOST.0].links[3].master = Some(9);
-        let findings = findings_on(&CHECK, &scene, to(RED, BLUES));
-        assert_eq!(codes(&findings), ["not-a-port"]);
-        assert_eq!(findings[0].what, "link 'v-red' on the host is a port of 'br9', not of bridge 'br0'");
-        assert!(findings[0].mend.is_empty());
-    }
-
-    #[test]
-    fn a_cable_that_is_routed_to_needs_no_bridge() {
-        let mut scene = lab();
-        let host = &mut scene.stacks[HOST.0];
-        host.links[3].master = None;
-        host.links[3].port = None;
-        host.routes.push(connected("192.168.100.2/32", 4));
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0]);
-    }
-
-    #[test]
-    fn a_cable_with_an_address_of_its_own_needs_no_bridge() {
-        let mut scene = lab();
-        let host = &mut scene.stacks[HOST.0];
-        host.links[3] = Link {
-            peer: Some(Peer { stack: Some(RED), index: 2 }),
-            ..link(4, "v-red", "veth", &["10.7.0.1/24"])
-        };
-        host.routes.push(connected("10.7.0.0/24", 4));
-        let red = &mut scene.stacks[RED.0];
-        red.links[1].addresses[0].net = "10.7.0.2/24".parse().unwrap();
-        red.routes = vec![connected("10.7.0.0/24", 2)];
-        assert_eq!(found(&scene, to(RED, "10.7.0.1")), [""; 0]);
-    }
-
-    #[test]
-    fn a_bridge_that_lost_its_address_gets_the_one_that_is_sent_to() {
-        let mut scene = lab();
-        scene.stacks[HOST.0].links[2].addresses.clear();
-        scene.stacks[HOST.0].routes.pop();
-        for way in [to(RED, WORLD), to(RED, "192.168.100.1"), to(HOST, "192.168.100.2")] {
-            let findings = findings_on(&CHECK, &scene, way);
-            assert!(!findings.is_empty());
-            for finding in findings {
-                assert_eq!(finding.code.name, "bridge-without-address");
-                assert_eq!(finding.severity, Severity::Error);
-                assert_eq!(finding.what, "bridge 'br0' on the host has no address in 192.168.100.0/24");
-                assert_eq!(finding.remedy[0].commands, ["ip address add 192.168.100.1/24 dev br0"]);
-                assert_eq!(finding.mend.len(), 1);
-            }
-        }
-        assert_eq!(found(&scene, to(RED, BLUES)), [""; 0], "neighbours do without");
-    }
-
-    #[test]
-    fn a_bridge_with_another_address_of_the_network_is_not_bare() {
-        let mut scene = lab();
-        scene.stacks[HOST.0].links[2].addresses[0].net = "192.168.100.99/24".parse().unwrap();
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0]);
-    }
-
-    #[test]
-    fn a_vlan_link_on_top_may_be_the_gateway() {
-        let mut scene = lab();
-        let host = &mut scene.stacks[HOST.0];
-        let addresses: Vec<Address> = host.links[2].addresses.drain(..).collect();
-        let on_top = Link { addresses, ..link(9, "br0.10", "vlan", &[]) };
-        host.links.push(Link { peer: Some(Peer { stack: Some(HOST), index: 3 }), ..on_top });
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0]);
-    }
-}
+mod tests;

@@ -64,20 +64,33 @@ static DUPLICATE_MAC: Code = Code {
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
-    crossings(scene, followed).flat_map(|crossing| on(&crossing)).collect()
+    let crossings: Vec<Crossing<'_>> = crossings(scene, followed).collect();
+    let twins = crossings.iter().flat_map(twins);
+    // Who works may be lucky: the other one may answer next time.
+    let honest = |finding: Finding| if followed.works() { finding.degrades() } else { finding };
+    let mut findings: Vec<Finding> = twins.map(honest).collect();
+    findings.extend(crossings.iter().flat_map(idle));
+    findings
 }
 
-fn on(crossing: &Crossing<'_>) -> Vec<Finding> {
+/// What two have.
+fn twins(crossing: &Crossing<'_>) -> Vec<Finding> {
     let members = crossing.members();
-    let mut findings = Vec::new();
-    for address in [crossing.next(), crossing.leg.sent.source] {
-        match shared(crossing, &members, address) {
-            Some(finding) => findings.push(finding),
-            None => findings.extend(members.iter().filter_map(|it| unused(crossing, *it, address))),
-        }
-    }
-    findings.extend(shared_mac(crossing, &members));
-    findings
+    let shared = addresses(crossing).into_iter().filter_map(|address| shared(crossing, &members, address));
+    shared.chain(shared_mac(crossing, &members)).collect()
+}
+
+/// What the kernel does not use, unless it is for a twin that is named.
+fn idle(crossing: &Crossing<'_>) -> Vec<Finding> {
+    let members = crossing.members();
+    let alone =
+        addresses(crossing).into_iter().filter(|address| shared(crossing, &members, *address).is_none());
+    alone.flat_map(|address| members.iter().filter_map(move |it| unused(crossing, *it, address))).collect()
+}
+
+/// The addresses that a packet cannot do without on this wire.
+fn addresses(crossing: &Crossing<'_>) -> [IpAddr; 2] {
+    [crossing.next(), crossing.leg.sent.source]
 }
 
 /// Those who have an address and are on: one for each stack.
@@ -113,7 +126,7 @@ fn shared(crossing: &Crossing<'_>, members: &[Member<'_>], address: IpAddr) -> O
         link_in(scene, first.stack, first.link),
         link_in(scene, second.stack, second.link)
     );
-    let mut finding = Finding::error(&DUPLICATE_ADDRESS, other.stack, crossing.spot(), what).degrades();
+    let mut finding = Finding::error(&DUPLICATE_ADDRESS, other.stack, crossing.spot(), what);
     for owner in [first, second] {
         let read = format!("{} address show {}", scene.stack(owner.stack).ip(), owner.link.name);
         finding = finding.seen(read, in_words(owner, address));
@@ -195,7 +208,7 @@ fn shared_mac(crossing: &Crossing<'_>, members: &[Member<'_>]) -> Option<Finding
         link_in(scene, twins[0].stack, twins[0].link),
         link_in(scene, twins[1].stack, twins[1].link)
     );
-    let mut finding = Finding::error(&DUPLICATE_MAC, other.stack, crossing.spot(), what).degrades();
+    let mut finding = Finding::error(&DUPLICATE_MAC, other.stack, crossing.spot(), what);
     for twin in &twins {
         let read = format!("{} link show {}", scene.stack(twin.stack).ip(), twin.link.name);
         finding = finding.seen(read, format!("link/ether {mac}"));

@@ -84,12 +84,12 @@ pub static CHECKS: &[&Check] = &[
     &connections::CHECK,
     &mtu::CHECK,
     &sockets::CHECK,
-    &names::CHECK,
     &own_rules::CHECK,
     &idle_rules::CHECK,
     &managers::CHECK,
     &leftovers::CHECK,
     &rights::CHECK,
+    &names::CHECK,
     &unexplained::CHECK,
 ];
 

@@ -4,11 +4,9 @@ use std::net::IpAddr;
 
 use super::{Check, Look};
 use crate::{
-    address::Family,
     diagnose::{
         case::{Case, Followed},
-        finding::{Code, Finding, Remedy, Spot, Step},
-        journey::End,
+        finding::{Code, Effect, Finding, Remedy, Severity, Spot, Step},
         mend::Mend,
         question::{Destination, Question},
         scene::{Stack, StackId},
@@ -23,7 +21,7 @@ use crate::{
 pub(super) const CHECK: Check = Check {
     question: "Can names be looked up?",
     codes: &[&RESOLVER_EMPTY, &RESOLVER_ON_LOOPBACK, &RESOLVER_SILENT, &NAMES_OFF, &NAME_UNKNOWN],
-    look: Look::Around(look),
+    look: Look::Afterwards(look),
 };
 
 static RESOLVER_EMPTY: Code = Code {
@@ -78,18 +76,17 @@ static NAME_UNKNOWN: Code = Code {
     example: "netns-tool doctor red no-such-name.example   # name-unknown",
 };
 
-fn look(case: &Case<'_>) -> Vec<Finding> {
+fn look(case: &Case<'_>, found: &[Finding]) -> Vec<Finding> {
     let Some(asker) = Asker::of(case) else { return Vec::new() };
     let mut findings: Vec<Finding> = names_off(&asker).into_iter().collect();
     if asker.resolved {
         return findings;
     }
-    match empty(&asker).or_else(|| on_loopback(&asker)) {
-        Some(finding) => findings.push(finding),
-        None => {
-            findings.extend(silent(&asker));
-            findings.extend(unknown(&asker));
-        }
+    if let Some(finding) = empty(&asker).or_else(|| on_loopback(&asker)) {
+        findings.push(finding);
+    } else {
+        findings.extend(silent(&asker, found));
+        findings.extend(unknown(&asker));
     }
     findings
 }
@@ -144,9 +141,23 @@ impl<'a> Asker<'a> {
         finding.degrades()
     }
 
-    /// The ways to its name servers.
+    /// The ways to its name servers, whatever they are followed for.
     fn asked(&self) -> impl Iterator<Item = &'a Followed> {
-        self.case.ways.iter().filter(|way| way.way.purpose == Purpose::NameServer)
+        let (case, id) = (self.case, self.id);
+        let servers: Vec<IpAddr> = self.servers().collect();
+        case.ways.iter().filter(move |it| {
+            let way = &it.way;
+            way.from == id
+                && servers.contains(&way.to)
+                && way.service() == Some((DNS, Transport::Udp))
+                && way.purpose != Purpose::Asked
+        })
+    }
+
+    /// Whether the host gets an answer from there: then it is the way that is at fault, not who is asked.
+    fn answers_host(&self, server: IpAddr) -> bool {
+        let mut ways = self.case.ways.iter();
+        ways.any(|it| it.way.purpose == Purpose::Control && it.way.to == server && it.works())
     }
 }
 
@@ -158,9 +169,11 @@ fn names_off(asker: &Asker<'_>) -> Option<Finding> {
     let what = format!("programs {} do not ask name servers at all", asker.stack.location());
     let finding = Finding::error(&NAMES_OFF, asker.id, asker.spot(), what)
         .degrades()
-        .seen("/etc/nsswitch.conf", format!("hosts: {}", hosts.trim()))
+        .seen(asker.stack.run("grep hosts: /etc/nsswitch.conf"), format!("hosts: {}", hosts.trim()))
         .why("the C library looks only where this line says; 'dns' stands for the servers of resolv.conf")
-        .remedy(Remedy::command("sed -i 's/^hosts:.*/hosts: files dns/' /etc/nsswitch.conf"));
+        .remedy(Remedy::note(
+            "let the line be 'hosts: files dns', in /etc/netns/NETNS/nsswitch.conf if there is one, else in /etc/nsswitch.conf",
+        ));
     Some(finding)
 }
 
@@ -239,22 +252,16 @@ fn with_servers(asker: &Asker<'_>, finding: Finding) -> Finding {
     }
 }
 
-/// Servers that are silent although others out there answer: then it is not the way.
-fn silent(asker: &Asker<'_>) -> Vec<Finding> {
-    let in_vain = asker.asked().filter(|way| way.outcome.is_some() && !way.works());
-    in_vain.filter(|way| is_way_open(asker, way)).map(|way| does_not_answer(asker, way)).collect()
-}
-
-/// Whether nothing else explains the silence. What is on the way is for other checks.
-fn is_way_open(asker: &Asker<'_>, server: &Followed) -> bool {
-    let family = Family::of(server.way.to);
-    let others = asker.case.ways.iter().filter(|it| it.way.to != server.way.to && it.works());
-    let mut others = others.filter(|it| it.way.from == asker.id && Family::of(it.way.to) == family);
-    match server.journey.end {
-        End::World(_) => others.next().is_some(),
-        End::Arrived(stack) => others.next().is_some() && serves_itself(asker.case.scene.stack(stack)),
-        End::Nobody(_) | End::Stuck(_) | End::Loop(_) => false,
+/// Servers that are silent, if nothing that was found on the way explains it.
+fn silent(asker: &Asker<'_>, found: &[Finding]) -> Vec<Finding> {
+    let stops = |finding: &Finding| finding.severity > Severity::Note && finding.effect == Effect::Blocks;
+    if found.iter().any(stops) {
+        return Vec::new();
     }
+    let is_silent =
+        |way: &&Followed| way.outcome.is_some() && !way.works() && !asker.answers_host(way.way.to);
+    let in_vain = asker.asked().filter(is_silent);
+    in_vain.map(|way| does_not_answer(asker, way)).collect()
 }
 
 fn does_not_answer(asker: &Asker<'_>, way: &Followed) -> Finding {
@@ -266,10 +273,14 @@ fn does_not_answer(asker: &Asker<'_>, way: &Followed) -> Finding {
         "without a name server that answers, only addresses work"
     };
     let what = format!("name server {server} does not answer {}", asker.stack.location());
-    let finding = Finding::warning(&RESOLVER_SILENT, asker.id, asker.spot(), what)
-        .degrades()
+    let finding = if others {
+        Finding::warning(&RESOLVER_SILENT, asker.id, asker.spot(), what).degrades()
+    } else {
+        Finding { effect: Effect::Blocks, ..asker.finding(&RESOLVER_SILENT, what) }
+    };
+    let finding = finding
         .seen(asker.stack.resolver.file.clone(), format!("nameserver {server}"))
-        .seen(format!("a query to {server}, port 53/udp"), "no answer, while others out there answer")
+        .seen(format!("a query to {server}, port 53/udp"), "no answer, and nothing on the way that stops it")
         .why(why);
     with_servers(asker, finding)
 }
@@ -288,149 +299,4 @@ fn unknown(asker: &Asker<'_>) -> Option<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{
-        check::Outcome,
-        diagnose::{
-            packet::Protocol,
-            question::Path,
-            scene::Scene,
-            tests::lab::{HOST, RED, WORLD, codes, lab, to},
-            way::{Way, ways},
-        },
-        view::Socket,
-    };
-
-    fn question(from: StackId, to: Destination) -> Question {
-        let from = lab().stack(from).entrance.clone();
-        Question::Path(Path { from, to, protocol: Protocol::Icmp, port: None })
-    }
-
-    fn name() -> Destination {
-        Destination::Name("example.org".to_owned())
-    }
-
-    /// Asks with ways that were tried: `works` says which.
-    fn asked(
-        scene: &Scene,
-        question: &Question,
-        resolved: Option<IpAddr>,
-        works: fn(&Way) -> bool,
-    ) -> Vec<Finding> {
-        let tried = |way: Way| {
-            let reached = Outcome::Reached { after: Duration::ZERO };
-            let outcome = if works(&way) { reached } else { Outcome::NoAnswer };
-            Followed::new(scene, way, Some(outcome))
-        };
-        let ways = ways(scene, question, resolved).into_iter().map(tried).collect();
-        look(&Case { scene, question, ways })
-    }
-
-    fn out_of(scene: &Scene, from: StackId) -> Vec<Finding> {
-        asked(scene, &question(from, Destination::Internet), None, |_| true)
-    }
-
-    #[test]
-    fn the_lab_is_well() {
-        for from in [RED, HOST] {
-            assert_eq!(codes(&out_of(&lab(), from)), [""; 0]);
-        }
-        let resolved = WORLD.parse().ok();
-        assert_eq!(codes(&asked(&lab(), &question(RED, name()), resolved, |_| true)), [""; 0]);
-    }
-
-    #[test]
-    fn a_missing_file_is_made_with_the_hosts_servers() {
-        for exists in [true, false] {
-            let mut scene = lab();
-            scene.stacks[RED.0].resolver.servers.clear();
-            scene.stacks[RED.0].resolver.exists = exists;
-            let findings = out_of(&scene, RED);
-            assert_eq!(codes(&findings), ["resolver-empty"]);
-            assert_eq!(findings[0].remedy[0].commands, ["netns-tool dns red 198.51.100.1"]);
-            assert_eq!(findings[0].mend.len(), 1);
-        }
-    }
-
-    fn with_stub() -> Scene {
-        let mut scene = lab();
-        for stack in &mut scene.stacks {
-            stack.resolver.servers = vec!["127.0.0.53".parse().unwrap()];
-        }
-        scene
-    }
-
-    #[test]
-    fn a_stub_of_the_host_is_out_of_reach_inside() {
-        let findings = out_of(&with_stub(), RED);
-        assert_eq!(codes(&findings), ["resolver-on-loopback"]);
-        assert_eq!(findings[0].evidence[0].says, "nameserver 127.0.0.53");
-        assert_eq!(codes(&out_of(&with_stub(), HOST)), [""; 0], "the host reaches it");
-    }
-
-    #[test]
-    fn a_stub_of_its_own_is_as_good_as_any() {
-        let mut scene = with_stub();
-        scene.stacks[RED.0].listeners.push(Socket {
-            transport: Transport::Udp,
-            local: "127.0.0.53:53".parse().unwrap(),
-            remote: None,
-            state: "open".to_owned(),
-            programs: Vec::new(),
-        });
-        assert_eq!(codes(&out_of(&scene, RED)), [""; 0]);
-    }
-
-    #[test]
-    fn a_file_that_somebody_wrote_is_not_overwritten_unasked() {
-        let mut scene = with_stub();
-        scene.stacks[RED.0].resolver.file = "/etc/netns/red/resolv.conf".to_owned();
-        assert!(out_of(&scene, RED)[0].mend.is_empty());
-        scene.stacks[RED.0].resolver.upstream.clear();
-        assert_eq!(out_of(&scene, RED)[0].remedy[0].commands, ["netns-tool dns red 9.9.9.9"]);
-    }
-
-    #[test]
-    fn a_silent_server_is_blamed_only_if_others_answer() {
-        let mut scene = lab();
-        scene.stacks[RED.0].resolver.servers = vec!["192.0.2.53".parse().unwrap()];
-        let question = question(RED, Destination::Internet);
-        let others = |way: &Way| way.purpose != Purpose::NameServer;
-        let findings = asked(&scene, &question, None, others);
-        assert_eq!(codes(&findings), ["resolver-silent"]);
-        assert_eq!(findings[0].remedy[0].commands, ["netns-tool dns red 198.51.100.1"]);
-        assert_eq!(codes(&asked(&scene, &question, None, |_| false)), [""; 0]);
-    }
-
-    #[test]
-    fn a_name_that_servers_do_not_know_is_not_their_fault() {
-        let question = question(RED, name());
-        assert_eq!(codes(&asked(&lab(), &question, None, |_| true)), ["name-unknown"]);
-        assert_eq!(codes(&asked(&lab(), &question, None, |_| false)), [""; 0]);
-    }
-
-    #[test]
-    fn a_line_without_dns_switches_names_off() {
-        let mut scene = lab();
-        scene.stacks[RED.0].resolver.nsswitch_hosts = Some("files myhostname".to_owned());
-        assert_eq!(codes(&out_of(&scene, RED)), ["names-off"]);
-        for line in [None, Some("files resolve [!UNAVAIL=return] dns".to_owned())] {
-            scene.stacks[RED.0].resolver.nsswitch_hosts = line;
-            assert_eq!(codes(&out_of(&scene, RED)), [""; 0]);
-        }
-    }
-
-    #[test]
-    fn ways_by_address_need_no_names() {
-        let question = question(RED, Destination::Address(WORLD.parse().unwrap()));
-        let case = Case {
-            scene: &with_stub(),
-            question: &question,
-            ways: vec![Followed::new(&with_stub(), to(RED, WORLD), None)],
-        };
-        assert_eq!(codes(&look(&case)), [""; 0]);
-    }
-}
+mod tests;

@@ -80,7 +80,8 @@ fn gateway<'a>(crossing: &Crossing<'a>) -> Option<(&'a NextHop, IpAddr)> {
 fn off_link(crossing: &Crossing<'_>) -> Option<Finding> {
     let (hop, gateway) = gateway(crossing)?;
     let link = crossing.leaving;
-    let fits = hop.on_link
+    // Taken for a neighbour by order, it has to be one.
+    let fits = hop.on_link && !matches!(crossing.departure.wire.end, WireEnd::Nobody(_))
         || link.is_on_link(gateway)
         || is_link_local(gateway)
         || Family::of(gateway) != crossing.family()
@@ -170,8 +171,9 @@ fn absent(crossing: &Crossing<'_>) -> Option<Finding> {
         || bare_neighbour(crossing).is_some()
         || meant.is_some_and(|(stack, link)| {
             let link = crossing.scene.stack(stack).link(link);
-            link.is_some_and(|link| is_answered_above(crossing, Member { stack, link }))
-        });
+            link.is_some_and(|link| is_answered_for(crossing, Member { stack, link }))
+        })
+        || crossing.leg.routed.redirected && crossing.leg.direction == Direction::There;
     if explained {
         return None;
     }
@@ -181,6 +183,13 @@ fn absent(crossing: &Crossing<'_>) -> Option<Finding> {
         // Who asked has its own address, or will get one.
         (false, Direction::Back) => None,
     }
+}
+
+/// Somebody answers for addresses that it does not have, or a VLAN link on top has it.
+fn is_answered_for(crossing: &Crossing<'_>, meant: Member<'_>) -> bool {
+    let stack = crossing.scene.stack(meant.stack);
+    let proxy = |of: &str| stack.setting(&format!("net/ipv4/conf/{of}/proxy_arp")) == Some(1);
+    is_answered_above(crossing, meant) || proxy("all") || proxy(meant.link.name.as_str())
 }
 
 fn gateway_absent(crossing: &Crossing<'_>) -> Finding {
@@ -193,8 +202,32 @@ fn gateway_absent(crossing: &Crossing<'_>) -> Finding {
         .why("packets wait for the answer to 'who has this address', and are dropped after three seconds");
     finding.remedy(match router_near(crossing) {
         Some(router) => replace(crossing, gateway, router),
-        None => Remedy::note(format!("find out who should be the router, and give it {gateway}")),
+        None => of_other_networks(crossing, gateway),
     })
+}
+
+/// The router is there and its network is another one: either it has the wrong address, or who asks.
+fn of_other_networks(crossing: &Crossing<'_>, gateway: IpAddr) -> Remedy {
+    let members = crossing.members();
+    let (ip, link) = (crossing.stack().ip(), &crossing.leaving.name);
+    let routers = || members.iter().skip(1).filter(|it| it.link.bridge.is_some() || members.len() == 2);
+    let router = routers().find_map(|it| Some((it, networks(it.link, crossing.family()).next()?)));
+    let Some((router, network)) = router else {
+        return Remedy::note(format!("find out who should be the router, and give it {gateway}"));
+    };
+    let agree = members.iter().skip(1).any(|it| it.link.bridge.is_none() && it.link.is_on_link(gateway));
+    match (crossing.wanted().filter(|_| agree), free_in(crossing.scene, network)) {
+        (Some(wanted), _) => {
+            let there = crossing.scene.stack(router.stack).ip();
+            Remedy::command(format!("{there} address add {wanted} dev {}", router.link.name))
+                .because("as others on this wire are in that network, too")
+        }
+        (None, Some(free)) => Remedy::commands([
+            format!("{ip} address add {free} dev {link}"),
+            format!("{ip} route replace {} via {} dev {link}", destination_of(crossing), network.addr()),
+        ]),
+        (None, None) => Remedy::note(format!("give link '{link}' an address in {}", network.trunc())),
+    }
 }
 
 fn nobody_there(crossing: &Crossing<'_>) -> Finding {
@@ -245,109 +278,4 @@ fn others_in_words(crossing: &Crossing<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diagnose::{
-        scene::{Link, Peer, Route},
-        tests::lab::{
-            BLUE, HOST, RED, WORLD, bridge, codes, connected, default_via, findings_on, lab, link, to,
-        },
-        way::Way as Asked,
-    };
-
-    fn found(scene: &Scene, way: Asked) -> Vec<&'static str> {
-        codes(&findings_on(&CHECK, scene, way))
-    }
-
-    #[test]
-    fn the_lab_is_well() {
-        for way in [to(RED, WORLD), to(RED, "192.168.100.3"), to(HOST, "192.168.100.2"), to(HOST, WORLD)] {
-            assert_eq!(found(&lab(), way), [""; 0]);
-        }
-    }
-
-    fn with_gateway(gateway: &str) -> Scene {
-        let mut scene = lab();
-        scene.stacks[RED.0].routes[1] = default_via(gateway, 2);
-        scene
-    }
-
-    #[test]
-    fn a_gateway_that_nobody_is_gives_way_to_the_bridge() {
-        let findings = findings_on(&CHECK, &with_gateway("192.168.100.254"), to(RED, WORLD));
-        assert_eq!(codes(&findings), ["gateway-absent"]);
-        assert_eq!(
-            findings[0].remedy[0].commands,
-            ["ip -n red route replace default via 192.168.100.1 dev eth0"]
-        );
-        assert!(findings[0].evidence[1].says.starts_with("bridge 'br0' on the host: 192.168.100.1/24"));
-    }
-
-    #[test]
-    fn a_gateway_of_another_network_is_off_the_link() {
-        let findings = findings_on(&CHECK, &with_gateway("192.168.200.1"), to(RED, WORLD));
-        assert_eq!(codes(&findings), ["gateway-off-link"]);
-        assert_eq!(
-            findings[0].remedy[0].commands,
-            ["ip -n red route replace default via 192.168.100.1 dev eth0"]
-        );
-    }
-
-    #[test]
-    fn an_address_of_another_network_is_as_wrong() {
-        let mut scene = lab();
-        scene.stacks[RED.0].links[1].addresses[0].net = "192.168.200.2/24".parse().unwrap();
-        scene.stacks[RED.0].routes[0] = connected("192.168.200.0/24", 2);
-        let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
-        assert_eq!(codes(&findings)[0], "gateway-off-link");
-        assert_eq!(findings[0].remedy[0].commands, ["ip -n red address add 192.168.100.2/24 dev eth0"]);
-    }
-
-    #[test]
-    fn a_gateway_may_be_on_the_link_by_order_or_by_a_route() {
-        let mut scene = with_gateway("10.0.0.1");
-        scene.stacks[HOST.0].links[2].addresses[0].net = "10.0.0.1/32".parse().unwrap();
-        scene.stacks[RED.0].routes[1].hops[0].on_link = true;
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0]);
-        scene.stacks[RED.0].routes[1].hops[0].on_link = false;
-        scene.stacks[RED.0].routes.push(Route { ..connected("10.0.0.1/32", 2) });
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0]);
-    }
-
-    #[test]
-    fn a_destination_that_nobody_has_is_said_so() {
-        assert_eq!(found(&lab(), to(RED, "192.168.100.77")), ["nobody-there"]);
-        assert_eq!(found(&lab(), to(HOST, "192.168.100.77")), ["nobody-there"]);
-    }
-
-    #[test]
-    fn overlapping_networks_are_found_by_who_has_the_address_elsewhere() {
-        let mut scene = lab();
-        let host = &mut scene.stacks[HOST.0];
-        host.links.push(bridge(9, "br9", &["192.168.100.9/24"]));
-        host.links[4].master = Some(9);
-        host.links.push(Link { master: Some(3), ..link(10, "v-x", "veth", &[]) });
-        let findings = findings_on(&CHECK, &scene, to(HOST, "192.168.100.3"));
-        assert!(codes(&findings).iter().all(|code| *code == "nobody-there"), "{:?}", codes(&findings));
-    }
-
-    #[test]
-    fn what_other_checks_explain_is_not_said_twice() {
-        let mut scene = lab();
-        scene.stacks[HOST.0].links[2].addresses.clear();
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0], "bridge-without-address");
-        let mut scene = lab();
-        scene.stacks[HOST.0].links[4].master = None;
-        assert_eq!(found(&scene, to(RED, "192.168.100.3")), [""; 0], "not-a-port");
-        let mut scene = lab();
-        scene.stacks[BLUE.0].links[1].addresses.clear();
-        assert_eq!(found(&scene, to(RED, "192.168.100.3")), [""; 0], "no-address");
-    }
-
-    #[test]
-    fn a_cable_whose_end_cannot_be_seen_is_no_proof() {
-        let mut scene = with_gateway("192.168.100.254");
-        scene.stacks[RED.0].links[1].peer = Some(Peer { stack: None, index: 4 });
-        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0]);
-    }
-}
+mod tests;

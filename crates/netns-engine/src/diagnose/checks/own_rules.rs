@@ -7,7 +7,7 @@ use crate::{
     address::Family,
     diagnose::{
         case::{Case, Followed},
-        finding::{Code, Finding, Remedy, Step},
+        finding::{Code, Finding, Remedy, Spot, Step},
         firewall::{ChainFamily, Field, Match, Origin, Rule, Ruleset},
         mend::Mend,
         question::Question,
@@ -67,9 +67,8 @@ fn gone(case: &Case<'_>, known: &Known<'_>, record: &Record) -> Option<Finding> 
     }
     let standing = standing(case, record)?;
     let what = format!("rules of the {} are gone", record.key());
-    // Before what follows from it: packets that are dropped, or leave untranslated.
-    let step = if matches!(record, Record::Published(_)) { Step::Arrival } else { Step::Forwarding };
-    let spot = case.spot_in(StackId::HOST, step);
+    // Whatever else is missing then is missing for this.
+    let spot = Spot { leg: 0, step: Step::Link };
     let mut finding = match standing {
         Standing::Needed => Finding::error(&GONE, StackId::HOST, spot, what),
         Standing::WorksWithout => Finding::warning(&GONE, StackId::HOST, spot, what),

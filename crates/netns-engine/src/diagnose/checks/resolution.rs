@@ -24,7 +24,8 @@ static NEIGHBOUR_FAILED: Code = Code {
     symptom: "'Destination Host Unreachable' after three seconds; 'ip neighbour' shows FAILED or INCOMPLETE, or nothing at all where \
               ARP is switched off.",
     cause: "The request for the neighbour's link-layer address, or its answer, is lost: ARP is switched off on one of the links, a \
-            filter of the bridge or arp family drops it, or the neighbour beyond the cable is not there.",
+            filter of the bridge or arp family drops it, 'arp_ignore' forbids the \
+            answer, or the neighbour beyond the cable is not there.",
     remedy: "Switch ARP on ('ip link set LINK arp on'); look who answers with 'tcpdump -ni LINK arp'. For the host's router: see \
              whether the host reaches it at all.",
     example: "ip -n red link set eth0 arp off\nnetns-tool doctor red        # neighbour-failed\nip -n red link set eth0 arp on",
@@ -42,13 +43,13 @@ static WRONG_NEIGHBOUR: Code = Code {
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
-    let in_vain = followed.outcome.is_some() && !followed.works();
     crossings(scene, followed)
         .filter_map(|crossing| {
             let entry = entry(&crossing);
             wrong(&crossing, entry)
                 .or_else(|| silent(&crossing, entry))
-                .or_else(|| failed(&crossing, entry?, in_vain))
+                .or_else(|| ignored(&crossing, entry))
+                .or_else(|| failed(&crossing, entry?, followed))
         })
         .collect()
 }
@@ -92,8 +93,7 @@ const ASKING_KINDS: [&str; 3] = ["veth", "bridge", "macvlan"];
 
 /// ARP is off where it is needed, on this side or on the other.
 fn silent(crossing: &Crossing<'_>, entry: Option<&Neighbour>) -> Option<Finding> {
-    let knows = entry.is_some_and(|it| it.mac.is_some() && !is_lost(it) && it.state != "noarp");
-    if knows {
+    if is_known(entry) {
         return None;
     }
     let near = Member { stack: crossing.leg.stack, link: crossing.leaving };
@@ -110,6 +110,37 @@ fn silent(crossing: &Crossing<'_>, entry: Option<&Neighbour>) -> Option<Finding>
     Some(finding)
 }
 
+fn is_known(entry: Option<&Neighbour>) -> bool {
+    entry.is_some_and(|it| it.mac.is_some() && !is_lost(it) && it.state != "noarp")
+}
+
+/// The neighbour is told not to answer for the address that is asked for (`arp_ignore` in ip-sysctl.rst).
+fn ignored(crossing: &Crossing<'_>, entry: Option<&Neighbour>) -> Option<Finding> {
+    let far = found_link(crossing).filter(|_| crossing.next().is_ipv4() && !is_known(entry))?;
+    let stack = crossing.scene.stack(far.stack);
+    let path = |of: &str| format!("net/ipv4/conf/{of}/arp_ignore");
+    let places = [path("all"), path(far.link.name.as_str())];
+    let value = |path: &String| stack.setting(path).unwrap_or_default();
+    // The larger of the two holds.
+    let strictest = places.iter().max_by_key(|path| value(path))?;
+    let answers = match value(strictest) {
+        0 => true,
+        1..=3 => far.link.has_address(crossing.next()),
+        _ => false,
+    };
+    if answers {
+        return None;
+    }
+    let named = link_in(crossing.scene, far.stack, far.link);
+    let what = format!("{named} does not answer who asks for {}", crossing.next());
+    let finding = Finding::error(&NEIGHBOUR_FAILED, far.stack, crossing.spot(), what)
+        .seen(stack.file_of(strictest), value(strictest).to_string())
+        .seen(format!("{} neighbour show {}", crossing.stack().ip(), crossing.next()), in_words(entry))
+        .why("from 1, a link answers for its own addresses only, and with 8 for none at all")
+        .remedy(Remedy::command(stack.set(strictest, 0)));
+    Some(finding)
+}
+
 fn is_lost(entry: &Neighbour) -> bool {
     matches!(entry.state.as_str(), "failed" | "incomplete")
 }
@@ -119,7 +150,7 @@ fn in_words(entry: Option<&Neighbour>) -> String {
 }
 
 /// An entry that failed: old news if nothing was tried, and what other checks explain is theirs.
-fn failed(crossing: &Crossing<'_>, entry: &Neighbour, in_vain: bool) -> Option<Finding> {
+fn failed(crossing: &Crossing<'_>, entry: &Neighbour, followed: &Followed) -> Option<Finding> {
     let explained = !is_whole(crossing)
         || bridge_ports::stop(crossing)
         || matches!(crossing.departure.wire.end, WireEnd::Nobody(_))
@@ -135,6 +166,7 @@ fn failed(crossing: &Crossing<'_>, entry: &Neighbour, in_vain: bool) -> Option<F
     );
     // What cannot be seen may be missing; what can be seen and is there may well answer by now.
     let beyond = crossing.departure.wire.end == WireEnd::World;
+    let in_vain = followed.outcome.is_some() && !followed.works();
     let (id, spot) = (crossing.leg.stack, crossing.spot());
     let finding = if beyond && in_vain {
         Finding::error(&NEIGHBOUR_FAILED, id, spot, what)
@@ -245,6 +277,18 @@ mod tests {
             assert_eq!(findings[0].severity, Severity::Error);
             assert_eq!(findings[0].remedy[0].commands, [command]);
         }
+    }
+
+    #[test]
+    fn a_neighbour_may_be_told_not_to_answer() {
+        let mut scene = lab();
+        let settings = &mut scene.stacks[HOST.0].settings;
+        settings.insert("net/ipv4/conf/br0/arp_ignore".to_owned(), 1);
+        assert_eq!(found(&scene, to(RED, WORLD)), [""; 0], "it answers for its own");
+        scene.stacks[HOST.0].settings.insert("net/ipv4/conf/br0/arp_ignore".to_owned(), 8);
+        let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
+        assert_eq!(codes(&findings), ["neighbour-failed"]);
+        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net/ipv4/conf/br0/arp_ignore=0"]);
     }
 
     #[test]

@@ -339,9 +339,38 @@ fn strayed(scene: &Scene, followed: &Followed) -> Option<Finding> {
     if let Some(rule) = stray.routing.rule.and_then(|place| stack.policy.get(place)) {
         finding = finding.seen(format!("{} rule", stack.ip()), rule_in_words(rule));
     }
-    Some(finding.remedy(Remedy::note(
-        "give one of the two networks another subnet, or this stack a more specific route",
-    )))
+    Some(with_route_back(finding, followed, stray, stack))
+}
+
+/// The route that comes with an address may have been deleted; else two networks are in each other's way.
+fn with_route_back(finding: Finding, followed: &Followed, stray: &Leg, stack: &Stack) -> Finding {
+    let to = stray.routed.destination;
+    let there = followed.journey.there().find(|leg| leg.stack == stray.stack);
+    let link = there.and_then(|leg| stack.link(leg.arrival?));
+    let net = link.and_then(|link| link.addresses.iter().find(|address| address.net.contains(&to)));
+    let (Some(link), Some(net)) = (link, net) else {
+        return finding.remedy(Remedy::note(
+            "give one of the two networks another subnet, or this stack a more specific route",
+        ));
+    };
+    let net = net.net.trunc();
+    let has_it = stack.routes.iter().any(|route| {
+        route.table == MAIN
+            && route.destination == net
+            && route.hops.iter().any(|hop| hop.link == Some(link.index))
+    });
+    if has_it {
+        let host: ipnet::IpNet = to.into();
+        return finding.remedy(
+            Remedy::command(format!("{} route add {host} dev {}", stack.ip(), link.name))
+                .because("for this one address; better give one of the two networks another subnet"),
+        );
+    }
+    let route =
+        WantedRoute { destination: net, gateway: None, ..WantedRoute::default_via(to).on(link.name.clone()) };
+    finding
+        .remedy(Remedy::command(format!("{} route add {net} dev {}", stack.ip(), link.name)))
+        .mend(place(stack).map(|place| Mend::Change(Operation::AddRoute(place, route))))
 }
 
 /// On the way back, a stack should leave by the link it was come to by on the way there.

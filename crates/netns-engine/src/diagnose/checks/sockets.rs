@@ -120,13 +120,16 @@ fn takes(own: IpAddr, address: IpAddr) -> bool {
     own == address || own.is_unspecified() && (Family::of(own) == Family::of(address) || own.is_ipv6())
 }
 
-/// Another stack with a program on that port. Mostly it was started on the host by mistake; among netns, several may
-/// have one without any of them being meant.
+/// Where a program was most likely started by mistake: on the host; or in the only netns that has one on that
+/// port, if it is the host that is asked. In others it may well be another program of the same kind.
 fn other_stack(scene: &Scene, asked: StackId, transport: Transport, port: u16) -> Option<(StackId, &Socket)> {
-    let mut others = scene
-        .numbered()
-        .filter(|(id, _)| if asked == StackId::HOST { *id != asked } else { *id == StackId::HOST });
-    others.find_map(|(id, stack)| Some((id, listeners(stack, transport, port).next()?)))
+    let elsewhere = |id: StackId| Some((id, listeners(scene.stack(id), transport, port).next()?));
+    if asked != StackId::HOST {
+        return elsewhere(StackId::HOST);
+    }
+    let mut netns = scene.numbered().skip(1).filter_map(|(id, _)| elsewhere(id));
+    let first = netns.next()?;
+    netns.next().is_none().then_some(first)
 }
 
 fn nowhere(scene: &Scene, asked: &Asked<'_>, transport: Transport, what: String) -> Finding {
@@ -332,9 +335,12 @@ mod tests {
     }
 
     #[test]
-    fn a_program_in_another_netns_is_hardly_the_one_that_was_meant() {
-        let scene = with(RED, "0.0.0.0:80");
+    fn a_program_in_another_netns_is_meant_only_by_who_asks_the_host() {
+        let mut scene = with(RED, "0.0.0.0:80");
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, BLUES))), ["nothing-listens"]);
+        assert_eq!(codes(&findings_on(&CHECK, &scene, to(HOST, "127.0.0.1"))), ["listens-elsewhere"]);
+        scene.stacks[BLUE.0].listeners.push(listener("0.0.0.0:80"));
+        assert_eq!(codes(&findings_on(&CHECK, &scene, to(HOST, "127.0.0.1"))), ["nothing-listens"]);
     }
 
     #[test]

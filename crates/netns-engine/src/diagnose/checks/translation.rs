@@ -69,6 +69,7 @@ fn untranslated(scene: &Scene, leg: &Leg) -> Option<Finding> {
     let near = near_misses(scene, leg);
     let subnet = subnet_of(stack, leg, source);
     let (code, miss) = kind(&near);
+    let shadowed = miss.is_some_and(|miss| miss.unmet.is_empty());
     let what = format!(
         "packets from {source} leave by link '{}' {} with their private source address",
         uplink.name,
@@ -85,15 +86,16 @@ fn untranslated(scene: &Scene, leg: &Leg) -> Option<Finding> {
     finding = finding
         .seen(format!("{} route get {}", stack.ip(), leg.routed.destination), format!("dev {}", uplink.name))
         .why("the world has no route back to a private network: it can only answer the host's own address");
-    Some(with_remedy(finding, leg, stack, (uplink, subnet)))
+    Some(if shadowed {
+        finding.remedy(by_hand(stack, leg, (uplink, subnet)).because("before the rule that decides now"))
+    } else {
+        with_remedy(finding, leg, stack, (uplink, subnet))
+    })
 }
 
 fn with_remedy(finding: Finding, leg: &Leg, stack: &Stack, (uplink, subnet): (&Link, IpNet)) -> Finding {
     let bridge = leg.arrival.and_then(|link| stack.link(link)).filter(|link| link.bridge.is_some());
-    let program = if leg.routed.family() == Family::Ipv4 { "iptables" } else { "ip6tables" };
-    let by_hand =
-        stack.run(&format!("{program} -t nat -A POSTROUTING -s {subnet} -o {} -j MASQUERADE", uplink.name));
-    let by_hand = Remedy::command(by_hand);
+    let by_hand = by_hand(stack, leg, (uplink, subnet));
     match bridge.filter(|_| leg.stack == StackId::HOST) {
         Some(bridge) => finding
             .remedy(Remedy::command(format!("netns-tool nat {} {}", bridge.name, uplink.name)))
@@ -104,6 +106,13 @@ fn with_remedy(finding: Finding, leg: &Leg, stack: &Stack, (uplink, subnet): (&L
             }]),
         None => finding.remedy(by_hand),
     }
+}
+
+/// First in the chain, so that no earlier rule decides otherwise.
+fn by_hand(stack: &Stack, leg: &Leg, (uplink, subnet): (&Link, IpNet)) -> Remedy {
+    let program = if leg.routed.family() == Family::Ipv4 { "iptables" } else { "ip6tables" };
+    let rule = format!("{program} -t nat -I POSTROUTING -s {subnet} -o {} -j MASQUERADE", uplink.name);
+    Remedy::command(stack.run(&rule))
 }
 
 /// Through the link of the default route, and not to a network of its own.
@@ -154,6 +163,9 @@ fn near_misses(scene: &Scene, leg: &Leg) -> Vec<NearMiss> {
 
 /// The miss that is the likeliest to have been meant: everything fits but one thing.
 fn kind(near: &[NearMiss]) -> (&'static Code, Option<&NearMiss>) {
+    if let Some(miss) = near.iter().find(|miss| miss.unmet.is_empty()) {
+        return (&MISSING, Some(miss));
+    }
     let only =
         |field: Field| near.iter().find(move |miss| miss.unmet.iter().all(|unmet| unmet.field() == field));
     if let Some(miss) = only(Field::OutgoingLink) {
@@ -166,6 +178,9 @@ fn kind(near: &[NearMiss]) -> (&'static Code, Option<&NearMiss>) {
 }
 
 fn unmet_in_words(miss: &NearMiss) -> String {
+    if miss.unmet.is_empty() {
+        return "never reached: an earlier rule decides".to_owned();
+    }
     let words = miss.unmet.iter().map(|unmet| match unmet {
         Unmet::Is(Field::OutgoingLink, Values::Words(names)) => format!("only for link {}", names.join(", ")),
         Unmet::Is(Field::Source, Values::Addresses(ranges)) => {

@@ -101,8 +101,11 @@ impl Ruleset {
         let chains = Chains::of(self);
         for (chain, base) in asked {
             let endings = walk::endings(&chains, (chain, base), passage);
-            judgement.doubts.extend(endings.iter().filter_map(Ending::doubt));
-            judgement.culprits.extend(culprit(&endings, chain, base));
+            let culprit = culprit(&endings, chain, base);
+            // What may let it pass matters where somebody else may stop it.
+            let matters = |ending: &&Ending<'_>| culprit.is_some() || !ending.only_may_pass();
+            judgement.doubts.extend(endings.iter().filter(matters).filter_map(Ending::doubt));
+            judgement.culprits.extend(culprit);
         }
     }
 }
@@ -142,6 +145,11 @@ impl End {
 }
 
 impl Ending<'_> {
+    fn only_may_pass(&self) -> bool {
+        let passes = matches!(self.what, End::Accept | End::Source(_) | End::Destination(_));
+        passes && self.certainty == Certainty::Possible
+    }
+
     /// Returns what cannot be told of the rule that it hangs on.
     fn doubt(&self) -> Option<String> {
         let rule = self.rule?;

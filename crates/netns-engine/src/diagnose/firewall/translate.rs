@@ -32,7 +32,7 @@ pub struct NearMiss {
     pub by: String,
     /// The rule.
     pub text: String,
-    /// What it asks for and the packet does not have.
+    /// What it asks for and the packet does not have; empty if an earlier rule decides.
     pub unmet: Vec<Unmet>,
 }
 
@@ -102,7 +102,7 @@ impl Ruleset {
     }
 
     /// Returns the rules that translate sources and would translate this packet's, if they did not name another
-    /// outgoing link or another source network.
+    /// outgoing link or another source network; also those that would, if they were reached.
     #[must_use]
     pub fn near_translations(&self, passage: &Passage<'_>) -> Vec<NearMiss> {
         let passage = Passage { hook: Hook::Postrouting, ..*passage };
@@ -179,10 +179,8 @@ impl<'a> Search<'a, '_> {
     }
 
     fn note(&mut self, chain: &Chain, rule: &Rule, unmet: Vec<Unmet>) {
-        if !unmet.is_empty() {
-            let by = Place::of(chain, Some(rule)).to_string();
-            self.found.push(NearMiss { by, text: rule.text.clone(), unmet });
-        }
+        let by = Place::of(chain, Some(rule)).to_string();
+        self.found.push(NearMiss { by, text: rule.text.clone(), unmet });
     }
 
     /// Returns the unmet conditions, unless one of them is about something else.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use crate::diagnose::scene::{Link, Scene, Stack, StackId};
+use crate::diagnose::scene::{Link, Scene, StackId};
 
 /// A link that a packet passes between two routing decisions.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -71,7 +71,7 @@ pub(super) fn follow(scene: &Scene, from: StackId, link: &Link, next: IpAddr) ->
         Passage::Beyond(rest) => {
             Wire { touches: std::iter::once(start).chain(rest).collect(), end: WireEnd::World }
         }
-        Passage::Missed(rest) if knows_neighbour(scene.stack(from), link.index, next) => {
+        Passage::Missed(rest) if knows_neighbour(scene, from, link.index, next) => {
             Wire { touches: std::iter::once(start).chain(rest).collect(), end: WireEnd::World }
         }
         Passage::Missed(rest) => {
@@ -82,13 +82,15 @@ pub(super) fn follow(scene: &Scene, from: StackId, link: &Link, next: IpAddr) ->
     }
 }
 
-/// Whether the stack has spoken with that neighbour: then it is somewhere, seen or not.
-fn knows_neighbour(stack: &Stack, link: u32, address: IpAddr) -> bool {
-    let mut known = stack.neighbours.iter();
+/// Whether the stack has spoken with that neighbour: then it is somewhere, seen or not. If it was somebody who
+/// can be seen and has lost the address since, it is there no more.
+fn knows_neighbour(scene: &Scene, from: StackId, link: u32, address: IpAddr) -> bool {
+    let is_seen = |mac| scene.stacks.iter().flat_map(|stack| &stack.links).any(|link| link.mac == Some(mac));
+    let mut known = scene.stack(from).neighbours.iter();
     known.any(|it| {
         it.link == link
             && it.address == address
-            && it.mac.is_some()
+            && it.mac.is_some_and(|mac| !is_seen(mac))
             && matches!(it.state.as_str(), "reachable" | "delay" | "probe" | "stale")
     })
 }

@@ -18,15 +18,16 @@ mod way;
 
 use search::Search;
 
-use super::{look, refusal::Refusal};
+use super::{look, refusal::Refusal, rtnetlink::Rtnetlink};
 use crate::{
     diagnose::{
         firewall::Ruleset,
         question::{Destination, Path, Question},
-        scene::{HostNotes, Scene},
+        scene::{HostNotes, Scene, Stack},
     },
     error::Error,
     place::Entrance,
+    plan::Conflict,
 };
 
 /// Looks at what bears on `question`.
@@ -46,7 +47,9 @@ fn look_around(question: &Question) -> Result<Scene, Refusal> {
     let mut search = Search::begin()?;
     let scene = match question {
         Question::Path(path) => {
-            way::follow(&mut search, path)?;
+            if can_be_followed(path) {
+                way::follow(&mut search, path)?;
+            }
             search.scene()?
         }
         Question::Port(port) => {
@@ -61,11 +64,36 @@ fn look_around(question: &Question) -> Result<Scene, Refusal> {
     Ok(Scene { host: HostNotes { nameless, managed: managed::among(&links), ..notes::read() }, ..scene })
 }
 
+/// A half-made name is no reason to give up: that it is one is the answer.
 fn require(path: &Path) -> Result<(), Error> {
-    look::require(&path.from)?;
+    let existing = |entrance: &Entrance| match look::require(entrance) {
+        Err(Error::Conflict(Conflict::HalfMadeNetns(_))) => Ok(()),
+        judged => judged,
+    };
+    existing(&path.from)?;
     match &path.to {
-        Destination::Stack(entrance) => look::require(entrance),
+        Destination::Stack(entrance) => existing(entrance),
         Destination::Internet | Destination::Address(_) | Destination::Name(_) => Ok(()),
+    }
+}
+
+/// Whether both ends of a path can be entered.
+fn can_be_followed(path: &Path) -> bool {
+    let ends = match &path.to {
+        Destination::Stack(entrance) => vec![&path.from, entrance],
+        Destination::Internet | Destination::Address(_) | Destination::Name(_) => vec![&path.from],
+    };
+    ends.into_iter().all(|entrance| look::require(entrance).is_ok())
+}
+
+/// Reads anew what stacks know of their neighbours: whom a try asked for in vain is known only after it.
+pub fn look_at_neighbours_again(stacks: &mut [Stack]) {
+    for stack in stacks {
+        let again = look::open(&stack.entrance).and_then(|file| {
+            look::inside(&stack.entrance, &file, || Rtnetlink::open()?.detailed_neighbours())
+        });
+        // Who is gone by now keeps what was known.
+        stack.neighbours = again.unwrap_or_else(|_| std::mem::take(&mut stack.neighbours));
     }
 }
 

@@ -1,5 +1,7 @@
 //! How programs in a stack look up names: which files they see, and what is in them.
 
+use std::net::IpAddr;
+
 use crate::{diagnose::scene::Resolver, kernel::resolver, place::Entrance, resolver::ResolvConf};
 
 /// Returns how names are looked up in the stack that is entered this way.
@@ -17,6 +19,13 @@ pub(super) fn resolver(entrance: &Entrance) -> Resolver {
         nsswitch_hosts: nsswitch.as_deref().and_then(hosts_line),
         upstream: resolver::upstream().map(|file| file.reachable_servers()).unwrap_or_default(),
     }
+}
+
+/// Returns the name servers that programs ask which entered this way: the ways to them matter, too.
+pub(super) fn servers(entrance: &Entrance) -> Vec<IpAddr> {
+    let (_, text) = resolver::seen_in_etc(entrance, "resolv.conf");
+    let Ok(file) = text.unwrap_or_default().parse::<ResolvConf>();
+    file.servers
 }
 
 /// Returns what `nsswitch.conf(5)` says of host names.

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     flows::Interest,
+    names,
     search::{MOST, Search},
     visit::{End, Visit},
 };
@@ -15,7 +16,7 @@ use crate::{
         question::{Destination, Path},
         scene::StackId,
     },
-    kernel::refusal::Refusal,
+    kernel::{probe, refusal::Refusal},
 };
 
 /// Up to here all that is behind the ports of a bridge is looked at.
@@ -38,7 +39,11 @@ pub(super) fn follow(search: &mut Search, path: &Path) -> Result<(), Refusal> {
     match &path.to {
         Destination::Stack(entrance) => way.stacks.push(search.enter(entrance)?),
         Destination::Address(address) => drop(way.destinations.insert(*address)),
-        Destination::Internet | Destination::Name(_) => {}
+        Destination::Internet => way.destinations.extend(names::servers(&path.from)),
+        Destination::Name(name) => {
+            way.destinations.extend(names::servers(&path.from));
+            way.destinations.extend(probe::address_in_hosts(name, &path.from));
+        }
     }
     let mut interest = Interest { addresses: way.ends(search), ..Interest::default() };
     search_for(search, way);

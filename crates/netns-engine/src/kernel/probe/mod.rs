@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(super) use dns::address_in_hosts;
 pub(super) use icmp::{Echo, open as open_for_pings};
 pub use reach::{address_of, ask_server, check_all, reach};
 use rustix::io::Errno;

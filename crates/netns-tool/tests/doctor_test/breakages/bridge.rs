@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Breakage] = &[
     ),
     breakage(
         "a_bridge_with_an_address_from_another_network",
-        "gateway-absent",
+        "bridge-without-address",
         Part::Bridge,
         "ip address flush dev br0; ip address add 192.168.200.1/24 dev br0",
     )
@@ -55,7 +55,8 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Link,
         "ip -n red link set eth0 mtu 9000",
     )
-    .asking("red blue:80/udp", Exchange { from: RED, to: "192.168.100.3:80", kind: Kind::MuchByUdp }),
+    .asking("red blue:80/udp", Exchange { from: RED, to: "192.168.100.3:80", kind: Kind::MuchByUdp })
+    .stops_large_ones(),
     breakage(
         "a_drop_that_no_rule_explains",
         "unknown-drop",

@@ -85,8 +85,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "no-way-back",
         Part::HostRoute,
         "ip route delete 192.168.100.0/24 dev br0",
-    )
-    .mended_by_fix(),
+    ),
     breakage(
         "a_host_table_that_leads_nowhere",
         "route-blackhole",
@@ -179,6 +178,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "ip link set eth0 mtu 1400; iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP",
     )
     .asking("red", RED_UPLOADS)
+    .stops_large_ones()
     .mended_by_fix(),
     breakage(
         "a_host_that_lost_its_ipv6_route",
@@ -217,5 +217,6 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Aside,
         "iptables -A FORWARD -i br7 -j ACCEPT",
     )
+    .asking("", RED_FETCHES)
     .spares(),
 ];

@@ -104,6 +104,13 @@ pub(crate) const ALL: &[Breakage] = &[
         "a_gateway_that_is_off_the_link",
         "gateway-off-link",
         Part::Route,
+        "ip -n red address add 192.168.200.2/24 dev eth0; ip -n red address delete 192.168.100.2/24 dev eth0",
+    )
+    .alone(),
+    breakage(
+        "a_gateway_of_another_network",
+        "gateway-absent",
+        Part::Route,
         "ip -n red route replace default via 10.99.0.1 dev eth0 onlink",
     ),
     breakage(
@@ -114,7 +121,7 @@ pub(crate) const ALL: &[Breakage] = &[
     ),
     breakage(
         "an_address_from_another_network",
-        "gateway-absent",
+        "bridge-without-address",
         Part::Route,
         "ip -n red address flush dev eth0; ip -n red address add 192.168.200.2/24 dev eth0
          ip -n red route add default via 192.168.200.1",

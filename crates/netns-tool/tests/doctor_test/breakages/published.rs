@@ -15,10 +15,10 @@ const ONE_FLOW: Exchange =
 
 pub(crate) const ALL: &[Breakage] = &[
     breakage("a_port_that_nobody_listens_on", "nothing-listens", Part::Server, "")
-        .served(Served::RedAlone)
+        .served(Served::Nowhere)
         .asking("red blue:80", RED_CALLS_BLUE),
     breakage("a_published_port_that_nobody_listens_on", "nothing-listens", Part::Server, "")
-        .served(Served::RedAlone)
+        .served(Served::Nowhere)
         .asking("8080", PUBLISHED),
     breakage("a_program_that_listens_on_loopback", "listens-elsewhere", Part::Server, "")
         .served(Served::BluesLoopback)
@@ -27,7 +27,7 @@ pub(crate) const ALL: &[Breakage] = &[
         .served(Served::BluesLoopback)
         .asking("8080", PUBLISHED),
     breakage("a_program_that_listens_on_the_host_instead", "listens-elsewhere", Part::Server, "")
-        .served(Served::HostInsteadOfBlue)
+        .served(Served::TheHost)
         .asking("8080", PUBLISHED),
     breakage(
         "a_port_that_is_not_published",
@@ -107,7 +107,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "echo 0 > /proc/sys/net/ipv4/conf/br0/route_localnet",
     )
     .asking("127.0.0.1:8080", HOST_TO_ITSELF)
-    .mended_by_fix(),
+    .mended_by_typing(),
     breakage(
         "a_flow_that_still_goes_to_the_old_netns",
         "conntrack-stale",

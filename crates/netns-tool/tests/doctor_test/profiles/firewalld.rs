@@ -65,7 +65,7 @@ fn is_named(host: &Sandbox, set_up: &str) -> Result<(), Missing> {
     let diagnosis = doctor(host, "red");
     diagnosis.names_first("firewalld-drops");
     diagnosis.is_ill();
-    diagnosis.type_remedy();
+    diagnosis.type_remedy(host);
     RED_FETCHES.must_work(host, "with the remedy");
     Ok(())
 }

@@ -29,7 +29,7 @@ fn doctor_names_the_real_ufw_before_a_published_port(host: &Sandbox) -> Result<(
 
 /// Not what is forwarded, but what is for the host: its own web server, a name server on the bridge.
 fn doctor_names_the_real_ufw_before_the_host(host: &Sandbox) -> Result<(), Missing> {
-    is_named(host, Served::HostInsteadOfBlue, "red 192.168.100.1:80", tcp(RED, "192.168.100.1:80"))
+    is_named(host, Served::TheHost, "red 192.168.100.1:80", tcp(RED, "192.168.100.1:80"))
 }
 
 fn is_named(host: &Sandbox, served: Served, asks: &str, exchange: Exchange) -> Result<(), Missing> {
@@ -46,7 +46,7 @@ fn is_named(host: &Sandbox, served: Served, asks: &str, exchange: Exchange) -> R
     let diagnosis = doctor(host, asks);
     diagnosis.names_first("ufw-drops");
     diagnosis.is_ill();
-    diagnosis.type_remedy();
+    diagnosis.type_remedy(host);
     exchange.must_work(host, "with the remedy");
     Ok(())
 }

@@ -35,6 +35,8 @@ struct Stop {
     outgoing: Option<LinkName>,
     /// Whether a bridge passes it from port to port.
     bridged: bool,
+    /// Whether it is for this stack, and not only passes it.
+    for_this_stack: bool,
     culprit: Culprit,
 }
 
@@ -73,6 +75,7 @@ fn stop(stack: StackId, spot: Spot, passage: &Passage<'_>, culprit: Culprit) -> 
         incoming: passage.incoming.cloned(),
         outgoing: passage.outgoing.cloned(),
         bridged: passage.outgoing_port.is_some(),
+        for_this_stack: passage.for_this_stack,
         culprit,
     }
 }
@@ -149,6 +152,13 @@ impl Stop {
 
     fn is_answer(&self) -> bool {
         self.packet.state == ConnectionState::Established
+    }
+
+    /// Whether connections are told apart at this hook yet: before that, an answer is a packet like any other.
+    fn is_tracked(&self) -> bool {
+        /// `NF_IP_PRI_CONNTRACK` of `linux/netfilter_ipv4.h`.
+        const CONNTRACK: i32 = -200;
+        !matches!(self.hook, Hook::Ingress | Hook::Egress) && self.culprit.base.priority > CONNTRACK
     }
 
     /// `from 'br0' to 'eth0'`, `into this stack`, …

@@ -4,7 +4,6 @@ use super::{Profile, Stop};
 use crate::diagnose::{
     finding::Remedy,
     firewall::{ChainFamily, Hook, Origin},
-    packet::Packet,
     scene::Stack,
 };
 
@@ -62,10 +61,10 @@ fn iptables(stop: &Stop, chain: Option<&str>) -> String {
             words += &format!(" {option} {link}");
         }
     }
-    if stop.is_answer() {
+    if stop.is_answer() && stop.is_tracked() {
         words += " -m conntrack --ctstate RELATED,ESTABLISHED";
     } else {
-        words += &service(&stop.packet, stop.hook, |protocol, port| format!(" -p {protocol} --dport {port}"));
+        words += &service(stop, |protocol, port| format!(" -p {protocol} --dport {port}"));
     }
     words + " -j ACCEPT"
 }
@@ -80,18 +79,19 @@ fn nft(stop: &Stop) -> String {
             }
         }
     }
-    if stop.is_answer() && culprit.family != ChainFamily::Netdev {
+    if stop.is_answer() && stop.is_tracked() {
         words += " ct state established,related";
     } else {
-        words += &service(&stop.packet, stop.hook, |protocol, port| format!(" {protocol} dport {port}"));
+        words += &service(stop, |protocol, port| format!(" {protocol} dport {port}"));
     }
     words + " accept"
 }
 
 /// What comes in to a stack is let in by its port alone: no wider than asked.
-fn service(packet: &Packet, hook: Hook, words: impl Fn(&str, u16) -> String) -> String {
-    let into_stack = matches!(hook, Hook::Input | Hook::Prerouting | Hook::Ingress) || packet.redirected;
-    match (into_stack, packet.protocol.transport(), packet.destination_port) {
+fn service(stop: &Stop, words: impl Fn(&str, u16) -> String) -> String {
+    let packet = &stop.packet;
+    let into_stack = stop.for_this_stack || packet.redirected;
+    match (into_stack && !stop.is_answer(), packet.protocol.transport(), packet.destination_port) {
         (true, Some(transport), Some(port)) => words(&transport.to_string(), port),
         _ => String::new(),
     }

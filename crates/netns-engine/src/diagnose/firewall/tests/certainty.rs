@@ -29,6 +29,13 @@ fn an_unknown_condition_does_not_matter_where_another_is_not_met() {
 }
 
 #[test]
+fn an_accept_in_doubt_does_not_matter_where_nobody_drops() {
+    let accept = "-A FORWARD -m set --match-set friends src -j ACCEPT";
+    assert_eq!(doubts(accept), Vec::<String>::new());
+    assert_eq!(doubts(&format!("{accept}\n-A FORWARD -j DROP")).len(), 1);
+}
+
+#[test]
 fn a_drop_behind_a_possible_accept_is_possible() {
     for before in [
         "-A FORWARD -m set --match-set friends src -j ACCEPT",

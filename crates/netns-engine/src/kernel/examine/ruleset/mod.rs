@@ -36,7 +36,7 @@ pub(super) fn read() -> Result<Ruleset, Refusal> {
     });
     if let Some(tables) = tables? {
         let mut words = xtables::of_nftables(&tables.chains, &mut ruleset.unread);
-        let sets = tables::sets(&tables)?;
+        let sets = tables::sets(&tables, &mut ruleset.unread)?;
         let decoder = Decoder::new(&sets);
         ruleset.chains = chains(tables, &decoder, &mut words);
     }

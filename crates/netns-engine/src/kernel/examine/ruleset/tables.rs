@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use crate::{
     diagnose::firewall::{Base, ChainFamily, ChainKind, Hook, Policy},
     kernel::{
-        Refusal,
+        Refusal, modules,
         netfilter::{Attributes, Subsystem, attribute, body, number_in, text_in},
         netlink::{Protocol, Request, Socket, attributes_of},
     },
@@ -47,8 +47,11 @@ pub(super) struct RawRule {
     pub(super) comment: Option<String>,
 }
 
-/// Sets and maps by family, table and name.
-pub(super) type Sets = BTreeMap<(ChainFamily, String, String), Set>;
+/// Sets and maps by where they are.
+pub(super) type Sets = BTreeMap<SetPlace, Set>;
+
+/// Family, table and name of a set.
+type SetPlace = (ChainFamily, String, String);
 
 /// A set or a map.
 #[derive(Debug, Default)]
@@ -88,6 +91,10 @@ impl Set {
 
 /// Reads chains and rules; nothing where the kernel has no nftables.
 pub(super) fn read() -> Result<Option<Tables>, Refusal> {
+    // To ask would load it.
+    if !modules::is_there("nf_tables") {
+        return Ok(None);
+    }
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let chains = match dump(&mut socket, &question(GET_CHAIN, 0, Attributes::new()), raw_chain) {
         Ok(chains) => chains,
@@ -106,15 +113,31 @@ pub(super) fn read() -> Result<Option<Tables>, Refusal> {
 }
 
 /// Reads the sets that rules look something up in.
-pub(super) fn sets(tables: &Tables) -> Result<Sets, Refusal> {
+///
+/// To find a set, the kernel goes through all of them: ten thousand would take it minutes. Of so many, only the
+/// first are read, and what the rest hold is not known.
+pub(super) fn sets(tables: &Tables, unread: &mut Vec<String>) -> Result<Sets, Refusal> {
+    const MOST: usize = 1000;
     let mut wanted = BTreeSet::new();
+    let mut left_out = 0;
     for rule in &tables.rules {
-        let names = attributes_of(&rule.expressions).filter_map(|(_, expression)| looked_up(expression));
-        wanted.extend(names.map(|name| (rule.family, rule.table.clone(), name)));
+        for (_, expression) in attributes_of(&rule.expressions) {
+            let Some(name) = looked_up(expression) else { continue };
+            let place = (rule.family, rule.table.clone(), name);
+            if wanted.len() < MOST {
+                wanted.insert(place);
+            } else if !wanted.contains(&place) {
+                left_out += 1;
+            }
+        }
     }
-    if wanted.is_empty() {
-        return Ok(Sets::new());
+    if left_out > 0 {
+        unread.push(format!("what {left_out} rules look up in sets: only the first {MOST} sets are read"));
     }
+    if wanted.is_empty() { Ok(Sets::new()) } else { read_sets(&wanted) }
+}
+
+fn read_sets(wanted: &BTreeSet<SetPlace>) -> Result<Sets, Refusal> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let all = dump(&mut socket, &question(GET_SET, 0, Attributes::new()), set)?;
     let mut sets: Sets = all.into_iter().filter(|(place, _)| wanted.contains(place)).collect();
@@ -254,7 +277,7 @@ fn looked_up(expression: &[u8]) -> Option<String> {
 }
 
 /// `enum nft_set_attributes`.
-fn set(family: u8, attributes: &[u8]) -> Option<((ChainFamily, String, String), Set)> {
+fn set(family: u8, attributes: &[u8]) -> Option<(SetPlace, Set)> {
     let place = (family_of(family)?, text_in(attribute(attributes, 1)?), text_in(attribute(attributes, 2)?));
     let flags = attribute(attributes, 3).and_then(number_in).unwrap_or_default();
     let key_bytes = attribute(attributes, 5).and_then(number_in)? as usize;
@@ -302,10 +325,11 @@ fn ranged(elements: Vec<Flagged>, set: &Set) -> Vec<Element> {
         ..element
     });
     let has_both_ends = some.iter().any(|(element, _)| element.first != element.last);
-    if set.flags & INTERVAL == 0 || set.flags & CONCATENATED != 0 || has_both_ends {
-        return some.into_iter().map(|(element, _)| element).chain(all).collect();
-    }
     let mut edges = some;
+    if set.flags & INTERVAL == 0 || set.flags & CONCATENATED != 0 || has_both_ends {
+        edges.sort_by(|(one, _), (other, _)| one.first.cmp(&other.first));
+        return edges.into_iter().map(|(element, _)| element).chain(all).collect();
+    }
     // An end lies before the start of the range that follows it at once.
     edges.sort_by(|(one, a), (other, b)| {
         one.first.cmp(&other.first).then((b & INTERVAL_END).cmp(&(a & INTERVAL_END)))

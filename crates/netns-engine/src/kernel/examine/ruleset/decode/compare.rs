@@ -4,7 +4,7 @@ use super::{
     Content, Draft, number,
     piece::{Form, Piece},
     value,
-    words::in_words,
+    words::{in_words, masked_words},
 };
 use crate::{
     address::Family,
@@ -212,31 +212,16 @@ impl Draft<'_> {
         else {
             return self.ask_unknown(format!("{} & … {} …", piece.words, operator.sign()));
         };
-        let any = Values::AnyBit(mask);
         let masked = Values::Masked { mask, value: wanted };
-        let (condition, words) = match (operator, wanted) {
-            (Comparison::NotEqual, 0) => {
-                (Match::Is(field, any.clone()), format!("{} {}", piece.words, in_words(field, &any)))
-            }
-            (Comparison::Equal, 0) => {
-                (Match::IsNot(field, any.clone()), format!("{} ! {}", piece.words, in_words(field, &any)))
-            }
-            (Comparison::Equal, _) => {
-                (Match::Is(field, masked.clone()), format!("{} & {}", piece.words, in_words(field, &masked)))
-            }
-            (Comparison::NotEqual, _) => (
-                Match::IsNot(field, masked.clone()),
-                format!("{} & not {}", piece.words, in_words(field, &masked)),
-            ),
-            _ => {
-                return self.ask_unknown(format!(
-                    "{} & {mask:#x} {} {wanted:#x}",
-                    piece.words,
-                    operator.sign()
-                ));
-            }
+        let condition = match (operator, wanted) {
+            (Comparison::NotEqual, 0) => Match::Is(field, Values::AnyBit(mask)),
+            (Comparison::Equal, 0) => Match::IsNot(field, Values::AnyBit(mask)),
+            (Comparison::Equal, _) => Match::Is(field, masked),
+            (Comparison::NotEqual, _) => Match::IsNot(field, masked),
+            _ => return self.ask_unknown(format!("{} & {mask:#x} {} …", piece.words, operator.sign())),
         };
-        self.ask(words, condition);
+        let words = masked_words(field, (mask, wanted), operator.sign());
+        self.ask(format!("{} {words}", piece.words), condition);
     }
 
     /// A mask without gaps makes a network.

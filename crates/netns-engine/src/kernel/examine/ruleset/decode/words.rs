@@ -13,11 +13,24 @@ pub(super) fn in_words(field: Field, values: &Values) -> String {
         Values::Addresses(ranges) => ranges.iter().map(|range| addresses(*range)).collect(),
         Values::Numbers(ranges) => ranges.iter().map(|range| numbers(field, *range)).collect(),
         Values::AnyBit(bits) => return bit_words(field, *bits),
-        Values::Masked { mask, value } => return format!("{mask:#010x} == {value:#010x}"),
+        Values::Masked { mask, value } => return masked_words(field, (*mask, *value), "=="),
     };
     match all.as_slice() {
         [one] => one.clone(),
         _ => format!("{{ {} }}", all.join(", ")),
+    }
+}
+
+/// Returns a comparison of some bits; where they have names, none and any of them have words of their own.
+pub(super) fn masked_words(field: Field, (mask, value): (u64, u64), sign: &str) -> String {
+    let has_names = matches!(field, Field::ConnectionState | Field::ConnectionStatus | Field::TcpFlags);
+    let bits = bit_words(field, mask);
+    match (has_names, value, sign) {
+        (true, 0, "!=") => bits,
+        (true, 0, _) => format!("! {bits}"),
+        (true, _, "==") => format!("{} / {bits}", bit_words(field, value)),
+        (true, _, _) => format!("{sign} {} / {bits}", bit_words(field, value)),
+        (false, ..) => format!("& {mask:#010x} {sign} {value:#010x}"),
     }
 }
 
