@@ -34,21 +34,29 @@ pub enum Sysctl {
     Named(NamedSetting),
 }
 
-/// A setting of one netns by its dotted name, such as `net.ipv4.tcp_syncookies`.
+/// A setting of one netns by its name, such as `net.ipv4.tcp_syncookies`.
 ///
 /// Only what a netns owns, and what cannot lead out of it: `net.ipv4.`, `net.ipv6.` and `net.core.`,
-/// then small letters, digits, `_`, `-` and dots.
+/// then small letters, digits, `_`, `-` and dots. As in `sysctl(8)` a name whose parts are separated by dots has
+/// a slash where the name of a link has a dot; one with slashes is the path below `/proc/sys/`.
 ///
 /// ```
 /// use netns_engine::sysctl::NamedSetting;
 ///
 /// assert!(NamedSetting::new("net.ipv4.conf.all.rp_filter").is_ok());
 /// assert!(NamedSetting::new("kernel.panic").is_err());
-/// assert!(NamedSetting::new("net.ipv4/../../kernel.panic").is_err());
+/// assert!(NamedSetting::new("net.ipv4.conf.//.panic").is_err());
+/// let path = NamedSetting::new("net/ipv4/conf/eth0.1/forwarding")?;
+/// assert_eq!(path.as_str(), "net.ipv4.conf.eth0/1.forwarding");
+/// # Ok::<(), netns_engine::sysctl::SettingError>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct NamedSetting(String);
+pub struct NamedSetting {
+    name: String,
+    /// The link it belongs to, unless it is of the whole netns.
+    link: Option<LinkName>,
+}
 
 /// A text that is not the name of a netns' setting.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -62,18 +70,55 @@ impl NamedSetting {
     ///
     /// Returns the text if it is no such name.
     pub fn new(name: impl Into<String>) -> Result<Self, SettingError> {
-        let name = name.into();
-        let own = ["net.ipv4.", "net.ipv6.", "net.core."].iter().any(|start| name.starts_with(start));
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
-        let whole = name.split('.').all(|part| !part.is_empty());
-        if own && whole && name.chars().all(plain) { Ok(Self(name)) } else { Err(SettingError(name)) }
+        let text = name.into();
+        let is_path = text.find(['.', '/']).is_some_and(|at| text.as_bytes()[at] == b'/');
+        let name = if is_path { dots_for_slashes(&text) } else { text.clone() };
+        let parts: Vec<_> = name.split('.').collect();
+        let own = matches!(parts.as_slice(), ["net", "ipv4" | "ipv6" | "core", _, ..]);
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        let is_plain = |part: &str| !part.is_empty() && part.chars().all(plain);
+        let (link, right) = match parts.as_slice() {
+            ["net", "ipv4" | "ipv6", "conf" | "neigh", link, key] => {
+                let link = link_called(link);
+                let right = link.is_some() && is_plain(key);
+                (link.filter(|link| !matches!(link.as_str(), "all" | "default")), right)
+            }
+            ["net", "ipv4" | "ipv6", "conf" | "neigh", ..] => (None, false),
+            parts => (None, own && parts.iter().all(|part| is_plain(part))),
+        };
+        if right { Ok(Self { name, link }) } else { Err(SettingError(text)) }
+    }
+
+    /// Returns the setting that new links of the netns get this one from, for one of a link.
+    #[must_use]
+    pub fn of_default(&self) -> Option<Self> {
+        self.link.as_ref()?;
+        let mut parts: Vec<_> = self.name.split('.').collect();
+        *parts.get_mut(3)? = "default";
+        Self::new(parts.join(".")).ok()
     }
 
     /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
+}
+
+/// The link that a part of a name with dots stands for.
+fn link_called(part: &str) -> Option<LinkName> {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    LinkName::new(dots_for_slashes(part)).ok().filter(|link| link.as_str().chars().all(harmless))
+}
+
+/// From one way of writing a setting to the other.
+fn dots_for_slashes(name: &str) -> String {
+    let other = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    name.chars().map(other).collect()
 }
 
 impl TryFrom<String> for NamedSetting {
@@ -86,7 +131,17 @@ impl TryFrom<String> for NamedSetting {
 
 impl From<NamedSetting> for String {
     fn from(setting: NamedSetting) -> Self {
-        setting.0
+        setting.name
+    }
+}
+
+impl From<NamedSetting> for Sysctl {
+    /// What has a variant is that, so that no setting has two names.
+    fn from(setting: NamedSetting) -> Self {
+        let path = dots_for_slashes(setting.as_str());
+        let of_link = setting.link.iter().flat_map(Self::of_link);
+        let known = Self::of_stack().into_iter().chain(of_link).find(|known| known.path() == path);
+        known.unwrap_or(Self::Named(setting))
     }
 }
 
@@ -124,7 +179,8 @@ impl Sysctl {
     #[must_use]
     pub fn link(&self) -> Option<&LinkName> {
         match self {
-            Self::IpForward | Self::Ipv6Forwarding | Self::AcceptRedirects | Self::Named(_) => None,
+            Self::IpForward | Self::Ipv6Forwarding | Self::AcceptRedirects => None,
+            Self::Named(setting) => setting.link.as_ref(),
             Self::LinkForwarding(_, link)
             | Self::AcceptRa(link)
             | Self::Autoconf(link)
@@ -152,7 +208,7 @@ impl Sysctl {
             Self::DisableIpv6(link) => of_link(Family::Ipv6, link, "disable_ipv6"),
             Self::AddrGenMode(link) => of_link(Family::Ipv6, link, "addr_gen_mode"),
             Self::RouteLocalnet(link) => of_link(Family::Ipv4, link, "route_localnet"),
-            Self::Named(setting) => setting.as_str().replace('.', "/"),
+            Self::Named(setting) => dots_for_slashes(setting.as_str()),
         }
     }
 }
@@ -160,9 +216,57 @@ impl Sysctl {
 impl fmt::Display for Sysctl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path();
-        match self.link() {
-            Some(link) if link.as_str().contains('.') => f.write_str(&path),
+        match (self, self.link()) {
+            (Self::Named(setting), _) => f.write_str(setting.as_str()),
+            (_, Some(link)) if link.as_str().contains('.') => f.write_str(&path),
             _ => f.write_str(&path.replace('/', ".")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_in_the_name_of_a_link_is_no_separator() {
+        let forms = ["net.ipv4.conf.eth0/1.rp_filter", "net/ipv4/conf/eth0.1/rp_filter"];
+        let [dotted, path] = forms.map(|form| Sysctl::from(NamedSetting::new(form).unwrap()));
+        assert_eq!(dotted, path);
+        assert_eq!(dotted.path(), "net/ipv4/conf/eth0.1/rp_filter");
+        assert_eq!(dotted.to_string(), "net.ipv4.conf.eth0/1.rp_filter");
+        assert_eq!(dotted.link(), Some(&LinkName::new("eth0.1").unwrap()));
+    }
+
+    #[test]
+    fn no_setting_has_two_names() {
+        let named = |name| Sysctl::from(NamedSetting::new(name).unwrap());
+        let link = LinkName::new("eth0.1").unwrap();
+        assert_eq!(named("net.ipv6.conf.eth0/1.accept_ra"), Sysctl::AcceptRa(link.clone()));
+        assert_eq!(named("net/ipv4/conf/eth0.1/forwarding"), Sysctl::LinkForwarding(Family::Ipv4, link));
+        assert_eq!(named("net.ipv4.ip_forward"), Sysctl::IpForward);
+        let setting = named("net.ipv4.conf.all.rp_filter");
+        assert!(matches!(setting, Sysctl::Named(_)) && setting.link().is_none());
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_settings_of_a_netns() {
+        for name in [
+            "kernel.panic",
+            "net.ipv4",
+            "net.unix.max_dgram_qlen",
+            "net.ipv4.conf.eth0.1.forwarding",
+            "net.ipv4.conf.eth0",
+            "net.ipv4.//.panic",
+            "net.ipv4.conf.//.panic",
+            "net.ipv4.conf./.panic",
+            "net/ipv4/../../kernel/panic",
+            "net/ipv4/conf/../panic",
+            "net.ipv4.conf.a$b.forwarding",
+            "net.ipv4..tcp_syncookies",
+            "/net/ipv4/tcp_syncookies",
+        ] {
+            assert_eq!(NamedSetting::new(name), Err(SettingError(name.to_owned())));
         }
     }
 }

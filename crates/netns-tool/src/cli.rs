@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::{commands::Command, options::Global};
 
-/// Network namespaces with one command each.
+/// Network namespaces with one command each, and whole networks from one file.
 #[derive(Debug, Parser)]
 #[command(name = "netns-tool", version, about, long_about = None, propagate_version = true)]
 #[command(after_help = "Try it without root and without risk: netns-tool demo, netns-tool playground")]

@@ -1,4 +1,4 @@
-//! `netns-tool`: network namespaces with one command each.
+//! `netns-tool`: network namespaces with one command each, and whole networks from one file.
 //!
 //! Parse, call the engine, render, exit.
 

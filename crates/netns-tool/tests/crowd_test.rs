@@ -14,14 +14,18 @@ fn main() -> ExitCode {
 const CROWD: u64 = 8;
 const ROUNDS: usize = 1000;
 
-/// Four networks; the second has the same subnet as the first, and the third and fourth have the same node.
+/// Four networks; the second has the same subnet as the first, and the third and fourth have the same node. Each
+/// program sleeps for a time of its own, by which it is known.
 const FILES: [(&str, &str); 4] = [
     (
         "one",
-        "networks:\n  one0: { subnet: 10.51.0.0/24, nat: true }\nnodes:\n  a: { networks: [one0], ports: [\"8001:80\"] }\n",
+        "networks:\n  one0: { subnet: 10.51.0.0/24, nat: true }\nnodes:\n  a: { networks: [one0], ports: [\"8001:80\"], run: [sleep, \"7401\"] }\n",
     ),
     ("two", "networks:\n  two0: { subnet: 10.51.0.0/25 }\nnodes:\n  b: { networks: [two0] }\n"),
-    ("three", "hosts: true\nnodes:\n  c:\n  d:\nlinks:\n  - { endpoints: [c, d], subnet: 10.53.0.0/30 }\n"),
+    (
+        "three",
+        "hosts: true\nnodes:\n  c: { run: [[sleep, \"7402\"], [sleep, \"7403\"]] }\n  d:\nlinks:\n  - { endpoints: [c, d], subnet: 10.53.0.0/30 }\n",
+    ),
     (
         "four",
         "networks:\n  four0: { subnet: 10.54.0.0/24 }\nnodes:\n  d: { networks: [four0], ports: [\"8001:80\"] }\n",
@@ -48,6 +52,12 @@ fn eight_at_once_leave_one_order_and_no_mess(host: &Sandbox) {
     nothing_is_there_twice();
     take_everything_down(host, &stay);
     untouched.assert_same(&Snapshot::take(), "after everything was taken down");
+    assert_eq!(programs(), "", "programs still run");
+}
+
+/// The programs of all topologies, wherever they run.
+fn programs() -> String {
+    sh("ps -A -o args= | grep -x 'sleep 740[0-9]' || true")
 }
 
 /// Makes a netns to which ports can be published at any time, and returns what takes it away.
@@ -105,7 +115,7 @@ impl Dice {
     }
 }
 
-/// No address on two links of one place, no element twice in a set, no rule twice in a chain.
+/// No address on two links of one place, no element twice in a set, no rule twice in a chain, no program twice.
 fn nothing_is_there_twice() {
     for netns in sh("echo; ip netns list | cut -d' ' -f1").lines() {
         let place = if netns.is_empty() { String::new() } else { format!("-n {netns}") };
@@ -124,6 +134,7 @@ fn nothing_is_there_twice() {
     let rules = ruleset["nftables"].as_array().unwrap().iter().filter_map(|object| object.get("rule"));
     assert_no_duplicate(rules.map(|rule| format!("{} {} {}", rule["table"], rule["chain"], rule["expr"])));
     assert_no_duplicate(sh("iptables-save | grep '^-A' || true").lines().map(str::to_owned));
+    assert_no_duplicate(programs().lines().map(str::to_owned));
 }
 
 fn assert_no_duplicate(facts: impl Iterator<Item = String>) {

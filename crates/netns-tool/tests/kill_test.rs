@@ -65,7 +65,7 @@ fn delete_killed_anywhere(host: &Sandbox) -> Result<(), Missing> {
     for call in CHANGING {
         for nth in 1..MOST_CALLS {
             prepare(host, "create red; bridge br0 --address 10.0.0.1/24; connect red br0");
-            let ended = killed_at(host, call, nth, "delete red");
+            let ended = killed_at(host, WITH_CHILDREN, (call, nth), "delete red");
             drop(host.netns_tool("gc").succeeds());
             // Deleting cannot always be taken back, but it can be finished.
             if sh("ip netns list").contains("red") {
@@ -93,7 +93,7 @@ fn sweep(host: &Sandbox, before: &str, command: &str) -> Result<(), Missing> {
     let untouched = Snapshot::take();
     for call in CHANGING {
         for nth in 1..MOST_CALLS {
-            let ended = killed_at(host, call, nth, command);
+            let ended = killed_at(host, WITH_CHILDREN, (call, nth), command);
             drop(host.netns_tool("gc").succeeds());
             if ended.code() == Some(0) || Snapshot::take().without_random_macs().without_notes() == done {
                 take_back(host, command);
@@ -127,10 +127,14 @@ fn take_back(host: &Sandbox, command: &str) {
     }
 }
 
-fn killed_at(host: &Sandbox, call: &str, nth: usize, command: &str) -> Ended {
+/// The programs that the tool starts are killed, too.
+const WITH_CHILDREN: &str = "-f";
+
+fn killed_at(host: &Sandbox, whom: &str, (call, nth): (&str, usize), command: &str) -> Ended {
     let tool = host.tool().path().display().to_string();
     Program::new("strace")
-        .words("-f -qq -o /dev/null")
+        .words(whom)
+        .words("-qq -o /dev/null")
         .arg(&format!("--trace={call}"))
         .arg(&format!("--inject={call}:signal=KILL:when={nth}"))
         .arg(&tool)

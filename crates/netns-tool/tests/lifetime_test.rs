@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, process::ExitCode};
 
-use netns_testkit::{Program, Sandbox, Snapshot, eventually, sh, trials};
+use netns_testkit::{Missing, Program, Sandbox, Snapshot, eventually, program_exists, sh, trials};
 
 fn main() -> ExitCode {
     netns_testkit::main(trials!(bare:
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         shell_opens_the_users_shell_inside,
         enable_writes_what_disable_removes,
         enable_leaves_files_of_others_alone,
+        systemd_understands_what_enable_writes,
     ))
 }
 
@@ -175,6 +176,36 @@ fn enable_writes_what_disable_removes(host: &Sandbox) {
     host.netns_tool("disable lab").succeeds();
     assert_eq!(sh("find /etc/netns-tool /etc/systemd /etc/sysctl.d -name '*lab*' 2>/dev/null || true"), "");
     host.netns_tool("disable lab").fails_with(4).complains("topology 'lab' is not enabled");
+}
+
+/// It looks whether the program is there, too: a path with blanks and signs of `systemd.unit(5)` stays one word.
+fn systemd_understands_what_enable_writes(host: &Sandbox) -> Result<(), Missing> {
+    if !program_exists("systemd-analyze") {
+        return Err(Missing("the program systemd-analyze".to_owned()));
+    }
+    empty_folders_of_systemd();
+    lab(&[]);
+    let odd = ["/run/a folder %h $HOME", "/run/a \\ \"folder\""];
+    let tool = host.tool();
+    for folder in [None, Some(odd[0]), Some(odd[1])] {
+        let mut program = tool.path().display().to_string();
+        if let Some(folder) = folder {
+            fs::create_dir(folder).expect("/run is writable");
+            let copy = format!("{folder}/netns-tool");
+            fs::copy(&program, &copy).expect("it can be read");
+            program = copy;
+        }
+        drop(Program::new(&program).words("enable /run/lab.yaml").run().succeeds());
+        let unit = "/etc/systemd/system/netns-tool-lab.service";
+        let judged = Program::new("systemd-analyze").words("verify --man=no").arg(unit).run().succeeds();
+        assert_eq!(judged.stderr(), "", "{}", fs::read_to_string(unit).expect("it was written"));
+        // It only warns, so it is asked about what it must not like.
+        sh(&format!("sed -i 's,^ExecStart=.*,ExecStart=/nowhere up,; s/^Type=.*/Type=odd/' {unit}"));
+        let judged = Program::new("systemd-analyze").words("verify --man=no").arg(unit).run();
+        assert!(judged.stderr().contains("/nowhere") && judged.stderr().contains("odd"), "{judged:?}");
+        host.netns_tool("disable lab").succeeds();
+    }
+    Ok(())
 }
 
 fn enable_leaves_files_of_others_alone(host: &Sandbox) {

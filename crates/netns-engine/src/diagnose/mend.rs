@@ -1,16 +1,14 @@
 //! What this tool can do about a finding, through the same engine as every other change.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    name::LinkName,
+    firewall::Published,
+    name::{LinkName, NetnsName},
     operation::{LinkChange, Operation},
     sysctl::Sysctl,
 };
 
 /// A mend.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Mend {
     /// One change of the kernel, as it stands.
     Change(Operation),
@@ -20,6 +18,15 @@ pub enum Mend {
         bridge: LinkName,
         /// The link its traffic leaves through.
         uplink: LinkName,
+    },
+    /// What `publish` does.
+    Publish {
+        /// Where the host listens.
+        published: Published,
+        /// The netns it leads to.
+        netns: NetnsName,
+        /// The port there.
+        port: u16,
     },
 }
 
@@ -35,6 +42,7 @@ impl Mend {
             Self::Change(Operation::AddRoute(..)) => 3,
             Self::Change(_) => 4,
             Self::Nat { .. } => 5,
+            Self::Publish { .. } => 6,
         }
     }
 }

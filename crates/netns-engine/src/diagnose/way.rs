@@ -141,7 +141,9 @@ fn out(scene: &Scene, from: StackId) -> Vec<Way> {
     }
     for server in name_servers(scene, from) {
         if !ways.iter().any(|way| way.leads_as(&server)) {
+            let control = Way { purpose: Purpose::Control, from: StackId::HOST, ..server.clone() };
             ways.push(server);
+            ways.extend((from != StackId::HOST).then_some(control));
         }
     }
     ways

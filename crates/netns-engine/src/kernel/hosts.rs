@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::{refusal::Refusal, resolver, state};
 use crate::{
     name::NetnsName,
-    topology::{HostEntry, TopologyName},
+    topology::{HostEntry, Names, TopologyName},
 };
 
 /// What every `hosts(5)` file says.
@@ -38,6 +38,23 @@ pub(super) fn read(topology: &TopologyName) -> Result<Option<Vec<HostEntry>>, Re
             Ok(Some(own.lines().filter_map(entry).collect()))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads `/etc/netns/NAME/hosts`, if it is there.
+pub(super) fn names(netns: &NetnsName) -> Result<Option<Names>, Refusal> {
+    if let Some(topology) = shared(netns)? {
+        return Ok(Some(Names::OfTopology(topology)));
+    }
+    match fs::read_to_string(link_of(netns)) {
+        Ok(text) => {
+            let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+            Ok(Some(Names::Own(lines.filter_map(entry).collect())))
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -52,7 +52,7 @@ impl Kernel for LinuxKernel {
             Operation::AddVeth(veth) => self.add_veth(veth),
             Operation::DeleteLinks(links) => self.talk(&Place::Host)?.delete_links(links),
             Operation::AddLink(link) => self.add_link(link),
-            Operation::SetShaping(at, shaping) => self.talk(&at.place)?.set_shaping(&at.name, shaping),
+            Operation::SetShaping(at, limits) => self.talk(&at.place)?.set_shaping(&at.name, limits),
             Operation::ClearShaping(at) => self.talk(&at.place)?.clear_shaping(&at.name),
             Operation::WriteBootFile(file, text) => boot_files::write(file, text),
             Operation::RemoveBootFile(file) => boot_files::remove(file),
@@ -71,6 +71,7 @@ impl Kernel for LinuxKernel {
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => iptables::perform(changes),
             Operation::AddTable => self.nftables()?.add_table(),
+            Operation::RestoreRules => self.nftables()?.restore_rules(),
             Operation::DeleteTable => self.nftables()?.delete_table(),
             Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
             Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),
@@ -168,7 +169,7 @@ impl LinuxKernel {
                 self.talk(&Place::Host)?.add_macvlan(link, parent, master, netns)?;
             }
         }
-        let finished = self.talk(place)?.finish_birth(name, LinkLocal::Generated);
+        let finished = self.talk(place)?.finish_birth(name, link.link_local);
         self.or_delete(&link.at, finished)
     }
 

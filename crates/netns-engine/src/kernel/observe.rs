@@ -57,6 +57,9 @@ fn observe_own_table(
     observed.firewall.nftables = nftables.is_available()?;
     if observed.firewall.nftables {
         observed.firewall.table = nftables.entries(&scope.table, &scope.published)?;
+        if observed.firewall.table.is_some() {
+            observed.firewall.rules = nftables.rules()?;
+        }
         observed.firewall.foreign_chains = nftables.foreign_chains()?;
     }
     Ok(())

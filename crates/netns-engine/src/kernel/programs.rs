@@ -69,7 +69,7 @@ fn start_on_this_thread(key: &ProgramKey, program: &Program, log: File) -> Resul
     background::start(&mut command).map_err(|error| refusal_of(ExecError::from_start(name.as_ref(), error)))
 }
 
-fn refusal_of(error: ExecError) -> Refusal {
+pub(super) fn refusal_of(error: ExecError) -> Refusal {
     let words = error.to_string();
     match error {
         ExecError::NotFound(_) | ExecError::Conflict(Conflict::NoNetns(_)) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{iptables, look, nftables::Nftables, refusal::Refusal};
+use super::{details, iptables, look, nftables::Nftables, refusal::Refusal};
 use crate::{
     error::Error,
     name::NetnsName,
@@ -27,7 +27,7 @@ pub fn sight(names: &[NetnsName]) -> Result<Sight, Error> {
 fn read(names: &[NetnsName]) -> Result<Sight, Refusal> {
     let names = if names.is_empty() { all_names()? } else { names.iter().map(ToString::to_string).collect() };
     let netns = names.into_iter().map(|name| view(&name).map(|view| (name, view)));
-    let netns = netns.collect::<Result<_, Refusal>>()?;
+    let netns = netns.collect::<Result<Vec<_>, Refusal>>()?;
     let host = look::show(&Entrance::Host)?;
     // Without the program, or the right to run it, there are no rules to read; as in `show`.
     let has_rules = !host.firewall.iptables_rules.is_empty();
@@ -35,7 +35,15 @@ fn read(names: &[NetnsName]) -> Result<Sight, Refusal> {
     let has_entries = !host.firewall.own_entries.is_empty();
     let entries =
         if has_entries { Nftables::open()?.entries(&TableSelection::All, &BTreeSet::new())? } else { None };
-    Ok(Sight { host, netns, rules, entries: entries.into_iter().flatten().collect() })
+    Ok(Sight {
+        of_host: details::of(&Entrance::Host, &host)?,
+        details: details::of_all(&netns)?,
+        new_settings: details::new_settings()?,
+        host,
+        netns,
+        rules,
+        entries: entries.into_iter().flatten().collect(),
+    })
 }
 
 /// What is only a name, without a netns, is none of a setup.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use rustix::io::Errno;
 
-use super::Observed;
+use super::{Observed, TableRules};
 use crate::{firewall::TableEntry, kernel::Refusal};
 
 impl Observed {
@@ -16,6 +16,20 @@ impl Observed {
             return Err(Errno::EXIST.into());
         }
         self.firewall.table = Some(BTreeSet::new());
+        self.firewall.rules = TableRules::AsMade;
+        Ok(())
+    }
+
+    pub(super) fn delete_table(&mut self) -> Result<(), Refusal> {
+        self.firewall.rules = TableRules::AsMade;
+        self.firewall.table.take().map(drop).ok_or_else(|| Errno::NOENT.into())
+    }
+
+    pub(super) fn restore_rules(&mut self) -> Result<(), Refusal> {
+        if self.firewall.table.is_none() {
+            return Err(Errno::NOENT.into());
+        }
+        self.firewall.rules = TableRules::AsMade;
         Ok(())
     }
 

@@ -23,8 +23,20 @@ pub struct Firewall {
     pub nftables: bool,
     /// Entries of the own table; none where it does not exist.
     pub table: Option<BTreeSet<TableEntry>>,
+    /// The rules of the own table, where it exists.
+    pub rules: TableRules,
     /// Base chains of other nftables tables that may drop forwarded packets.
     pub foreign_chains: Vec<ForeignChain>,
+}
+
+/// Whether somebody else changed the rules of the own table, which never change by themselves.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TableRules {
+    /// Each chain has as many as it was made with.
+    #[default]
+    AsMade,
+    /// Some are gone, or more than there were.
+    Altered,
 }
 
 /// The rules that a working `iptables` shows.

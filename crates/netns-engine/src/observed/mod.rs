@@ -5,6 +5,7 @@
 //! the kernel's own rules: that one model lets plans look ahead, lets `apply` read back, and is
 //! the fake kernel of the tests.
 
+mod boot;
 mod doomed;
 mod entries;
 mod firewall;
@@ -28,7 +29,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-pub use firewall::{Firewall, ForeignChain, Iptables};
+pub use firewall::{Firewall, ForeignChain, Iptables, TableRules};
 use ipnet::IpNet;
 pub use scope::{Asked, Scope, Selection, TableSelection};
 

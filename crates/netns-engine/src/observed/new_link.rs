@@ -6,8 +6,9 @@ use super::{Link, LinkKind, Observed};
 use crate::{
     kernel::Refusal,
     name::LinkName,
-    operation::{NewLink, NewLinkKind},
+    operation::{LinkLocal, NewLink, NewLinkKind},
     place::LinkAt,
+    sysctl::Sysctl,
 };
 
 impl Observed {
@@ -31,7 +32,11 @@ impl Observed {
             ours: true,
             ..Link::new(LinkKind::Other(new.kind.word().to_owned()))
         };
-        self.stack_mut(&new.at.place).links.insert(new.at.name.clone(), link);
+        let stack = self.stack_mut(&new.at.place);
+        stack.links.insert(new.at.name.clone(), link);
+        if new.link_local == LinkLocal::None {
+            stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
+        }
         Ok(())
     }
 

@@ -10,7 +10,6 @@ use rustix::io::Errno;
 
 use super::{Hold, Link, LinkKind, NetnsEntry, NetnsState, Observed, Stack};
 use crate::{
-    boot::BootFileState,
     firewall::RuleChange,
     kernel::Refusal,
     name::{LinkName, NetnsName},
@@ -39,7 +38,7 @@ impl Observed {
             Operation::AddLink(link) => self.add_link(link),
             Operation::DeleteLink(at) => self.delete_link(at),
             Operation::DeleteLinks(links) => self.delete_links(links),
-            Operation::SetShaping(at, shaping) => self.set_shaping(at, shaping),
+            Operation::SetShaping(at, limits) => self.set_shaping(at, &limits.shaping),
             Operation::ClearShaping(at) => self.clear_shaping(at),
             Operation::WriteHosts(topology, entries) => {
                 self.hosts.insert(topology.clone(), entries.clone());
@@ -51,11 +50,8 @@ impl Observed {
                 Ok(())
             }
             Operation::UnshareHosts(netns) => existing(self.shared_hosts.remove(netns), Errno::NOENT),
-            Operation::WriteBootFile(file, text) => {
-                self.boot_files.insert(file.clone(), BootFileState::Ours(text.clone()));
-                Ok(())
-            }
-            Operation::RemoveBootFile(file) => existing(self.boot_files.remove(file), Errno::NOENT),
+            Operation::WriteBootFile(file, text) => self.write_boot_file(file, text),
+            Operation::RemoveBootFile(file) => self.remove_boot_file(file),
             Operation::StartProgram(key, _) => self.start_program(key),
             Operation::StopProgram(key) => self.stop_program(key),
             Operation::SetLink(at, change) => self.set_link(at, change),
@@ -71,7 +67,8 @@ impl Observed {
             Operation::RemoveResolver(netns) => existing(self.resolvers.remove(netns), Errno::NOENT),
             Operation::Iptables(changes) => self.change_rules(changes),
             Operation::AddTable => self.add_table(),
-            Operation::DeleteTable => existing(self.firewall.table.take(), Errno::NOENT),
+            Operation::DeleteTable => self.delete_table(),
+            Operation::RestoreRules => self.restore_rules(),
             Operation::AddEntries(entries) => self.add_entries(entries),
             Operation::DeleteEntries(entries) => self.delete_entries(entries),
             Operation::ForgetFlows(_) => Ok(()),

@@ -155,7 +155,7 @@ impl Scope {
                 self
             }
             Operation::Iptables(_) => Self { iptables: Asked::Yes, ..self },
-            Operation::AddTable | Operation::DeleteTable => self.with_entries(&[]),
+            Operation::AddTable | Operation::DeleteTable | Operation::RestoreRules => self.with_entries(&[]),
             Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => self.with_entries(entries),
             // A program may end at any moment, also well: that it was started is all there is to see.
             Operation::StartProgram(..)

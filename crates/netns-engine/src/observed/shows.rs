@@ -57,6 +57,7 @@ impl Observed {
             Operation::AddTable | Operation::DeleteTable => {
                 self.firewall.table.is_some() == expected.firewall.table.is_some()
             }
+            Operation::RestoreRules => self.firewall.rules == expected.firewall.rules,
             Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => {
                 entries.iter().all(|entry| {
                     let has = |state: &Self| {

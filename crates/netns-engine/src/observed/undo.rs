@@ -11,7 +11,7 @@ use super::{Link, LinkKind, NetnsState, Observed, Stack};
 use crate::{
     boot::BootFileState,
     name::{LinkName, NetnsName},
-    operation::{LinkChange, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
+    operation::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
     topology::Isolation,
@@ -34,8 +34,8 @@ impl Observed {
             Operation::DeleteLink(at) => self.rebuild_link(at),
             Operation::DeleteLinks(links) => self.rebuild_links(links),
             Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
-                vec![match self.link(at).and_then(|link| link.shaping.clone()) {
-                    Some(shaping) => Operation::SetShaping(at.clone(), shaping),
+                vec![match self.link(at).and_then(limits_of) {
+                    Some(limits) => Operation::SetShaping(at.clone(), limits),
                     None => Operation::ClearShaping(at.clone()),
                 }]
             }
@@ -64,6 +64,7 @@ impl Observed {
                 iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
+            Operation::RestoreRules => Vec::new(),
             Operation::DeleteTable => self.rebuild_table(),
             Operation::AddEntries(entries) => vec![Operation::DeleteEntries(entries.clone())],
             Operation::DeleteEntries(entries) => vec![Operation::AddEntries(entries.clone())],
@@ -277,9 +278,7 @@ impl Observed {
         if link.isolation == Isolation::On {
             operations.push(Operation::SetLink(at.clone(), LinkChange::IsolatedOn));
         }
-        if let Some(shaping) = &link.shaping {
-            operations.push(Operation::SetShaping(at.clone(), shaping.clone()));
-        }
+        operations.extend(limits_of(link).map(|limits| Operation::SetShaping(at.clone(), limits)));
         if link.up {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
         }
@@ -327,4 +326,9 @@ fn without_localhost(lo: &Link) -> Link {
             && !matches!(address, IpNet::V6(v6) if v6.addr() == Ipv6Addr::LOCALHOST)
     });
     lo
+}
+
+/// The limits that a link has.
+fn limits_of(link: &Link) -> Option<LinkLimits> {
+    Some(LinkLimits { shaping: link.shaping.clone()?, mtu_bytes: link.mtu_bytes })
 }

@@ -47,7 +47,7 @@ pub enum Operation {
     /// Changes one property of a link.
     SetLink(LinkAt, LinkChange),
     /// Gives a link limits for what leaves through it, in place of what it had.
-    SetShaping(LinkAt, Shaping),
+    SetShaping(LinkAt, LinkLimits),
     /// Takes the limits of a link away.
     ClearShaping(LinkAt),
     /// Adds an address to a link.
@@ -86,6 +86,8 @@ pub enum Operation {
     AddTable,
     /// Deletes the own nftables table with all that is in it.
     DeleteTable,
+    /// Puts the rules of the own table back in place of those that are there; its entries stay.
+    RestoreRules,
     /// Adds entries to the own table, in one transaction.
     AddEntries(Vec<TableEntry>),
     /// Deletes entries from the own table, in one transaction.
@@ -110,6 +112,15 @@ pub struct NewBridge {
     pub mac: MacAddress,
 }
 
+/// Limits for what leaves through a link.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct LinkLimits {
+    /// The limits.
+    pub shaping: Shaping,
+    /// The link's MTU in bytes: a packet of that size must get through.
+    pub mtu_bytes: u32,
+}
+
 /// A link to be made that is neither a bridge nor a veth pair.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct NewLink {
@@ -123,6 +134,8 @@ pub struct NewLink {
     pub mtu_bytes: Option<u32>,
     /// The bridge it becomes a port of.
     pub master: Option<LinkName>,
+    /// Whether the kernel gives it an IPv6 link-local address when it comes up.
+    pub link_local: LinkLocal,
 }
 
 /// What a [`NewLink`] is.
@@ -255,11 +268,12 @@ impl Operation {
     /// Returns whether it changes something that stays changed without an undo.
     ///
     /// A forgotten flow is tracked again with its next packet. A link's setting without an undo
-    /// is that of a link made by the same plan, and goes with it.
+    /// is that of a link made by the same plan, and goes with it. Rules that somebody else took from the own
+    /// table are no state to go back to.
     #[must_use]
     pub fn leaves_a_trace(&self) -> bool {
         match self {
-            Self::ForgetFlows(_) | Self::ForgetNetns(_) => false,
+            Self::ForgetFlows(_) | Self::ForgetNetns(_) | Self::RestoreRules => false,
             Self::SetSysctl(_, sysctl, _) => sysctl.link().is_none(),
             _ => true,
         }

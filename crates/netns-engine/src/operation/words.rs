@@ -25,7 +25,7 @@ impl fmt::Display for Operation {
                 links => write!(f, "delete {} of the host together", count(links, "link")),
             },
             Self::SetLink(link, change) => write_link_change(f, link, change),
-            Self::SetShaping(link, shaping) => write!(f, "limit {link} to {shaping}"),
+            Self::SetShaping(link, limits) => write!(f, "limit {link} to {}", limits.shaping),
             Self::ClearShaping(link) => write!(f, "take the limits of {link} away"),
             Self::AddAddress(link, address) => write!(f, "add address '{address}' to {link}"),
             Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),
@@ -47,6 +47,7 @@ impl fmt::Display for Operation {
             }
             Self::StopProgram(key) => write!(f, "end {key}"),
             Self::Iptables(changes) => write_rule_changes(f, changes),
+            Self::RestoreRules => f.write_str("restore the rules of nftables table 'inet netns_tool'"),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
             Self::DeleteTable => f.write_str("delete nftables table 'inet netns_tool'"),
             Self::AddEntries(entries) => {

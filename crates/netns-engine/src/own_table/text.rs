@@ -11,11 +11,18 @@ pub(crate) fn add_table() -> String {
     for set in Set::ALL {
         text.push_str(&set_text(set));
     }
-    for chain in CHAINS {
-        text.push_str(&chain_text(&chain));
-    }
+    text.push_str(&chains_text());
     text.push_str("}\n");
     text
+}
+
+/// Returns the text that puts the rules back in place of those that are there.
+pub(crate) fn restore_rules() -> String {
+    format!("flush table inet {NAME}\ntable inet {NAME} {{\n{}}}\n", chains_text())
+}
+
+fn chains_text() -> String {
+    CHAINS.iter().map(chain_text).collect()
 }
 
 /// Returns the text that deletes the table with all that is in it.

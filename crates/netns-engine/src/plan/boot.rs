@@ -109,8 +109,15 @@ fn switch(family: Family) -> &'static str {
     }
 }
 
-/// Quotes a path for `ExecStart=` (`systemd.service(5)`, command lines).
+/// Quotes a path for `ExecStart=` (`systemd.service(5)`, command lines). Quotes and backslashes it takes in
+/// arguments only (`string_is_safe` in `src/basic/string-util.c` of systemd).
 fn in_unit(path: &str) -> String {
     let escaped = path.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    if escaped.contains(char::is_whitespace) || escaped != path { format!("\"{escaped}\"") } else { escaped }
+    if path.contains(['"', '\'', '\\']) {
+        format!("/usr/bin/env \"{}\"", escaped.replace('$', "$$"))
+    } else if escaped.contains(char::is_whitespace) || escaped != path {
+        format!("\"{escaped}\"")
+    } else {
+        escaped
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan};
 use crate::{
     address::Family,
-    desired::{AddressOn, Nat, RouteIn},
+    desired::{AddressOn, Nat, NetnsPort, PortPublished, RouteIn},
     diagnose::mend::Mend,
     firewall::Translation,
     observed::{Observed, Scope},
@@ -47,6 +47,10 @@ impl Mend {
                 uplink: Some(uplink.clone()),
                 translation: Translation::Masquerade,
                 driver: None,
+            })),
+            Self::Publish { published, netns, port } => Noun::Desired(Box::new(PortPublished {
+                published: published.clone(),
+                target: NetnsPort { netns: netns.clone(), port: *port },
             })),
             Self::Change(Operation::AddRoute(place, route)) => {
                 Noun::Desired(Box::new(RouteIn { place: place.clone(), route: route.clone() }))

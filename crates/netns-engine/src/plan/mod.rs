@@ -25,7 +25,7 @@ mod topology;
 mod veth;
 
 pub use crate::operation::{
-    LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation,
+    LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation,
 };
 pub use conflict::Conflict;
 pub(crate) use draft::Draft;

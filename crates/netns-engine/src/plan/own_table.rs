@@ -9,7 +9,7 @@ use super::{Conflict, Draft, Operation};
 use crate::{
     firewall::{Driver, TableEntry},
     name::LinkName,
-    observed::Observed,
+    observed::{Observed, TableRules},
     record::{NatRecord, Record},
     topology::TopologyName,
 };
@@ -30,13 +30,21 @@ pub(super) fn has(observed: &Observed, entry: &TableEntry) -> bool {
     observed.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
 }
 
-/// Makes the table, unless it is there.
+/// Makes the table, unless it is there; puts its rules right in any case.
 pub(super) fn make_table(draft: &mut Draft) {
+    restore_rules(draft);
     if draft.state().firewall.table.is_none() {
         draft.then(
             Operation::AddTable,
             "One table of our own holds everything, so that it never mixes with the rules of others, and goes as a whole.",
         );
+    }
+}
+
+/// Puts the rules right that somebody else changed: without them, no guard holds.
+pub(super) fn restore_rules(draft: &mut Draft) {
+    if draft.state().firewall.table.is_some() && draft.state().firewall.rules == TableRules::Altered {
+        draft.then(Operation::RestoreRules, "Without its rules nothing in the table has an effect.");
     }
 }
 

@@ -45,8 +45,24 @@ struct LabNode {
 
 #[derive(Default)]
 struct LabLink {
-    endpoints: Option<Located<Vec<Text>>>,
+    kind: Option<Text>,
+    endpoints: Option<Located<Vec<Located<LabEnd>>>>,
+    endpoint: Option<Located<LabEnd>>,
+    host_link: Option<Text>,
     mtu: Option<Located<u32>>,
+    ignored: Vec<Text>,
+}
+
+/// `node:link`, or the same as a map.
+enum LabEnd {
+    Short(String),
+    Long(LabEndBody),
+}
+
+#[derive(Default)]
+struct LabEndBody {
+    node: Option<Text>,
+    link: Option<Text>,
     ignored: Vec<Text>,
 }
 
@@ -115,7 +131,34 @@ macro_rules! lenient {
 lenient!(Lab, "a containerlab file", "name" => name, "topology" => topology);
 lenient!(LabTopology, "a map with 'nodes' and 'links'", "nodes" => nodes, "links" => links, "defaults" => defaults);
 lenient!(LabNode, "a map with the key 'kind'", "kind" => kind);
-lenient!(LabLink, "a map with the key 'endpoints'", "endpoints" => endpoints, "mtu" => mtu);
+lenient!(LabLink, "a map with the key 'endpoints'", "type" => kind, "endpoints" => endpoints, "endpoint" => endpoint,
+    "host-interface" => host_link, "mtu" => mtu);
+
+lenient!(LabEndBody, "NODE:LINK, or a map with 'node' and 'interface'", "node" => node, "interface" => link);
+
+impl<'de> Deserialize<'de> for LabEnd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LabEndVisitor)
+    }
+}
+
+struct LabEndVisitor;
+
+impl<'de> Visitor<'de> for LabEndVisitor {
+    type Value = LabEnd;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(LabEndBody::EXPECTED)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LabEnd, E> {
+        Ok(LabEnd::Short(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LabEnd, A::Error> {
+        LenientVisitor(PhantomData).visit_map(map).map(LabEnd::Long)
+    }
+}
 
 /// Says the same in a file of our own, with a warning for each kind of key that has no effect.
 pub(super) fn translate(lab: Lab) -> Found<(File, Vec<Warning>)> {
@@ -154,17 +197,53 @@ pub(super) fn translate(lab: Lab) -> Found<(File, Vec<Warning>)> {
     }
     let mut all = Vec::new();
     for link in links {
-        warnings.note(link.ignored.into_iter());
-        let endpoints = link
-            .endpoints
-            .ok_or_else(|| Flaw::new(file.name.at, Mistake::MissingKey { key: "endpoints" }))?;
-        let ends = endpoints.value.into_iter().map(|end| endpoint(end, &bridges, &hosts)).collect();
-        let body =
-            LinkBody { endpoints: ends, mtu: link.mtu, subnet: Texts::default(), ..LinkBody::default() };
-        all.push(LinkForm { at: endpoints.at, entry: LinkEntry::Long(Box::new(body)) });
+        warnings.note(link.ignored.iter().cloned());
+        let mtu = link.mtu.clone();
+        let (ends, at) = ends(link, file.name.at, &mut warnings)?;
+        let ends = ends.into_iter().map(|end| endpoint(end, &bridges, &hosts)).collect();
+        let body = LinkBody { endpoints: ends, mtu, subnet: Texts::default(), ..LinkBody::default() };
+        all.push(LinkForm { at, entry: LinkEntry::Long(Box::new(body)) });
     }
     file.links = Some(all);
     Ok((file, warnings.all))
+}
+
+/// The ends of a link, in whichever way they are written, and where.
+fn ends(link: LabLink, start: Position, warnings: &mut Warnings) -> Found<(Vec<Text>, Position)> {
+    let missing = |at, key| move || Flaw::new(at, Mistake::MissingKey { key });
+    match &link.kind {
+        Some(kind) if kind.value == "host" => {
+            let inside = link.endpoint.ok_or_else(missing(kind.at, "endpoint"))?;
+            let outside = link.host_link.ok_or_else(missing(kind.at, "host-interface"))?;
+            let at = inside.at;
+            let outside = Located::new(format!("{}:{}", super::resolve::HOST, outside.value), outside.at);
+            Ok((vec![outside, in_a_word(inside, warnings)?], at))
+        }
+        Some(kind) if kind.value != "veth" => {
+            Err(Flaw::new(kind.at, Mistake::UnknownLinkType { kind: kind.value.clone() }))
+        }
+        _ => {
+            let ends = link.endpoints.ok_or_else(missing(start, "endpoints"))?;
+            let words = ends.value.into_iter().map(|end| in_a_word(end, warnings)).collect::<Found<_>>()?;
+            Ok((words, ends.at))
+        }
+    }
+}
+
+fn in_a_word(end: Located<LabEnd>, warnings: &mut Warnings) -> Found<Text> {
+    let at = end.at;
+    let word = match end.value {
+        LabEnd::Short(word) => word,
+        LabEnd::Long(body) => {
+            warnings.note(body.ignored.into_iter());
+            let node = body.node.ok_or_else(|| Flaw::new(at, Mistake::MissingKey { key: "node" }))?;
+            match body.link {
+                Some(link) => format!("{}:{}", node.value, link.value),
+                None => node.value,
+            }
+        }
+    };
+    Ok(Located::new(word, at))
 }
 
 /// The port of a bridge has a name on the host, where `eth1` may be taken: it gets one of ours.

@@ -214,6 +214,12 @@ pub enum Mistake {
         /// The kind.
         kind: String,
     },
+    /// A link of a containerlab file that is no cable.
+    #[error("link type '{}' is not supported: veth and host are", shown(kind))]
+    UnknownLinkType {
+        /// The type.
+        kind: String,
+    },
 }
 
 /// A mistake, where it is, and what may have been meant.

@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 pub use cable::{Cable, CableEnd, Isolation};
 pub use check::{Check, Expectation, Prober, Target};
 pub use error::{Excerpt, TopologyError};
-pub use import::{Document, Sight, import};
+pub use import::{Details, Document, Limit, Names, Sight, import};
 pub use mistake::Mistake;
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};

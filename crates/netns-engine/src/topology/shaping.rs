@@ -46,11 +46,15 @@ impl Shaping {
     }
 
     /// Returns how many bytes may leave at once, without regard to the rate: what it lets through in 5 ms,
-    /// and two full packets at least.
+    /// but at least two packets of the usual MTU, and one of this link's. What is larger would never leave.
     #[must_use]
-    pub fn burst_bytes(&self) -> Option<u32> {
+    pub fn burst_bytes(&self, mtu_bytes: u32) -> Option<u32> {
         const LEAST: u64 = 3200;
-        self.rate_bits.map(|rate| u32::try_from((rate / 8 / 200).max(LEAST)).unwrap_or(u32::MAX))
+        /// `ETH_HLEN` of `linux/if_ether.h` and `VLAN_HLEN` of `linux/if_vlan.h`: the MTU counts neither.
+        const HEADERS: u64 = 14 + 4;
+        let full_packet = u64::from(mtu_bytes) + HEADERS;
+        let bytes = self.rate_bits.map(|rate| (rate / 8 / 200).max(LEAST).max(full_packet));
+        bytes.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 }
 

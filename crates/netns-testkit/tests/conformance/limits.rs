@@ -2,7 +2,7 @@
 
 use netns_engine::{
     place::{LinkAt, Place},
-    plan::{LinkChange, Operation},
+    plan::{LinkChange, LinkLimits, Operation},
     sysctl::{NamedSetting, Sysctl},
     topology::Shaping,
 };
@@ -61,7 +61,7 @@ pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
                 limit(va(), 34_359_738_368),
                 limit(va(), 1 << 62),
                 limit(va(), 7),
-                Operation::SetShaping(va(), Shaping::default()),
+                Operation::SetShaping(va(), LinkLimits { shaping: Shaping::default(), mtu_bytes: 1500 }),
             ],
         ),
         ("any_setting_can_be_written_by_name", vec![set(0), set(2), set(2), set(1)]),
@@ -69,5 +69,6 @@ pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
 }
 
 pub(crate) fn limit(at: LinkAt, rate_bits: u64) -> Operation {
-    Operation::SetShaping(at, Shaping { rate_bits: Some(rate_bits), ..Shaping::default() })
+    let shaping = Shaping { rate_bits: Some(rate_bits), ..Shaping::default() };
+    Operation::SetShaping(at, LinkLimits { shaping, mtu_bytes: 1500 })
 }

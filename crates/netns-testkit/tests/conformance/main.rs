@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod boot;
 mod gateway;
 mod limits;
 mod operations;
@@ -33,6 +34,12 @@ fn main() -> ExitCode {
         of_gateway
             .map(|(name, told)| bare(name, move |_: &Sandbox| agree_within(&gateway::everything(), &told))),
     );
+    trials.extend(boot::told().into_iter().map(|(name, before, told)| {
+        bare(name, move |_: &Sandbox| {
+            boot::prepare(before);
+            agree_within(&boot::everything(), &told);
+        })
+    }));
     trials.push(hostless("generated_operations", generated_operations));
     let tables = operations::tables().into_iter();
     trials.extend(tables.map(|(name, table)| {

@@ -186,11 +186,15 @@ fn told_of_links() -> Vec<(&'static str, Vec<Operation>)> {
 }
 
 fn told_of_entries() -> Vec<(&'static str, Vec<Operation>)> {
-    use Operation::{AddEntries, AddTable, DeleteEntries, DeleteTable};
+    use Operation::{AddEntries, AddTable, DeleteEntries, DeleteTable, RestoreRules};
     let add_entry = |place: usize| AddEntries(vec![entries()[place].clone()]);
     let delete_entry = |place: usize| DeleteEntries(vec![entries()[place].clone()]);
     vec![
         ("a_table_is_made_once", vec![AddTable, AddTable, DeleteTable, DeleteTable]),
+        (
+            "rules_are_restored_in_a_table_only",
+            vec![RestoreRules, AddTable, add_entry(0), RestoreRules, delete_entry(0), DeleteTable],
+        ),
         ("entries_need_the_table", vec![AddEntries(entries()), DeleteEntries(entries())]),
         ("an_entry_is_added_once", vec![AddTable, add_entry(0), add_entry(0)]),
         ("an_entry_is_deleted_once", vec![AddTable, add_entry(0), delete_entry(0), delete_entry(0)]),
@@ -205,7 +209,7 @@ fn told_of_entries() -> Vec<(&'static str, Vec<Operation>)> {
 
 /// Tables with entries of every kind, by what is done with them.
 pub(crate) fn tables() -> Vec<(&'static str, Vec<Operation>)> {
-    use Operation::{AddEntries, AddTable, DeleteEntries, DeleteTable};
+    use Operation::{AddEntries, AddTable, DeleteEntries, DeleteTable, RestoreRules};
     let mut compatible = entries();
     compatible.remove(7);
     compatible.remove(5);
@@ -223,6 +227,7 @@ pub(crate) fn tables() -> Vec<(&'static str, Vec<Operation>)> {
     vec![
         ("empty", vec![AddTable]),
         ("full", full()),
+        ("restored", [full(), vec![RestoreRules]].concat()),
         ("emptied", [full(), vec![DeleteEntries(compatible.clone())]].concat()),
         ("half_emptied", [full(), vec![DeleteEntries(compatible[3..6].to_vec())]].concat()),
         ("gone", [full(), vec![DeleteTable]].concat()),

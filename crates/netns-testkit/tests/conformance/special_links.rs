@@ -4,7 +4,7 @@ use netns_engine::{
     address::MacAddress,
     name::LinkName,
     place::{LinkAt, Place},
-    plan::{LinkChange, NewLink, NewLinkKind, Operation},
+    plan::{LinkChange, LinkLocal, NewLink, NewLinkKind, Operation},
     topology::MacvlanMode,
 };
 
@@ -172,6 +172,7 @@ pub(crate) fn vxlan(place: Place, master: Option<LinkName>) -> Operation {
         mac,
         mtu_bytes: None,
         master,
+        link_local: LinkLocal::None,
     })
 }
 
@@ -184,6 +185,7 @@ fn macvlan(place: Place, parent: &str, mtu_bytes: Option<u32>) -> Operation {
         mac,
         mtu_bytes,
         master: None,
+        link_local: LinkLocal::None,
     })
 }
 

@@ -11,7 +11,10 @@ use netns_engine::{
     name::{LinkName, NetnsName},
     observed::{Firewall, Iptables, Link, LinkKind, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
-    plan::{Conflict, Desired, LinkChange, NewBridge, NewLink, NewLinkKind, Operation, Plan, Step},
+    plan::{
+        Conflict, Desired, LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewLinkKind, Operation,
+        Plan, Step,
+    },
     route::Route,
     sysctl::Sysctl,
     topology::{MacvlanMode, Shaping},
@@ -141,6 +144,7 @@ fn special_links() -> Vec<Operation> {
         kind,
         mtu_bytes: Some(1400),
         master,
+        link_local: LinkLocal::None,
     };
     vec![
         Operation::AddLink(new(&tunnel, vxlan, Some(link_name("br0")))),
@@ -165,7 +169,8 @@ fn other_limits() -> Vec<Operation> {
 }
 
 fn limit(at: LinkAt, rate_bits: u64) -> Operation {
-    Operation::SetShaping(at, Shaping { rate_bits: Some(rate_bits), ..Shaping::default() })
+    let shaping = Shaping { rate_bits: Some(rate_bits), ..Shaping::default() };
+    Operation::SetShaping(at, LinkLimits { shaping, mtu_bytes: 1500 })
 }
 
 /// A host as the sandbox makes it, in memory.

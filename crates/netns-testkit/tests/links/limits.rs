@@ -8,7 +8,7 @@ use netns_engine::{
     kernel::{Kernel, KernelOption, LinuxKernel, Refusal, RefusalKind},
     observed::{Asked, Scope},
     place::Place,
-    plan::{Operation, Plan, Step},
+    plan::{LinkChange, LinkLimits, Operation, Plan, Step},
     topology::{Loss, Shaping},
 };
 use netns_testkit::{Missing, Sandbox, Snapshot, sh, trials};
@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_rate_is_as_asked,
         a_rate_beyond_32_bits_is_as_asked,
         what_is_too_much_is_dropped,
+        a_full_packet_gets_through_at_any_rate,
         limits_of_others_are_not_ours,
         limits_are_read_only_where_asked_for,
         delay_and_loss_are_as_asked,
@@ -67,6 +68,22 @@ fn what_is_too_much_is_dropped(_: &Sandbox) {
     }
     let dropped = details("tc -j -s qdisc show dev va")["drops"].as_u64().expect("a number");
     assert!(dropped > 10, "{dropped} packets were dropped");
+}
+
+/// What may leave at once, 5 ms of the rate, is here less than one packet.
+fn a_full_packet_gets_through_at_any_rate(_: &Sandbox) {
+    const MTU: u32 = 9000;
+    let inner = netns("red").link(&link("vb"));
+    let limits = LinkLimits { shaping: rate(2_000_000), mtu_bytes: MTU };
+    let mut prepare = vec![create("red"), cable(&Place::Host, &netns("red"))];
+    for (at, own) in [(host("va"), "10.0.0.1/24"), (inner, "10.0.0.2/24")] {
+        prepare.push(Operation::SetLink(at.clone(), LinkChange::Mtu(MTU)));
+        prepare.push(Operation::SetShaping(at.clone(), limits.clone()));
+        prepare.extend([address(at.clone(), own), up(at)]);
+    }
+    perform(&prepare);
+    // 20 bytes of IP and 8 of ICMP make a packet of 9,000 bytes that must not be cut.
+    sh("ping -c 1 -W 5 -M do -s 8972 10.0.0.2");
 }
 
 fn limits_of_others_are_not_ours(_: &Sandbox) {
@@ -168,7 +185,7 @@ fn shaping_of_va() -> Option<Shaping> {
 }
 
 fn limited(shaping: Shaping) -> Operation {
-    Operation::SetShaping(host("va"), shaping)
+    Operation::SetShaping(host("va"), LinkLimits { shaping, mtu_bytes: 1500 })
 }
 
 fn rate(rate_bits: u64) -> Shaping {

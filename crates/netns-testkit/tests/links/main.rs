@@ -83,6 +83,8 @@ fn shared_links_talk_by_their_mode(_: &Sandbox) {
             let shown = details(&format!("ip -n {name} -j -d link show dev mv0"));
             assert_eq!(shown["linkinfo"]["info_data"]["mode"], mode.word());
             assert_eq!(shown["ifalias"], "netns-tool");
+            // Nobody asked for IPv6.
+            assert_eq!(sh(&format!("ip -n {name} -6 -o address show dev mv0")), "");
         }
         sh(&format!("{verdict}ip netns exec red ping -c 1 -W 1 10.0.0.2"));
         perform(&["red", "blue"].map(|name| Operation::DeleteLink(netns(name).link(&link("mv0")))));
@@ -166,6 +168,7 @@ fn vxlan(place: Place, remote: &str, master: Option<&str>) -> Operation {
         mac: mac(7),
         mtu_bytes: Some(1400),
         master: master.map(link),
+        link_local: LinkLocal::Generated,
     })
 }
 
@@ -179,7 +182,14 @@ fn vxlan_from(place: &Place, remote: &str, last: u8) -> Operation {
 
 fn macvlan(at: &LinkAt, mode: MacvlanMode, last: u8) -> Operation {
     let kind = NewLinkKind::Macvlan { parent: link("va"), mode };
-    Operation::AddLink(NewLink { at: at.clone(), kind, mac: mac(last), mtu_bytes: None, master: None })
+    Operation::AddLink(NewLink {
+        at: at.clone(),
+        kind,
+        mac: mac(last),
+        mtu_bytes: None,
+        master: None,
+        link_local: LinkLocal::None,
+    })
 }
 
 fn mac(last: u8) -> MacAddress {

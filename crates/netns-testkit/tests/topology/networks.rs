@@ -34,6 +34,8 @@ struct Recipe {
 enum Family {
     Ipv4,
     Both,
+    /// IPv4, with the host at the end of the subnet.
+    HostLast,
 }
 
 #[derive(Clone, Debug)]
@@ -54,12 +56,14 @@ enum Extras {
     Isolated,
     SmallPackets,
     Setting,
+    SettingOfLink,
+    Limited,
 }
 
 /// Any network of up to two bridges and three nodes.
 pub(crate) fn any() -> impl Strategy<Value = Topology> {
     let reach = select(vec![Reach::Internal, Reach::Host, Reach::Internet { uplink: None }]);
-    let family = select(vec![Family::Ipv4, Family::Both]);
+    let family = select(vec![Family::Ipv4, Family::Both, Family::HostLast]);
     let networks = vec(proptest::option::weighted(0.8, (reach, family)), NETWORKS.len());
     let nodes = vec(proptest::option::weighted(0.8, node()), NODES.len());
     let cables = vec(any_bool(0.5), NODES.len() - 1);
@@ -79,6 +83,8 @@ fn node() -> impl Strategy<Value = NodeRecipe> {
         Extras::Isolated,
         Extras::SmallPackets,
         Extras::Setting,
+        Extras::SettingOfLink,
+        Extras::Limited,
     ];
     let forwarding = select(vec![Forwarding::Off, Forwarding::On]);
     (vec(any_bool(0.7), NETWORKS.len()), 0..3_u8, forwarding, any_bool(0.4), select(extras.to_vec()))
@@ -104,7 +110,7 @@ impl Recipe {
                 if recipe.plugged[network] {
                     topology.cables.push(plug((number, recipe), (network, *family)));
                     if node.routes.is_empty() && *reach != Reach::Internal {
-                        node.routes.push(default_route(network));
+                        node.routes.push(default_route(network, *family));
                         node.ports.extend(recipe.published.then(|| port(number, network, recipe)));
                     }
                 }
@@ -128,7 +134,7 @@ fn present<T>(all: &[Option<T>]) -> impl Iterator<Item = (usize, &T)> {
 impl NodeRecipe {
     fn add_extras(&self, node: &mut Node, topology: &mut Topology) {
         match self.extras {
-            Extras::None | Extras::Isolated | Extras::SmallPackets => {}
+            Extras::None | Extras::Isolated | Extras::SmallPackets | Extras::Limited => {}
             Extras::Names => {
                 node.hosts = KnownHosts::OfTopology;
                 let address = IpAddr::from([10, 0, 0, 9 + self.shift]);
@@ -140,6 +146,14 @@ impl NodeRecipe {
             Extras::Setting => {
                 let setting = NamedSetting::new("net.ipv4.conf.all.rp_filter").unwrap();
                 node.settings.push((Sysctl::Named(setting), 2));
+            }
+            Extras::SettingOfLink => {
+                let ends = topology.cables.iter().flat_map(|cable| &cable.ends);
+                let own = ends.filter(|end| end.at.place.netns() == Some(&node.name));
+                node.settings.extend(own.map(|end| {
+                    let name = format!("net.ipv4.conf.{}.rp_filter", end.at.name);
+                    (Sysctl::Named(NamedSetting::new(name).unwrap()), 2)
+                }));
             }
         }
     }
@@ -157,8 +171,12 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
+fn host_on(network: usize, family: Family) -> String {
+    format!("10.{network}.0.{}", if matches!(family, Family::HostLast) { 254 } else { 1 })
+}
+
 fn network(number: usize, reach: &Reach, family: Family) -> Network {
-    let mut addresses = vec![net(&format!("10.{number}.0.1/24"))];
+    let mut addresses = vec![net(&format!("{}/24", host_on(number, family)))];
     if matches!(family, Family::Both) {
         addresses.push(net(&format!("fd00:{number}::1/64")));
     }
@@ -200,11 +218,18 @@ fn plug((node, recipe): (usize, &NodeRecipe), (network, family): (usize, Family)
     }
     let outer = LinkAt::on_host(link(&format!("v{}{network}", NODES[node])));
     let inner = LinkAt::inside(netns(NODES[node]), link(&format!("eth{network}")));
+    let shaping = (recipe.extras == Extras::Limited)
+        .then(|| Shaping { rate_bits: Some(10_000_000), ..Shaping::default() });
     let isolation = if recipe.extras == Extras::Isolated { Isolation::On } else { Isolation::Off };
     Cable {
         ends: [
-            CableEnd { bridge: Some(link(NETWORKS[network])), isolation, ..end(outer) },
-            CableEnd { addresses, ..end(inner) },
+            CableEnd {
+                bridge: Some(link(NETWORKS[network])),
+                isolation,
+                shaping: shaping.clone(),
+                ..end(outer)
+            },
+            CableEnd { addresses, shaping, ..end(inner) },
         ],
         mtu_bytes: (recipe.extras == Extras::SmallPackets).then_some(1400),
     }
@@ -233,8 +258,8 @@ fn end(at: LinkAt) -> CableEnd {
     }
 }
 
-fn default_route(network: usize) -> Route {
-    Route::default_via(format!("10.{network}.0.1").parse().unwrap()).on(link(&format!("eth{network}")))
+fn default_route(network: usize, family: Family) -> Route {
+    Route::default_via(host_on(network, family).parse().unwrap()).on(link(&format!("eth{network}")))
 }
 
 fn port(node: usize, network: usize, recipe: &NodeRecipe) -> PortForward {

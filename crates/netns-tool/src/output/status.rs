@@ -58,6 +58,9 @@ impl Drift {
                 LinkChange::Master(bridge) => format!("{link} is not a port of bridge '{bridge}'"),
                 LinkChange::Mtu(bytes) => format!("MTU of {link} is not {bytes}"),
                 LinkChange::Mac(mac) => format!("MAC address of {link} is not {mac}"),
+                LinkChange::NoMaster => format!("{link} is a port of a bridge"),
+                LinkChange::IsolatedOn => format!("{link} is not isolated"),
+                LinkChange::IsolatedOff => format!("{link} is isolated"),
                 _ => format!("not done: {remedy}"),
             },
             Operation::AddAddress(link, address) => format!("{link} has no address '{address}'"),
@@ -68,12 +71,23 @@ impl Drift {
             Operation::SetSysctl(place, setting, value) => {
                 format!("{setting} is not {value} {}", place.location())
             }
+            Operation::RestoreRules => {
+                "nftables table 'inet netns_tool' has not the rules it was made with".to_owned()
+            }
             Operation::AddTable => "nftables table 'inet netns_tool' is missing".to_owned(),
             Operation::AddEntries(entries) => {
                 let words: Vec<_> = entries.iter().map(|entry| format!("'{entry}'")).collect();
                 format!("table 'inet netns_tool' lacks {}", words.join(", "))
             }
-            Operation::SetShaping(link, shaping) => format!("{link} is not limited to {shaping}"),
+            Operation::SetShaping(link, limits) => format!("{link} is not limited to {}", limits.shaping),
+            Operation::ClearShaping(link) => format!("{link} is limited"),
+            Operation::WriteHosts(topology, _) => {
+                format!("the host names of topology '{topology}' are not as asked")
+            }
+            Operation::ShareHosts(netns, topology) => {
+                format!("/etc/netns/{netns}/hosts is not the host names of topology '{topology}'")
+            }
+            Operation::WriteResolver(netns, _) => format!("/etc/netns/{netns}/resolv.conf is not as asked"),
             Operation::StartProgram(key, program) => {
                 format!("{key} does not run: '{}'", program.command.join(" ").escape_debug())
             }
@@ -109,6 +123,11 @@ impl Missing {
         match remedy {
             Operation::SetLink(link, _) | Operation::AddAddress(link, _) | Operation::SetShaping(link, _) => {
                 self.links.contains(link) || in_missing(&&link.place)
+            }
+            Operation::SetSysctl(place, setting, _) => {
+                let on_missing_link =
+                    setting.link().is_some_and(|link| self.links.contains(&place.link(link)));
+                on_missing_link || in_missing(&place)
             }
             Operation::ShareHosts(netns, _) => self.netns.contains(netns),
             Operation::StartProgram(key, _) => self.netns.contains(&key.netns),

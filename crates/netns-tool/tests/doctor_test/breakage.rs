@@ -37,8 +37,8 @@ pub(crate) enum Part {
 pub(crate) enum Effect {
     /// It works no more.
     Stops,
-    /// Small packets pass, and what is larger does not: this exchange.
-    StopsLargeOnes,
+    /// Others work on, this one does not: its packets are larger, or of an old flow.
+    StopsSome,
     /// It works on: the finding is about something else, or about later.
     Spares,
     /// It works now and then.
@@ -130,8 +130,8 @@ impl Breakage {
         Self { effect: Effect::Spares, ..self }
     }
 
-    pub(crate) const fn stops_large_ones(self) -> Self {
-        Self { effect: Effect::StopsLargeOnes, ..self }
+    pub(crate) const fn stops_some(self) -> Self {
+        Self { effect: Effect::StopsSome, ..self }
     }
 
     pub(crate) const fn unsettles(self) -> Self {
@@ -156,7 +156,7 @@ impl Breakage {
         let servers = self.lab.build(host);
         self.exchange.must_work(host, "before");
         let _servers = self.break_it(host, servers);
-        if matches!(self.effect, Effect::Stops | Effect::StopsLargeOnes) {
+        if matches!(self.effect, Effect::Stops | Effect::StopsSome) {
             self.exchange.must_fail(host, "though it is broken");
         }
         if !diagnosis::is_there(host) {

@@ -72,14 +72,14 @@ impl Diagnosis {
         assert_eq!(self.ended.code(), Some(0), "\n{}", self.account());
     }
 
-    /// Types, for each finding that is an error, or for all if none is, the commands of the first remedy
-    /// that has any: as they stand, but each once.
+    /// Types, for each finding that is as severe as the first, the commands of the first remedy that has
+    /// any: as they stand, but each once.
     #[track_caller]
     pub(crate) fn type_remedy(&self, host: &Sandbox) {
         let tool = host.tool().path().parent().expect("a program is in a folder").display().to_string();
         let mut typed = BTreeSet::new();
-        let ill = self.severities().contains(&"error");
-        for finding in self.findings().iter().filter(|finding| !ill || finding["severity"] == "error") {
+        let worst = &self.findings()[0]["severity"];
+        for finding in self.findings().iter().filter(|finding| finding["severity"] == *worst) {
             for command in commands_of(finding) {
                 if typed.insert(command) {
                     sh(&format!("PATH=$PATH:{tool}; {command}"));

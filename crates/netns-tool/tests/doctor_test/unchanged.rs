@@ -56,7 +56,7 @@ const BROKEN: [&str; 8] = [
 fn broken(host: &Sandbox, breakage: &Breakage) {
     let servers = breakage.lab.build(host);
     let _servers = breakage.break_it(host, servers);
-    assert_eq!(breakage.effect, Effect::Stops);
+    assert_ne!(breakage.effect, Effect::Spares);
     every_form_changes_nothing(host);
 }
 
@@ -70,7 +70,7 @@ fn every_form_changes_nothing(host: &Sandbox) {
             break;
         }
         let ended = host.netns_tool(&format!("{form} --timeout 0.3"));
-        assert!(matches!(ended.code(), Some(0 | 5 | 9)), "'{form}' ended oddly: {ended:?}");
+        assert!(matches!(ended.code(), Some(0 | 2 | 5 | 9)), "'{form}' ended oddly: {ended:?}");
         before.0.assert_same(&Snapshot::take(), &format!("'{form}' changed something"));
         assert_eq!(before.1, beside_the_snapshot(), "'{form}' changed something");
     }

@@ -85,6 +85,8 @@ END",
          iptables -A FORWARD -d 192.168.100.3 -p tcp --dport 80 -m conntrack --ctstate DNAT -j ACCEPT",
     )
     .asking("8080", PUBLISHED),
+    variant("a_port_published_for_others_alone", Lab::ByIptables, "iptables -t nat -F OUTPUT")
+        .asking("198.51.100.2:8080", PUBLISHED),
     variant(
         "a_table_chosen_by_a_rule",
         Lab::ByIptables,

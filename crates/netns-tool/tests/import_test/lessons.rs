@@ -137,10 +137,46 @@ pub(crate) const SWITCH: &str = "
         ip -n $netns link set eth0 up
     done";
 
+/// Limits in both directions, a MAC address, settings and names.
+pub(crate) const BY_HAND: &str = "
+    ip link add br0 type bridge
+    ip addr add 10.0.0.1/24 dev br0
+    ip link set br0 up
+    ip netns add web
+    ip netns add db
+    ip link add p2 type veth peer name eth0 address 02:00:00:00:00:11 netns web
+    ip link add p3 type veth peer name eth0 netns db
+    for n in 2 3; do
+        netns=$(echo 'web db' | cut -d' ' -f$((n - 1)))
+        ip link set p$n master br0 up
+        ip -n $netns addr add 10.0.0.$n/24 dev eth0
+        ip -n $netns link set lo up
+        ip -n $netns link set eth0 up
+        ip -n $netns route add default via 10.0.0.1
+    done
+    tc qdisc add dev p2 root tbf rate 10mbit burst 10000 latency 50ms
+    tc -n web qdisc add dev eth0 root tbf rate 10mbit burst 10000 latency 50ms
+    ip netns exec web sysctl -qw net.ipv4.tcp_syncookies=2 net.ipv4.conf.eth0.log_martians=1
+    ip netns exec web sysctl -qw net.ipv6.conf.lo.hop_limit=9
+    mkdir -p /etc/netns/db
+    printf '127.0.0.1 localhost\\n10.0.0.2 web # the server\\n' > /etc/netns/db/hosts";
+
+/// What [`BY_HAND`] comes to.
+pub(crate) const FOUND_AGAIN: &str = "
+    ip -n web link show eth0 | grep 02:00:00:00:00:11
+    tc -n web qdisc show dev eth0 | grep 10Mbit
+    tc qdisc show | grep 10Mbit
+    cd /
+    ip netns exec web sysctl -n net.ipv4.tcp_syncookies | grep 2
+    ip netns exec web sysctl -n net.ipv4.conf.eth0.log_martians | grep 1
+    ip netns exec web sysctl -n net.ipv6.conf.lo.hop_limit | grep 9
+    ip netns exec db ping -c1 -W2 web";
+
 /// Whatever no topology file has words for.
 pub(crate) const ODD: &str = "
     ip link add br0 type bridge
     ip addr add 10.0.0.254/24 dev br0
+    ip addr add 10.0.0.253/24 dev br0
     ip link set br0 up
     ip netns add odd
     ip netns add 'a b'
@@ -151,6 +187,9 @@ pub(crate) const ODD: &str = "
     ip -n odd addr add 10.0.0.2/24 dev eth0
     ip -n odd link set lo up
     ip -n odd link set eth0 up
+    ip link set br0 address 02:00:00:00:00:22
+    tc qdisc add dev p0 root handle 7: pfifo
+    tc -n odd qdisc add dev eth0 root tbf rate 1mbit burst 5000 latency 50ms
     ip -n odd link add tap type bridge
     ip -n odd link set tap up
     ip -n odd link add loop0 type veth peer name loop1
@@ -159,5 +198,6 @@ pub(crate) const ODD: &str = "
     iptables -A FORWARD -s 10.0.0.0/24 -j DROP
     iptables -t nat -A POSTROUTING -s 10.0.0.0/24 -p tcp -j MASQUERADE
     mkdir -p /etc/netns/odd
+    echo '192.0.2.9 db.example' > /etc/netns/odd/hosts
     printf 'options ndots:2\\nnameserver 203.0.113.8\\n' > /etc/netns/odd/resolv.conf
     ip netns exec odd nft 'table inet own { chain c { type filter hook input priority 0; tcp dport 9 drop; }; }'";

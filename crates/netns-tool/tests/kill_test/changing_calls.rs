@@ -20,10 +20,13 @@ pub(crate) fn require_strace() -> Result<(), Missing> {
     if program_exists("strace") { Ok(()) } else { Err(Missing("the program strace".to_owned())) }
 }
 
+/// Follows the tool's own processes only, as a program that it starts may run for long.
+pub(crate) const WITHOUT_PROGRAMS: &str = "-f --detach-on=execve";
+
 /// Runs the tool and returns all that such calls did, a line each.
 pub(crate) fn trace(host: &Sandbox, command: &str) -> String {
     let tool = host.tool().path().display().to_string();
-    let traced = Program::new("strace").words("-f -qq -s 32 -o").arg(TRACE).arg("-e");
+    let traced = Program::new("strace").words(WITHOUT_PROGRAMS).words("-qq -s 32 -o").arg(TRACE).arg("-e");
     drop(traced.arg(&format!("trace={CALLS}")).arg(&tool).words(command).run().succeeds());
     let trace = std::fs::read_to_string(TRACE).unwrap();
     std::fs::remove_file(TRACE).unwrap();
@@ -33,7 +36,8 @@ pub(crate) fn trace(host: &Sandbox, command: &str) -> String {
 
 /// Where the tool can be killed so that something is half-done: names of calls, and which of them. Each is
 /// killed as it begins: what the call before has done is there, and what it would do is not. A file that is opened
-/// is written next; and how many are opened depends on how many processes there are to look at.
+/// is written next; and how many are opened depends on how many processes there are to look at. Who becomes another
+/// program is the tool no more.
 pub(crate) fn points(trace: &str) -> BTreeSet<(String, usize)> {
     let mut made: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
@@ -41,7 +45,7 @@ pub(crate) fn points(trace: &str) -> BTreeSet<(String, usize)> {
         let Some((thread, call, _)) = parsed(line) else { continue };
         let nth = made.entry((thread, call)).or_default();
         *nth += 1;
-        if call != "openat" && changes_something(line) {
+        if !["openat", "execve"].contains(&call) && changes_something(line) {
             points.insert((call.to_owned(), *nth));
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use libtest_mimic::Trial;
-use netns_testkit::{Sandbox, Snapshot, sh};
+use netns_testkit::{Sandbox, Snapshot, sh, trials};
 
 const FILE: &str = "/run/lab.yaml";
 
@@ -22,9 +22,18 @@ links:
 /// A trial's name, what somebody does, and what `status` has to say about it.
 type Drift = (&'static str, &'static str, &'static [&'static str]);
 
-const DRIFTS: [Drift; 12] = [
+const OTHER_RULES: &str = "nftables table 'inet netns_tool' has not the rules it was made with";
+
+const DRIFTS: [Drift; 16] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
+    ("a_flushed_table", "nft flush table inet netns_tool", &[OTHER_RULES]),
+    (
+        "a_deleted_guard",
+        "nft flush chain inet netns_tool arriving
+        nft insert rule inet netns_tool port_forwards accept",
+        &[OTHER_RULES],
+    ),
     ("a_deleted_cable", "ip link delete veth-red", &["link 'veth-red'", "'eth0' in netns 'red'"]),
     ("a_deleted_direct_cable", "ip -n blue link delete eth1", &["link 'eth1' in netns 'red'"]),
     ("a_deleted_bridge", "ip link delete lab0", &["link 'lab0'"]),
@@ -42,7 +51,21 @@ const DRIFTS: [Drift; 12] = [
     ("a_bridge_switched_off", "ip link set lab0 down", &["link 'lab0' is down"]),
     ("a_port_taken_from_its_bridge", "ip link set veth-blue nomaster", &["veth-blue"]),
     ("forwarding_switched_off", "echo 0 > /proc/sys/net/ipv4/ip_forward", &["net.ipv4.ip_forward"]),
-    ("a_removed_resolver", "rm /etc/netns/blue/resolv.conf", &["/etc/netns/blue/resolv.conf"]),
+    (
+        "a_removed_resolver",
+        "rm /etc/netns/blue/resolv.conf",
+        &["/etc/netns/blue/resolv.conf is not as asked"],
+    ),
+    (
+        "removed_host_names",
+        "rm /etc/netns/red/hosts",
+        &["/etc/netns/red/hosts is not the host names of topology 'lab'"],
+    ),
+    (
+        "an_isolated_port",
+        "ip link set veth-red type bridge_slave isolated on",
+        &["link 'veth-red' is isolated"],
+    ),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -51,7 +74,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             named_and_repaired(host, deed, named);
         })
     });
-    trials.collect()
+    trials.chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
 }
 
 fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
@@ -70,4 +93,35 @@ fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
     sh("ip netns exec red ping -c 1 -W 5 203.0.113.8; ip netns exec red ping -c 1 -W 5 blue");
     drop(host.netns_tool("down lab").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// A name with a dot, in both ways that `sysctl` knows.
+const DOTTED: &str = "
+name: lab
+networks:
+  lab0: { subnet: 10.44.0.0/24 }
+nodes:
+  red:
+    networks: { lab0: { link: eth0.1 } }
+    sysctls: { net.ipv4.conf.eth0/1.rp_filter: 2, net/ipv4/conf/eth0.1/log_martians: 1 }
+";
+
+fn settings_of_a_link_return_with_it(host: &Sandbox) {
+    fs::write(FILE, DOTTED).unwrap();
+    let settings = || {
+        sh("cd /; ip netns exec red sh -c 'cd /proc/sys/net/ipv4/conf/eth0.1; cat rp_filter log_martians'")
+            .replace('\n', " ")
+    };
+    for deed in [
+        ":",
+        "ip netns exec red sysctl -qw net.ipv4.conf.eth0/1.rp_filter=0",
+        "ip link delete veth-red-eth0.1",
+    ] {
+        sh(deed);
+        let as_asked = if deed == ":" { 4 } else { 9 };
+        drop(host.netns_tool("status lab").fails_with(as_asked));
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+        assert_eq!(settings().trim(), "2 1", "after '{deed}'");
+        drop(host.netns_tool("status lab").succeeds().says("as asked"));
+    }
 }

@@ -32,7 +32,12 @@ const LOST: Duration = Duration::from_secs(20);
 const BLOCK: usize = 4096;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials!(online: an_edit_loses_nothing_on_what_stays, an_edit_and_its_reverse_leave_the_first_state)
+    trials!(online:
+        an_edit_loses_nothing_on_what_stays,
+        an_edit_and_its_reverse_leave_the_first_state,
+        a_gateway_that_moves_leaves_the_nodes_where_they_are,
+        larger_packets_fit_into_the_limit_of_a_cable,
+    )
 }
 
 /// What passes between the two nodes, counted where it arrives.
@@ -94,6 +99,37 @@ fn an_edit_and_its_reverse_leave_the_first_state(host: &Sandbox) {
     three.assert_same(&Snapshot::take(), "the order of edits makes no difference");
     drop(host.netns_tool(&format!("down {FILE}")).succeeds());
     untouched.assert_same(&Snapshot::take(), "after down again");
+}
+
+fn a_gateway_that_moves_leaves_the_nodes_where_they_are(host: &Sandbox) {
+    let moved = PAIR.replace("10.46.0.0/24,", "10.46.0.0/24, gateway: 10.46.0.254,");
+    up(host, PAIR);
+    let (first, identity) = (Snapshot::take(), identity());
+    up(host, &moved);
+    assert_eq!(identity, self::identity(), "the cables and netns are the same ones as before");
+    assert_eq!(sh("ip -o -4 address show dev lan | awk '{ print $4 }'").trim(), "10.46.0.254/24");
+    assert_eq!(sh("ip -n a -o route show default").trim(), "default via 10.46.0.254 dev eth0 proto 110");
+    sh("for n in a b; do ip netns exec $n ping -c 1 -W 5 203.0.113.8; done");
+    drop(host.netns_tool("status pair").succeeds());
+    drop(host.netns_tool("plan /run/pair.yaml").succeeds().says("already as asked"));
+    drop(host.netns_tool("graph pair").succeeds().says("10.46.0.254/24"));
+    sh("ip address del 10.46.0.254/24 dev lan");
+    drop(host.netns_tool("status pair").fails_with(9).says("10.46.0.254/24"));
+    up(host, &moved);
+    up(host, PAIR);
+    first.assert_same(&Snapshot::take(), "with the gateway back at its first address");
+}
+
+fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {
+    let with =
+        |mtu: u32| PAIR.replace("10.47.0.0/30 }", &format!("10.47.0.0/30, rate: 2mbit, mtu: {mtu} }}"));
+    up(host, &with(1500));
+    let small = Snapshot::take();
+    up(host, &with(9000));
+    // 20 bytes of IP and 8 of ICMP make it a packet of 9,000 bytes, which must not be cut.
+    sh("ip netns exec a ping -c 1 -W 5 -M do -s 8972 10.47.0.2");
+    up(host, &with(1500));
+    small.assert_same(&Snapshot::take(), "with the packets as small as before");
 }
 
 fn up(host: &Sandbox, file: &str) {

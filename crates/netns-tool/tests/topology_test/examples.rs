@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::changing_calls;
 
 /// What other programs see of each example while it is up.
-const WITNESSES: [(&str, &str); 11] = [
+const WITNESSES: [(&str, &str); 13] = [
     ("bridge", "ip netns exec ns1 ping -c 1 -W 5 192.168.100.20"),
     ("direct-cable", "ip netns exec red ping -c 1 -W 5 blue"),
     ("dual-stack", "ip netns exec one ping -c 1 -W 5 fd66::20"),
@@ -20,6 +20,11 @@ const WITNESSES: [(&str, &str); 11] = [
     (
         "internal",
         "ip netns exec app ping -c 1 -W 5 10.81.0.3; ! ip netns exec proxy ping -c 1 -W 1 10.81.0.3",
+    ),
+    (
+        "macvlan",
+        "ip -n db -d link show eth0 | grep 'macvlan mode bridge'; ip netns exec db ping -c 1 -W 5 198.51.100.1
+        ! ip -n db -6 -o address show dev eth0 | grep .",
     ),
     ("netns", "ip netns exec ns1 ping -c 1 -W 5 127.0.0.1"),
     (
@@ -33,7 +38,23 @@ const WITNESSES: [(&str, &str); 11] = [
     ("star", "curl -sS --max-time 5 -o /dev/null http://127.0.0.1:8080/; nft list ruleset | grep 172.30.0.2"),
     ("tree", "ip netns exec n1 ping -c 1 -W 5 10.88.0.5"),
     ("veth", "ping -c 1 -W 5 10.0.0.2"),
+    ("vxlan", OTHER_HOST),
 ];
+
+/// Another host with the same network, for a while.
+const OTHER_HOST: &str = "
+    ip netns add other
+    ip link add to-other type veth peer name eth0 netns other
+    ip address add 192.0.2.1/30 dev to-other
+    ip link set to-other up
+    ip -n other address add 192.0.2.2/30 dev eth0
+    ip -n other link set eth0 up
+    ip -n other link add vx0 mtu 1450 type vxlan id 42 remote 192.0.2.1 dstport 4789
+    ip -n other address add 10.90.0.130/24 dev vx0
+    ip -n other link set vx0 up
+    ip netns exec other ping -c 1 -W 5 10.90.0.11
+    ip link delete to-other
+    ip netns delete other";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trials = files().into_iter().map(|file| {

@@ -139,6 +139,11 @@ fn with_remedy(scene: &Scene, finding: Finding, record: &Record) -> Finding {
         Record::Nat(NatRecord { bridge, uplink, translation: Translation::Masquerade, .. }) => {
             finding.mend([Mend::Nat { bridge: bridge.clone(), uplink: uplink.clone() }])
         }
+        Record::Published(port) => finding.mend([Mend::Publish {
+            published: port.forward.published.clone(),
+            netns: port.netns.clone(),
+            port: port.forward.target.port(),
+        }]),
         _ => finding,
     }
 }

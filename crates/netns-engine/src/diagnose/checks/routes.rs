@@ -370,7 +370,8 @@ fn with_route_back(finding: Finding, followed: &Followed, stray: &Leg, stack: &S
         WantedRoute { destination: net, gateway: None, ..WantedRoute::default_via(to).on(link.name.clone()) };
     finding
         .remedy(Remedy::command(format!("{} route add {net} dev {}", stack.ip(), link.name)))
-        .mend(place(stack).map(|place| Mend::Change(Operation::AddRoute(place, route))))
+        // A link that is off brings the route along once it is on.
+        .mend(place(stack).filter(|_| link.up).map(|place| Mend::Change(Operation::AddRoute(place, route))))
 }
 
 /// On the way back, a stack should leave by the link it was come to by on the way there.

@@ -114,6 +114,9 @@ impl Ruleset {
                 Search { chains: &chains, sight, found: &mut found }.chain(chain, &[], 0);
             }
         }
+        if self.first_translation(&passage, End::is_of_source).is_some() {
+            found.retain(|miss| !miss.unmet.is_empty());
+        }
         found
     }
 }

@@ -30,6 +30,8 @@ enum Message {
     NewChain = 3,
     GetChain = 4,
     NewRule = 6,
+    GetRule = 7,
+    DeleteRule = 8,
     NewSet = 9,
     NewElement = 12,
     GetElement = 13,
@@ -97,6 +99,16 @@ pub(super) fn new_chain(chain: &Chain) -> Request {
 pub(super) fn new_rule(chain: &Chain, rule: &Rule) -> Request {
     let attributes = in_table().text(2, chain.name.as_str()).nested(4, &instructions(rule));
     request(Message::NewRule, flag::CREATE | flag::APPEND, attributes)
+}
+
+/// Asks for the rules of all chains.
+pub(super) fn get_rules() -> Request {
+    request(Message::GetRule, 0, in_table())
+}
+
+/// Deletes the rules of all chains.
+pub(super) fn delete_rules() -> Request {
+    request(Message::DeleteRule, 0, in_table())
 }
 
 /// Makes an empty set or map.

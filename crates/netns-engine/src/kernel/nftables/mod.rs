@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     firewall::{Published, TableEntry},
-    observed::{ForeignChain, TableSelection},
-    own_table::{CHAINS, Element, Set},
+    observed::{ForeignChain, TableRules, TableSelection},
+    own_table::{CHAINS, Chain, Element, Set},
 };
 
 /// A conversation with nftables about one network namespace.
@@ -48,12 +48,29 @@ impl Nftables {
     pub(super) fn add_table(&mut self) -> Result<(), Refusal> {
         let chains = CHAINS.iter().map(message::new_chain);
         let sets = Set::ALL.into_iter().zip(1..).map(|(set, number)| message::new_set(set, number));
-        let rules = CHAINS
-            .iter()
-            .flat_map(|chain| chain.rules.iter().map(move |rule| message::new_rule(chain, rule)));
         let requests: Vec<_> =
-            std::iter::once(message::new_table()).chain(chains).chain(sets).chain(rules).collect();
+            std::iter::once(message::new_table()).chain(chains).chain(sets).chain(new_rules()).collect();
         self.transact(&requests)
+    }
+
+    /// Puts the rules back in place of those that are there, and chains that are gone.
+    pub(super) fn restore_rules(&mut self) -> Result<(), Refusal> {
+        let chains = CHAINS.iter().map(message::new_chain);
+        let requests: Vec<_> =
+            std::iter::once(message::delete_rules()).chain(chains).chain(new_rules()).collect();
+        self.transact(&requests)
+    }
+
+    /// Returns whether each chain of the table has as many rules as it was made with.
+    pub(super) fn rules(&mut self) -> Result<TableRules, Refusal> {
+        let mut chains: Vec<String> = Vec::new();
+        self.socket.dump(&message::get_rules(), |answer| match answer {
+            None => chains.clear(),
+            Some(payload) => chains.extend(read::chain_of_rule(payload)),
+        })?;
+        let number = |chain: &Chain| chains.iter().filter(|name| *name == chain.name.as_str()).count();
+        let as_made = CHAINS.iter().all(|chain| number(chain) == chain.rules.len());
+        Ok(if as_made { TableRules::AsMade } else { TableRules::Altered })
     }
 
     /// Deletes the table with all that is in it.
@@ -142,6 +159,10 @@ impl Nftables {
     fn transact(&mut self, requests: &[Request]) -> Result<(), Refusal> {
         self.socket.transact(Subsystem::Nftables.number(), requests)
     }
+}
+
+fn new_rules() -> impl Iterator<Item = Request> {
+    CHAINS.iter().flat_map(|chain| chain.rules.iter().map(move |rule| message::new_rule(chain, rule)))
 }
 
 /// Returns the elements of all entries, those of one set next to each other.

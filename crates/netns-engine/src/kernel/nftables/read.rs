@@ -16,6 +16,15 @@ use crate::{
     own_table::{Cell, Column, Element, NAME, Set},
 };
 
+/// Reads which chain of the own table a rule is in.
+pub(super) fn chain_of_rule(payload: &[u8]) -> Option<String> {
+    /// `NFTA_RULE_TABLE` and `NFTA_RULE_CHAIN`.
+    const TABLE: u16 = 1;
+    const CHAIN: u16 = 2;
+    let word = |kind| attribute(body(payload), kind).map(text_in);
+    word(TABLE).filter(|table| table == NAME).and_then(|_| word(CHAIN))
+}
+
 /// Reads the elements in the answer to a question about `set`; what is not ours is left out.
 pub(super) fn elements(set: Set, payload: &[u8]) -> Vec<Element> {
     /// `NFTA_SET_ELEM_LIST_ELEMENTS`.

@@ -10,7 +10,8 @@ use crate::{
         refusal::{KernelOption, Refusal},
     },
     name::LinkName,
-    topology::Shaping,
+    operation::LinkLimits,
+    topology::{Limit, Shaping},
 };
 
 // Each form of limits has a handle of its own. Where handle and kind are those of what is there, the
@@ -44,21 +45,22 @@ struct Qdisc {
 
 impl Rtnetlink {
     /// Gives a link limits, in place of those it has.
-    pub(crate) fn set_shaping(&mut self, link: &LinkName, shaping: &Shaping) -> Result<(), Refusal> {
+    pub(crate) fn set_shaping(&mut self, link: &LinkName, limits: &LinkLimits) -> Result<(), Refusal> {
         let link = self.index(link)?;
-        let shaping = shaping.as_kept();
-        if shaping == Shaping::default() {
+        let kept = |shaping: &Shaping| LinkLimits { shaping: shaping.as_kept(), ..*limits };
+        let wanted = kept(&limits.shaping);
+        if wanted.shaping == Shaping::default() {
             return Err(Refusal::new(Errno::INVAL).with_message("no limit was given"));
         }
-        if !(shaping.delays_or_loses() && shaping.rate_bits.is_some()) {
-            return self.put_root(link, &shaping);
+        if !(wanted.shaping.delays_or_loses() && wanted.shaping.rate_bits.is_some()) {
+            return self.put_root(link, &wanted);
         }
         let before = self.shaping_by_index(link)?;
-        self.put_root(link, &shaping)?;
-        self.put_rate_behind_delay(link, &shaping).inspect_err(|_| {
+        self.put_root(link, &wanted)?;
+        self.put_rate_behind_delay(link, &wanted).inspect_err(|_| {
             // The refusal to report is that of the rate. What was behind the delay before is still there.
-            drop(match before {
-                Some(before) => self.put_root(link, &before),
+            drop(match &before {
+                Some(before) => self.put_root(link, &kept(before)),
                 None => self.delete_root(link, DELAY_BEFORE_RATE),
             });
         })
@@ -98,6 +100,27 @@ impl Rtnetlink {
         Ok(roots.filter_map(|root| Some((root.link, shaping_of(root, behind(root))?))).collect())
     }
 
+    /// Returns what somebody put at the root of each link, by the index of the link: what it limits, or its
+    /// kind. The kernel's own defaults have no handle.
+    pub(crate) fn limits_by_hand(&mut self) -> Result<Vec<(u32, Limit)>, Refusal> {
+        let mut qdiscs = Vec::new();
+        self.socket.dump(
+            &request(message::GET_QDISC, 0, &TcMessage::default()),
+            |payload| match payload {
+                None => qdiscs.clear(),
+                Some(payload) => qdiscs.extend(Qdisc::parse(payload)),
+            },
+        )?;
+        let is_by_hand = |qdisc: &&Qdisc| qdisc.parent == TcHandle::ROOT && qdisc.handle != TcHandle::UNSPEC;
+        let limits = qdiscs.iter().filter(is_by_hand).map(|root| {
+            let is_behind =
+                |qdisc: &&Qdisc| qdisc.link == root.link && qdisc.parent.major == root.handle.major;
+            let behind = qdiscs.iter().filter(|qdisc| qdisc.parent != TcHandle::ROOT).find(is_behind);
+            (root.link, limit_of(root, behind))
+        });
+        Ok(limits.collect())
+    }
+
     fn shaping_by_index(&mut self, link: u32) -> Result<Option<Shaping>, Refusal> {
         let Some(root) = self.qdisc_at(link, TcHandle::ROOT)? else { return Ok(None) };
         let behind = match root.handle {
@@ -119,18 +142,19 @@ impl Rtnetlink {
         }
     }
 
-    fn put_root(&mut self, link: u32, shaping: &Shaping) -> Result<(), Refusal> {
+    fn put_root(&mut self, link: u32, limits: &LinkLimits) -> Result<(), Refusal> {
+        let shaping = &limits.shaping;
         let (handle, kind, options) = match (shaping.delays_or_loses(), shaping.rate_bits) {
-            (false, _) => (RATE, KernelOption::Tbf, options::of_tbf(shaping)),
+            (false, _) => (RATE, KernelOption::Tbf, options::of_tbf(limits)),
             (true, None) => (DELAY, KernelOption::Netem, options::of_netem(shaping)),
             (true, Some(_)) => (DELAY_BEFORE_RATE, KernelOption::Netem, options::of_netem(shaping)),
         };
         self.put(at(link, TcHandle::ROOT, handle)?, kind, options)
     }
 
-    fn put_rate_behind_delay(&mut self, link: u32, shaping: &Shaping) -> Result<(), Refusal> {
+    fn put_rate_behind_delay(&mut self, link: u32, limits: &LinkLimits) -> Result<(), Refusal> {
         let place = at(link, BEHIND_DELAY, RATE_BEHIND_DELAY)?;
-        self.put(place, KernelOption::Tbf, options::of_tbf(shaping))
+        self.put(place, KernelOption::Tbf, options::of_tbf(limits))
     }
 
     fn put(&mut self, mut message: TcMessage, kind: KernelOption, options: Vec<u8>) -> Result<(), Refusal> {
@@ -184,6 +208,19 @@ impl Qdisc {
                 | (BEHIND_DELAY, RATE_BEHIND_DELAY, "tbf")
         )
     }
+}
+
+fn limit_of(root: &Qdisc, behind: Option<&Qdisc>) -> Limit {
+    let rate = |qdisc: &Qdisc| options::rate_of_tbf(&qdisc.options).filter(|_| qdisc.kind == "tbf");
+    let shaping = match (root.kind.as_str(), behind) {
+        ("tbf", _) => rate(root).map(|bits| Shaping { rate_bits: Some(bits), ..Shaping::default() }),
+        ("netem", None) => options::read_netem(&root.options),
+        ("netem", Some(behind)) => rate(behind)
+            .and_then(|bits| Some(Shaping { rate_bits: Some(bits), ..options::read_netem(&root.options)? })),
+        _ => None,
+    };
+    let shaping = shaping.map(|shaping| shaping.as_kept()).filter(|shaping| *shaping != Shaping::default());
+    shaping.map_or_else(|| Limit::Other(root.kind.clone()), Limit::Shaping)
 }
 
 fn shaping_of(root: &Qdisc, behind: Option<&Qdisc>) -> Option<Shaping> {

@@ -6,6 +6,7 @@ use netlink_packet_core::{DefaultNla, Emitable};
 
 use crate::{
     kernel::netlink::attributes_of,
+    operation::LinkLimits,
     topology::{Loss, Shaping},
 };
 
@@ -21,13 +22,14 @@ const NETEM_JITTER64: u16 = 11;
 /// `struct tc_netem_qopt`: six numbers of 32 bits.
 const NETEM_QOPT_BYTES: usize = 24;
 
-/// Returns the options of a `tbf` for the rate in `shaping`.
+/// Returns the options of a `tbf` for the rate in `limits`.
 ///
 /// A packet waits 50 ms at most, as by `tbf … latency 50ms` of `tc(8)`, which makes a limit in bytes of it.
-pub(super) fn of_tbf(shaping: &Shaping) -> Vec<u8> {
+pub(super) fn of_tbf(limits: &LinkLimits) -> Vec<u8> {
     const WAITS_PER_SECOND: u64 = 20;
+    let LinkLimits { shaping, mtu_bytes } = limits;
     let bytes_per_second = shaping.rate_bits.unwrap_or_default() / 8;
-    let burst = shaping.burst_bytes().unwrap_or_default();
+    let burst = shaping.burst_bytes(*mtu_bytes).unwrap_or_default();
     let limit = saturated(bytes_per_second / WAITS_PER_SECOND).saturating_add(burst);
     let mut options = vec![
         DefaultNla::new(TBF_PARMS, tbf_parms(saturated(bytes_per_second), limit)),
@@ -170,7 +172,8 @@ mod tests {
     fn a_rate_reads_back_the_same_also_beyond_32_bits() {
         for rate in [8, 10_000_000, 34_359_738_360, 34_359_738_368, 1 << 62] {
             let shaping = Shaping { rate_bits: Some(rate), ..Shaping::default() };
-            assert_eq!(rate_of_tbf(&of_tbf(&shaping)), Some(rate));
+            let limits = LinkLimits { shaping, mtu_bytes: 1500 };
+            assert_eq!(rate_of_tbf(&of_tbf(&limits)), Some(rate));
         }
     }
 }

@@ -33,6 +33,10 @@ pub(super) fn add_table() -> Vec<String> {
     nft(&text::add_table())
 }
 
+pub(super) fn restore_rules() -> Vec<String> {
+    nft(&text::restore_rules())
+}
+
 pub(super) fn delete_table() -> Vec<String> {
     vec![format!("nft {}", text::delete_table().trim_end())]
 }

@@ -6,7 +6,7 @@ use super::ip;
 use crate::{
     address::Family,
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd},
+    plan::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd},
     route::Route,
     topology::Shaping,
 };
@@ -36,9 +36,7 @@ pub(super) fn add_veth(veth: &NewVeth) -> Vec<String> {
         if let Some(bridge) = &end.master {
             commands.push(set(&end.at, &LinkChange::Master(bridge.clone())));
         }
-        if end.link_local == LinkLocal::None {
-            commands.push(format!("{} link set dev {} addrgenmode none", ip(&end.at.place), end.at.name));
-        }
+        commands.extend(without_link_local(&end.at, end.link_local));
         commands.push(mark(&end.at));
     }
     commands
@@ -48,6 +46,11 @@ fn birth_words(end: &NewVethEnd) -> String {
     let mtu = end.mtu_bytes.map(|bytes| format!(" mtu {bytes}"));
     let mac = end.mac.map(|mac| format!(" address {mac}"));
     [mtu, mac].into_iter().flatten().collect()
+}
+
+fn without_link_local(at: &LinkAt, link_local: LinkLocal) -> Option<String> {
+    let is_none = link_local == LinkLocal::None;
+    is_none.then(|| format!("{} link set dev {} addrgenmode none", ip(&at.place), at.name))
 }
 
 /// The mark by which `gc` knows what is ours.
@@ -89,15 +92,17 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
         }
     };
     commands.extend(link.master.iter().map(|bridge| set(&link.at, &LinkChange::Master(bridge.clone()))));
+    commands.extend(without_link_local(&link.at, link.link_local));
     commands.push(mark(&link.at));
     commands
 }
 
-pub(super) fn shape(at: &LinkAt, shaping: &Shaping) -> Vec<String> {
-    let shaping = &shaping.as_kept();
+pub(super) fn shape(at: &LinkAt, limits: &LinkLimits) -> Vec<String> {
+    let shaping = &limits.shaping.as_kept();
     let tc = format!("{} qdisc replace dev {}", tc(&at.place), at.name);
     let tbf = shaping.rate_bits.map(|rate| {
-        format!("tbf rate {rate}bit burst {} latency 50ms", shaping.burst_bytes().unwrap_or_default())
+        let burst = shaping.burst_bytes(limits.mtu_bytes).unwrap_or_default();
+        format!("tbf rate {rate}bit burst {burst} latency 50ms")
     });
     match (shaping.delays_or_loses(), tbf) {
         (false, Some(tbf)) => vec![format!("{tc} root handle 1: {tbf}")],
@@ -156,7 +161,7 @@ mod tests {
             "tc qdisc replace dev va root handle 3: netem delay 5000us 1000us loss 0.1%",
             "tc qdisc replace dev va parent 3:1 handle 4: tbf rate 10000000bit burst 6250 latency 50ms",
         ];
-        assert_eq!(shape(&at, &shaping), script);
+        assert_eq!(shape(&at, &LinkLimits { shaping, mtu_bytes: 1500 }), script);
     }
 
     #[test]
@@ -164,6 +169,6 @@ mod tests {
         let at = LinkAt::inside("red".parse().unwrap(), "va".parse().unwrap());
         let shaping = Shaping { jitter: Some(Duration::from_millis(1)), ..Shaping::default() };
         let script = ["tc -n red qdisc replace dev va root handle 2: netem delay 0us 1000us"];
-        assert_eq!(shape(&at, &shaping), script);
+        assert_eq!(shape(&at, &LinkLimits { shaping, mtu_bytes: 1500 }), script);
     }
 }

@@ -59,7 +59,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::DeleteLinks(links) => {
             links.iter().map(|link| format!("ip link delete dev {link}")).collect()
         }
-        Operation::SetShaping(at, shaping) => link::shape(at, shaping),
+        Operation::SetShaping(at, limits) => link::shape(at, limits),
         Operation::ClearShaping(at) => {
             vec![format!("{} qdisc delete dev {} root", link::tc(&at.place), at.name)]
         }
@@ -93,6 +93,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::StopProgram(key) => vec![files::stop_program(key)],
         Operation::Iptables(changes) => firewall::iptables(changes),
         Operation::AddTable => firewall::add_table(),
+        Operation::RestoreRules => firewall::restore_rules(),
         Operation::DeleteTable => firewall::delete_table(),
         Operation::AddEntries(entries) => firewall::add_entries(entries),
         Operation::DeleteEntries(entries) => firewall::delete_entries(entries),

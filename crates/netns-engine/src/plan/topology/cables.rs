@@ -4,7 +4,7 @@ use crate::{
     observed::{LinkKind, Observed},
     place::LinkAt,
     plan::{
-        Conflict, Draft, LinkChange, LinkLocal, NewVeth, NewVethEnd, Operation,
+        Conflict, Draft, LinkChange, LinkLimits, LinkLocal, NewVeth, NewVethEnd, Operation,
         address::{add_address, refuse_unusable},
         attachment::ETHERNET_MTU,
         veth::{link_local_for, switch_on},
@@ -20,7 +20,7 @@ pub(super) fn lay(draft: &mut Draft, cable: &Cable, mtu_bytes: Option<u32>) -> R
     if is_laid(draft.state(), cable) {
         for end in &cable.ends {
             mend(draft, end);
-            set_mtu(draft, &end.at, Some(mtu_bytes.unwrap_or(ETHERNET_MTU)));
+            resize(draft, end, mtu_bytes.unwrap_or(ETHERNET_MTU));
         }
     } else {
         for end in &cable.ends {
@@ -79,13 +79,29 @@ fn mend(draft: &mut Draft, end: &CableEnd) {
     }
 }
 
+/// Changes the MTU, and makes room for a full packet in the limits that are there.
+fn resize(draft: &mut Draft, end: &CableEnd, mtu_bytes: u32) {
+    let link = draft.state().link(&end.at);
+    let limits = link.and_then(|link| Some((link.shaping.clone()?, link.mtu_bytes)));
+    let needs_room =
+        |(shaping, before): &(Shaping, u32)| shaping.burst_bytes(*before) != shaping.burst_bytes(mtu_bytes);
+    if let Some((shaping, _)) = limits.filter(needs_room) {
+        draft.then(
+            Operation::SetShaping(end.at.clone(), LinkLimits { shaping, mtu_bytes }),
+            "A packet that is larger than what may leave at once would never leave.",
+        );
+    }
+    set_mtu(draft, &end.at, Some(mtu_bytes));
+}
+
 fn limit(draft: &mut Draft, end: &CableEnd) {
-    let is = draft.state().link(&end.at).and_then(|link| link.shaping.clone());
+    let Some(link) = draft.state().link(&end.at) else { return };
+    let (is, mtu_bytes) = (link.shaping.clone(), link.mtu_bytes);
     // As the kernel tells it back; else a limit that it rounds would be set anew each time.
     let wanted = end.shaping.as_ref().map(Shaping::as_kept).filter(|kept| *kept != Shaping::default());
     match wanted {
         Some(shaping) if is.as_ref() != Some(&shaping) => draft.then(
-            Operation::SetShaping(end.at.clone(), shaping),
+            Operation::SetShaping(end.at.clone(), LinkLimits { shaping, mtu_bytes }),
             "What leaves through a link waits in a queue; the queue keeps to these limits.",
         ),
         None if is.is_some() => {

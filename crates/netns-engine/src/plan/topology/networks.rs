@@ -10,7 +10,7 @@ use crate::{
     observed::Observed,
     place::{LinkAt, Place},
     plan::{
-        Conflict, Draft, LinkChange, NewBridge, NewLink, NewLinkKind, Operation,
+        Conflict, Draft, LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, Operation,
         address::{add_address, ipv6_probe, refuse_unusable},
         own_table,
         veth::switch_on,
@@ -136,6 +136,7 @@ pub(super) fn new_tunnel(network: &Network, tunnel: &Tunnel) -> NewLink {
         mac: tunnel.mac,
         mtu_bytes: network.mtu_bytes,
         master: Some(network.bridge.clone()),
+        link_local: LinkLocal::None,
     }
 }
 
@@ -144,6 +145,7 @@ fn guard(draft: &mut Draft, networks: &[Network]) {
     if networks.is_empty() || !draft.state().firewall.nftables {
         return;
     }
+    own_table::restore_rules(draft);
     let wanted = networks.iter().map(|network| &network.bridge).collect::<BTreeSet<_>>();
     let entries = wanted.into_iter().flat_map(|bridge| {
         [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Confine { bridge: bridge.clone() }]

@@ -16,7 +16,7 @@ use crate::{
         address::{add_address, ipv6_probe},
         attachment::uplink_mtu,
         netns::switch_loopback_on,
-        veth::switch_on,
+        veth::{link_local_for, switch_on},
     },
     route::Route,
     sysctl::Sysctl,
@@ -43,6 +43,8 @@ pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict>
         write_files(draft, node, wanted)?;
         for done in cables.complete.remove(&number).into_iter().flatten() {
             if let Some(node) = wanted.nodes.get(done) {
+                // Settings of links are there when their links are.
+                change_settings(draft, node, belongs_to_cable);
                 add_routes(draft, node)?;
             }
         }
@@ -145,11 +147,21 @@ fn make_netns(draft: &mut Draft, node: &Node) {
             set(draft, &place, &setting, value);
         }
     }
-    for (setting, value) in &node.settings {
+    change_settings(draft, node, |setting| !belongs_to_cable(setting));
+}
+
+fn change_settings(draft: &mut Draft, node: &Node, which: impl Fn(&Sysctl) -> bool) {
+    let place = Place::Netns(node.name.clone());
+    for (setting, value) in node.settings.iter().filter(|(setting, _)| which(setting)) {
         if draft.state().sysctl(&place, setting) != Some(*value) {
             set(draft, &place, setting, *value);
         }
     }
+}
+
+/// The loopback link comes with the netns, and `default` is none.
+fn belongs_to_cable(setting: &Sysctl) -> bool {
+    setting.link().is_some_and(|link| !matches!(link.as_str(), "lo" | "default"))
 }
 
 /// The families that the kernel speaks.
@@ -192,6 +204,7 @@ pub(super) fn new_macvlan(netns: &NetnsName, macvlan: &Macvlan) -> NewLink {
         mac: macvlan.mac,
         mtu_bytes: macvlan.mtu_bytes,
         master: None,
+        link_local: link_local_for(&macvlan.addresses),
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) use link::{LinkBody, LinkEntry, LinkForm};
 pub(super) use located::{Located, Text};
 pub(super) use network::{Nat, NetworkBody};
 pub(super) use node::{
-    Command, MacvlanEntry, Membership, Memberships, Nameservers, NodeBody, RouteEntry, Run, Setting,
+    Command, MacvlanEntry, Membership, Memberships, Nameservers, NodeBody, RouteEntry, Run,
 };
 use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, de::MapAccess};

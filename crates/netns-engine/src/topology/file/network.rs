@@ -15,6 +15,8 @@ pub(in crate::topology) struct NetworkBody {
     /// Its subnet, or one of each family; the first host address is the gateway. Without one it is a plain
     /// switch that the host takes no part in.
     pub(in crate::topology) subnet: Texts,
+    /// The host's address on it, or one for each subnet, where that is not the first one.
+    pub(in crate::topology) gateway: Texts,
     /// Whether its nodes reach the internet, and through which link of the host.
     pub(in crate::topology) nat: Option<Located<Nat>>,
     /// Whether its nodes reach nobody but each other.

@@ -34,10 +34,10 @@ pub(super) fn is_link_local(address: &IpNet) -> bool {
 }
 
 impl Scene<'_> {
-    /// Gives the host the first address of each subnet.
+    /// Gives the host its address in each subnet.
     pub(super) fn claim_gateways(&mut self) {
         let subnets = self.sites.iter().flat_map(|site| &site.subnets);
-        self.taken.extend(subnets.map(|subnet| subnet.first_host().addr()));
+        self.taken.extend(subnets.map(|subnet| subnet.gateway().addr()));
     }
 
     /// Gives all other addresses out.

@@ -21,7 +21,7 @@ pub(super) type Map = Vec<(String, Value)>;
 pub(super) enum Value {
     Nothing,
     True,
-    Number(u32),
+    Number(i64),
     Text(String),
     List(Vec<Value>),
     Map(Map),
@@ -130,7 +130,7 @@ impl Serialize for Value {
         match self {
             Self::Nothing => serializer.serialize_none(),
             Self::True => serializer.serialize_bool(true),
-            Self::Number(number) => serializer.serialize_u32(*number),
+            Self::Number(number) => serializer.serialize_i64(*number),
             Self::Text(text) => serializer.serialize_str(text),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(map) => serialize_map(map, serializer),

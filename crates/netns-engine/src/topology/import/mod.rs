@@ -4,20 +4,23 @@
 //! nobody asked for, such as random MAC addresses and the kernel's own routes.
 
 mod addresses;
+mod details;
 mod document;
 mod firewall;
 mod networks;
 mod nodes;
 mod routes;
 mod rules;
+mod settings;
 mod wiring;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     net::IpAddr,
 };
 
+pub use details::{Details, Limit, Names};
 pub use document::Document;
 use document::Value;
 
@@ -25,6 +28,7 @@ use super::{TopologyName, resolve::HOST};
 use crate::{
     firewall::{IptablesRule, TableEntry},
     name::NetnsName,
+    sysctl::NamedSetting,
     view::StackView,
 };
 use networks::Site;
@@ -42,6 +46,12 @@ pub struct Sight {
     pub rules: Vec<IptablesRule>,
     /// What the host's own table does.
     pub entries: Vec<TableEntry>,
+    /// What was set by hand on the host.
+    pub of_host: Details,
+    /// What was set by hand in each netns.
+    pub details: BTreeMap<String, Details>,
+    /// The settings of a new netns.
+    pub new_settings: BTreeMap<NamedSetting, i32>,
 }
 
 /// Writes the topology file for what is there.
@@ -56,6 +66,8 @@ pub fn import(name: &TopologyName, sight: &Sight) -> Document {
     scene.claim_gateways();
     let given = scene.give_addresses();
     let ports = scene.ports(&given);
+    scene.note_limits();
+    scene.note_macs();
     scene.note_what_is_left();
     let networks = scene.sites.iter().map(|site| (site.name.clone(), site.body()));
     let networks = Value::Map(networks.collect());

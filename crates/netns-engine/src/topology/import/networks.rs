@@ -40,11 +40,14 @@ impl Site<'_> {
     pub(super) fn body(&self) -> Value {
         let bridge = (self.name != self.bridge.name).then(|| Value::text(&self.bridge.name));
         let mtu = self.bridge.mtu_bytes;
+        let gateways = self.subnets.iter().filter(|subnet| !subnet.has_usual_gateway());
+        let gateways = gateways.map(|subnet| subnet.gateway().addr());
         Value::map([
             ("bridge", bridge),
             ("subnet", Value::one_or_many(self.subnets.iter().map(|subnet| subnet.net))),
+            ("gateway", Value::one_or_many(gateways)),
             ("nat", self.way_out.clone()),
-            ("mtu", (mtu != self.usual_mtu).then_some(Value::Number(mtu))),
+            ("mtu", (mtu != self.usual_mtu).then(|| Value::Number(mtu.into()))),
         ])
     }
 }
@@ -83,15 +86,12 @@ fn network_name(bridge: &str, taken: &mut HashSet<String>) -> String {
     name
 }
 
-/// The subnets in which the bridge has the address that a network's gateway gets.
+/// The subnets in which the bridge has an address, with that as their gateway.
 fn subnets(bridge: &LinkView, others: &[Site<'_>], remarks: &mut Remarks) -> Vec<Subnet> {
     let mut subnets: Vec<Subnet> = Vec::new();
     for address in bridge.addresses.iter().filter(|address| !is_link_local(address)) {
         let overlaps = |other: &Subnet| other.net.contains(&address.trunc()) || address.contains(&other.net);
         let fault = match read_subnet(address) {
-            Some(subnet) if subnet.first_host() != *address => {
-                "only a subnet's first address can be the host's"
-            }
             Some(_)
                 if others.iter().flat_map(|site| &site.subnets).any(overlaps)
                     || subnets.iter().any(overlaps) =>
@@ -102,7 +102,7 @@ fn subnets(bridge: &LinkView, others: &[Site<'_>], remarks: &mut Remarks) -> Vec
                 subnets.push(subnet);
                 continue;
             }
-            None => "it is in no subnet",
+            None => "no subnet has such an address for a host",
         };
         remarks.add(format_args!("address '{address}' of bridge '{}': {fault}", bridge.name));
     }
@@ -113,7 +113,9 @@ fn subnets(bridge: &LinkView, others: &[Site<'_>], remarks: &mut Remarks) -> Vec
 fn read_subnet(address: &IpNet) -> Option<Subnet> {
     let has_room = address.prefix_len() < address.max_prefix_len();
     let text = Located::new(address.trunc().to_string(), Position::default());
-    Subnet::read(&text).ok().filter(|_| has_room)
+    let subnet =
+        Subnet::read(&text).ok().filter(|subnet| subnet.reserved(address.addr()).is_none() && has_room)?;
+    Some(subnet.without_first().with_gateway(address.addr()))
 }
 
 fn way_out(

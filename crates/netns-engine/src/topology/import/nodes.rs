@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::{
     Scene,
     addresses::Given,
+    details::{Whose, whose},
     document::{Map, Value},
     networks::{Site, USUAL_MTU},
     wiring::{End, Seat},
@@ -16,6 +17,7 @@ impl<'a> Scene<'a> {
     pub(super) fn node(&mut self, node: usize, given: &Given, ports: &[String]) -> Value {
         let routes = self.routes(node, given);
         let nameservers = self.nameservers(node);
+        let names = self.knows_names(node, given);
         let forwards = self.forwards(node).then_some(Value::True);
         Value::map([
             ("networks", self.networks_of(node, given)),
@@ -23,7 +25,9 @@ impl<'a> Scene<'a> {
             ("routes", (!routes.is_empty()).then_some(Value::List(routes))),
             ("nameservers", nameservers),
             ("forwarding", forwards),
-            ("mtu", self.mtu(node).map(Value::Number)),
+            ("sysctls", self.settings(node)),
+            ("mtu", self.mtu(node).map(|bytes| Value::Number(bytes.into()))),
+            ("hosts", names),
             ("ports", (!ports.is_empty()).then(|| Value::list(ports))),
         ])
     }
@@ -35,9 +39,16 @@ impl<'a> Scene<'a> {
             .zip(&given.plugs[node])
             .map(|(plug, addresses)| {
                 let site = &self.sites[plug.bridge];
+                let [rate, delay, jitter, loss] =
+                    self.limits([(Whose::Host, plug.port), (Whose::Node(node), plug.link)]);
                 let body = Value::map([
                     ("address", Value::one_or_many(written(addresses, site))),
+                    ("mac", self.given_mac(node, plug.link)),
                     ("link", self.name_to_write(node, plug.link).map(Value::text)),
+                    rate,
+                    delay,
+                    jitter,
+                    loss,
                 ]);
                 (site.name.clone(), body)
             })
@@ -134,11 +145,16 @@ impl<'a> Scene<'a> {
             Seat::Bridge(bridge) => Some(self.sites[bridge].bridge.mtu_bytes),
             _ => None,
         });
+        let [rate, delay, jitter, loss] = self.limits(ends.map(|end| (whose(&end), end.link)));
         let by_itself = nodes.min().or(bridge).unwrap_or(USUAL_MTU);
         Value::map([
             ("endpoints", Some(Value::list(ends.iter().map(|end| self.endpoint(end))))),
             ("addresses", own),
-            ("mtu", (mtu != by_itself).then_some(Value::Number(mtu))),
+            ("mtu", (mtu != by_itself).then(|| Value::Number(mtu.into()))),
+            rate,
+            delay,
+            jitter,
+            loss,
         ])
     }
 
@@ -169,7 +185,7 @@ impl<'a> Scene<'a> {
     /// host's, in the order of the file.
     pub(super) fn ways_to_host(&self, node: usize, given: &Given) -> Vec<WayToHost<'a>> {
         let way = |link: &'a LinkView, bridge: usize, own: &Vec<IpNet>| {
-            let hosts = self.sites[bridge].subnets.iter().map(Subnet::first_host).collect();
+            let hosts = self.sites[bridge].subnets.iter().map(Subnet::gateway).collect();
             WayToHost { link, own: own.clone(), hosts, over: Over::Network }
         };
         let plugs = self.wiring.plugs[node].iter().zip(&given.plugs[node]);

@@ -98,7 +98,7 @@ impl Scene<'_> {
             ("to", Some(Value::text(to))),
             ("via", route.gateway.map(|gateway| Value::text(&gateway))),
             ("link", link.map(Value::text)),
-            ("metric", metric(route).map(Value::Number)),
+            ("metric", metric(route).map(|metric| Value::Number(metric.into()))),
         ])
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Wiring<'a> {
 /// A netns' link to a bridge.
 pub(super) struct Plug<'a> {
     pub(super) bridge: usize,
-    port: &'a LinkView,
+    pub(super) port: &'a LinkView,
     pub(super) link: &'a LinkView,
 }
 

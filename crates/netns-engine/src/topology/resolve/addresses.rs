@@ -171,18 +171,27 @@ pub(super) fn with_prefix(text: &Text) -> Found<IpNet> {
     Ok(address)
 }
 
-/// Reads an address of one of a network's subnets, with or without its prefix length.
+/// Reads an address of a node in one of a network's subnets, with or without its prefix length.
 fn in_network(site: &Site, text: &Text) -> Found<IpNet> {
+    let address = in_subnets(&site.network.name, &site.subnets, text)?;
+    if site.network.addresses.contains(&address) {
+        let (subnet, address) = (address.trunc().to_string(), address.addr().to_string());
+        let reason = "the gateway";
+        return Err(Flaw::new(text.at, Mistake::ReservedAddress { address, reason, subnet }));
+    }
+    Ok(address)
+}
+
+/// Reads an address that the subnets of the network called `name` have for a host.
+pub(super) fn in_subnets(name: &str, subnets: &[(Subnet, Position)], text: &Text) -> Found<IpNet> {
     let (address, prefix) = bare(text)?;
-    let Some((subnet, _)) = site.subnets.iter().find(|(subnet, _)| subnet.net.contains(&address)) else {
-        let (address, network) = (address.to_string(), site.network.name.clone());
-        let subnets: Vec<_> = site.subnets.iter().map(|(subnet, _)| subnet.net.to_string()).collect();
+    let Some((subnet, _)) = subnets.iter().find(|(subnet, _)| subnet.net.contains(&address)) else {
+        let (address, network) = (address.to_string(), name.to_owned());
+        let subnets: Vec<_> = subnets.iter().map(|(subnet, _)| subnet.net.to_string()).collect();
         let flaw = Flaw::new(text.at, Mistake::OutsideSubnet { address, network });
         return Err(flaw.or_rather(format!("its subnet is {}", subnets.join(" and "))));
     };
-    let is_gateway = site.network.addresses.iter().any(|gateway| gateway.addr() == address);
-    let reason = if is_gateway { Some("the gateway") } else { subnet.reserved(address) };
-    if let Some(reason) = reason {
+    if let Some(reason) = subnet.reserved(address) {
         let (address, subnet) = (address.to_string(), subnet.net.to_string());
         return Err(Flaw::new(text.at, Mistake::ReservedAddress { address, reason, subnet }));
     }

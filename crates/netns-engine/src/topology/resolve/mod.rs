@@ -5,6 +5,7 @@
 
 mod addresses;
 mod checks;
+mod gateways;
 mod hosts;
 mod macvlan;
 mod names;
@@ -15,6 +16,7 @@ mod overlap;
 mod ports;
 mod programs;
 mod routes;
+mod settings;
 mod shaping;
 pub(super) mod subnet;
 mod wires;

@@ -1,7 +1,8 @@
 //! The networks: bridges, subnets, tunnels.
 
 use super::{
-    Found, names::Names, naming::Naming, shaping::Limits, subnet::Subnet, wires::Wire, words::malformed,
+    Found, gateways, names::Names, naming::Naming, shaping::Limits, subnet::Subnet, wires::Wire,
+    words::malformed,
 };
 use crate::{
     address::MacAddress,
@@ -36,11 +37,12 @@ pub(super) fn sites(file: &File, names: &Names<'_>, naming: &mut Naming) -> Foun
 
 fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody) -> Found<Site> {
     let subnets = body.subnet.0.iter().map(|text| Ok((Subnet::read(text)?.without_first(), text.at)));
-    let subnets = subnets.collect::<Found<Vec<_>>>()?;
+    let mut subnets = subnets.collect::<Found<Vec<_>>>()?;
     let reach = reach(name, body)?;
+    gateways::place(name, body, &mut subnets)?;
     let addresses = match reach {
         Reach::Internal => Vec::new(),
-        _ => subnets.iter().map(|(subnet, _)| subnet.first_host()).collect(),
+        _ => subnets.iter().map(|(subnet, _)| subnet.gateway()).collect(),
     };
     let bridge = match &body.bridge {
         Some(asked) => link_name(asked)?,

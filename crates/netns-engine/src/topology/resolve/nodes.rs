@@ -7,10 +7,9 @@ use ipnet::IpNet;
 use super::{Found, Settled, ports, programs, routes, words::malformed};
 use crate::{
     resolver::ResolvConf,
-    sysctl::{NamedSetting, Sysctl},
     topology::{
         Forwarding, KnownHosts, Macvlan, Mistake, Node,
-        file::{Entries, Hosts, Nameservers, NodeBody, Setting, Truth},
+        file::{Hosts, Nameservers, NodeBody, Text, Truth},
         mistake::Flaw,
     },
 };
@@ -28,7 +27,7 @@ pub(super) fn nodes(
             addresses,
             routes: routes::of_node(settled, node, &macvlans)?,
             forwarding: if body.forwarding == Some(true) { Forwarding::On } else { Forwarding::Off },
-            settings: settings(&body.sysctls)?,
+            settings: super::settings::of_node(body)?,
             resolver: body.nameservers.as_ref().map(resolver).transpose()?,
             hosts: known_hosts(settled, body),
             ports: ports::of_node(settled, node)?,
@@ -39,17 +38,8 @@ pub(super) fn nodes(
     all.collect()
 }
 
-fn settings(settings: &Entries<Setting>) -> Found<Vec<(Sysctl, i32)>> {
-    let each = settings.0.iter().map(|(name, setting)| {
-        let named = NamedSetting::new(name.value.as_str()).map_err(|error| Flaw::new(name.at, error))?;
-        let missing = || malformed(name, "a setting with a value, such as net.ipv4.tcp_syncookies: 1");
-        Ok((Sysctl::Named(named), setting.0.as_ref().ok_or_else(missing)?.value))
-    });
-    each.collect()
-}
-
 fn resolver(nameservers: &Nameservers) -> Found<ResolvConf> {
-    let server = |text: &crate::topology::file::Text| {
+    let server = |text: &Text| {
         text.value.parse::<IpAddr>().map_err(|_| malformed(text, "the address of a name server"))
     };
     let servers = nameservers.addresses.iter().map(server).collect::<Found<Vec<_>>>()?;

@@ -16,6 +16,9 @@ pub(in crate::topology) struct Subnet {
     first: u128,
     last: u128,
     next: u128,
+    /// What is tried when nothing else is left.
+    spare: Option<u128>,
+    gateway: u128,
 }
 
 impl Subnet {
@@ -40,7 +43,7 @@ impl Subnet {
             IpNet::V4(_) => (start + 1, end - 1),
             IpNet::V6(_) => (start + 1, end),
         };
-        Self { net, first, last, next: first }
+        Self { net, first, last, next: first, spare: None, gateway: first }
     }
 
     /// The first and the last address, as numbers.
@@ -52,9 +55,23 @@ impl Subnet {
         Family::of_net(&self.net)
     }
 
-    /// The first address of a host, with the subnet's prefix length: that of the gateway.
-    pub(in crate::topology) fn first_host(&self) -> IpNet {
-        self.with_prefix(address(self.first, self.family()))
+    /// The gateway's address, with the subnet's prefix length: the first one of a host, unless another was
+    /// asked for.
+    pub(in crate::topology) fn gateway(&self) -> IpNet {
+        self.with_prefix(address(self.gateway, self.family()))
+    }
+
+    /// Whether nothing needs to be said about the gateway.
+    pub(in crate::topology) fn has_usual_gateway(&self) -> bool {
+        self.gateway == self.first
+    }
+
+    /// Has the gateway at another address; the first one is then the last to be picked, so that a gateway
+    /// that moves moves nobody else.
+    pub(in crate::topology) fn with_gateway(mut self, gateway: IpAddr) -> Self {
+        self.gateway = number(gateway);
+        self.spare = (self.gateway != self.first && self.next > self.first).then_some(self.first);
+        self
     }
 
     /// Leaves the first address out when picking: a network that loses or gets its gateway moves nobody.
@@ -89,7 +106,8 @@ impl Subnet {
                 return Some(self.with_prefix(candidate));
             }
         }
-        None
+        let spare = address(self.spare.take()?, self.family());
+        is_free(spare).then(|| self.with_prefix(spare))
     }
 }
 
@@ -118,11 +136,25 @@ mod tests {
     #[test]
     fn hosts_get_what_is_left_between_the_reserved_addresses() {
         let mut small = subnet("10.0.0.0/30").without_first();
-        assert_eq!(small.first_host().to_string(), "10.0.0.1/30");
+        assert_eq!(small.gateway().to_string(), "10.0.0.1/30");
         assert_eq!(small.pick(|_| true).unwrap().to_string(), "10.0.0.2/30");
         assert_eq!(small.pick(|_| true), None);
         assert_eq!(small.reserved("10.0.0.3".parse().unwrap()), Some("the broadcast address"));
-        assert_eq!(subnet("fd00::/64").first_host().to_string(), "fd00::1/64");
+        assert_eq!(subnet("fd00::/64").gateway().to_string(), "fd00::1/64");
+    }
+
+    #[test]
+    fn the_first_address_is_the_last_to_be_picked_where_the_gateway_is_another() {
+        for (net, gateway, others) in [
+            ("10.0.0.0/29", "10.0.0.6/29", &["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.1"][..]),
+            ("10.0.0.0/31", "10.0.0.1/31", &["10.0.0.0"]),
+        ] {
+            let gateway: IpNet = gateway.parse().unwrap();
+            let mut subnet = subnet(net).without_first().with_gateway(gateway.addr());
+            assert_eq!(subnet.gateway(), gateway);
+            let picked = std::iter::from_fn(|| subnet.pick(|address| address != gateway.addr()));
+            assert_eq!(picked.map(|address| address.addr().to_string()).collect::<Vec<_>>(), others);
+        }
     }
 
     #[test]

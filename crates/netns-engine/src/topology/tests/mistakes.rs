@@ -39,6 +39,51 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "2:44",
         "",
     ),
+    ("networks: { b: { gateway: 10.0.0.1 } }", "the key 'gateway' needs the key 'subnet'", "2:27", ""),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 10.0.0.9, internal: true } }",
+        "the keys 'gateway' and 'internal' contradict",
+        "2:48",
+        "",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 10.0.1.1 } }",
+        "address 10.0.1.1 is in no subnet of network 'b'",
+        "2:48",
+        "its subnet is 10.0.0.0/24",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 10.0.0.255 } }",
+        "address 10.0.0.255 is the broadcast address of subnet 10.0.0.0/24",
+        "2:48",
+        "",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 10.0.0.1/16 } }",
+        "'10.0.0.1/16' is not an address with the prefix length",
+        "2:48",
+        "'10.0.0.1/24'",
+    ),
+    (
+        "networks: { b: { subnet: [10.0.0.0/24, \"fd00::/64\"], gateway: [10.0.0.1, 10.0.0.2] } }",
+        "gateway of '10.0.0.0/24' is there twice, first at line 2, column 64",
+        "2:74",
+        "",
+    ),
+    ("networks: { b: { subnet: 10.0.0.0/24, gateway: first } }", "'first' is not an address", "2:48", ""),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gatway: 10.0.0.9 } }",
+        "unknown key 'gatway'",
+        "2:39",
+        "'gateway'",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 10.0.0.9 } }\nnodes: { a: { networks: { b: { address: \
+         10.0.0.9 } } } }",
+        "address 10.0.0.9 is the gateway of subnet",
+        "3:41",
+        "",
+    ),
     ("networks: { b: { vni: 5 } }", "the key 'vni' needs the key 'remote'", "2:23", ""),
     ("networks: { b: { vni: 16777216, remote: 192.0.2.1 } }", "'16777216' is not a VXLAN", "2:23", ""),
     (
@@ -96,6 +141,24 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "'kernel.panic' is not a setting of a netns",
         "2:26",
         "",
+    ),
+    (
+        "nodes: { a: { sysctls: { net.ipv4.conf.eth0.1.forwarding: 1 } } }",
+        "'net.ipv4.conf.eth0.1.forwarding' is not a setting of a netns",
+        "2:26",
+        "'net.ipv4.conf.eth0/1.forwarding'",
+    ),
+    (
+        "nodes: { a: { sysctls: { net.ipv4.conf.lo.tag: 1, net/ipv4/conf/lo/tag: 1 } } }",
+        "setting 'net.ipv4.conf.lo.tag' is there twice, first at line 2, column 26",
+        "2:51",
+        "",
+    ),
+    (
+        "nodes: { a: { sysctls: { net.ipv4.ip_forward: 1 } } }",
+        "the keys 'sysctls' and 'forwarding' contradict each other",
+        "2:26",
+        "write 'forwarding: true'",
     ),
     (
         "nodes: { a: { macvlan: { parent: eth0, mode: brigde } } }",

@@ -26,6 +26,22 @@ fn asked_addresses_come_first_and_the_lowest_free_ones_follow() {
 }
 
 #[test]
+fn the_host_has_the_address_that_the_file_says() {
+    let lab = good(
+        "name: lab\nnetworks:\n  br0: { subnet: 192.168.0.0/16, gateway: 192.168.100.1, nat: true }\n  \
+         br1: { subnet: [10.0.0.0/29, \"fd00::/64\"], gateway: [\"fd00::ff\", 10.0.0.2/29] }\nnodes:\n  \
+         a: { networks: [br0] }\n  b: { networks: [br1] }\n",
+    );
+    let of_host = lab.networks.iter().flat_map(|network| &network.addresses);
+    let of_host: Vec<_> = of_host.map(ToString::to_string).collect();
+    assert_eq!(of_host, ["192.168.100.1/16", "10.0.0.2/29", "fd00::ff/64"]);
+    assert_eq!(inner_addresses(&lab), ["192.168.0.2/16", "10.0.0.3/29", "fd00::2/64"], "nobody has moved");
+    let routes = lab.nodes.iter().flat_map(|node| &node.routes).map(ToString::to_string);
+    let expected = ["default via 192.168.100.1", "default via 10.0.0.2", "default via fd00::ff"];
+    assert_eq!(routes.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn links_are_named_in_order_around_those_with_names() {
     let lab = good(
         "name: lab\nnetworks: { br0: , br1: }\nnodes:\n  a: { networks: { br0: { link: eth1 }, br1: } }\n  b:\n\
@@ -153,6 +169,20 @@ fn containerlab_files_load_without_their_containers() {
         error.starts_with("kind 'srl' is not supported: nodes of kind linux, bridge and host are"),
         "{error}"
     );
+}
+
+#[test]
+fn containerlab_writes_links_in_two_ways() {
+    let file = "name: lab\ntopology:\n  nodes:\n    a:\n    b: { kind: linux }\n    sw: { kind: bridge }\n  links:\n    - \
+                type: veth\n      endpoints:\n        - { node: a, interface: eth1 }\n        - { node: b, interface: \
+                eth1, mac: \"02:00:00:00:00:01\" }\n    - { type: host, endpoint: { node: a, interface: eth2 }, \
+                host-interface: lab0 }\n    - endpoints: [{ node: sw, interface: p1 }, \"b:eth2\"]\n";
+    let (lab, warnings) = read(file).unwrap();
+    assert_eq!(link_names(&lab), ["eth1", "eth1", "lab0", "eth2", "veth-b-eth2", "eth2"]);
+    assert_eq!(warnings.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["mac"]);
+    let error = read(&file.replace("type: veth", "type: macvlan")).unwrap_err().to_string();
+    assert!(error.starts_with("link type 'macvlan' is not supported: veth and host are\n"), "{error}");
+    assert!(error.contains("--> line 8, column 13"), "{error}");
 }
 
 #[test]

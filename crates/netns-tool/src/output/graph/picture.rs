@@ -160,6 +160,17 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// The networks at both ends, each with the port there, if it connects two.
+    pub(crate) fn between_networks(&self) -> Option<[(&Named, &str); 2]> {
+        match &self.ends {
+            [
+                WireEnd { at: Spot::Network(one), link, .. },
+                WireEnd { at: Spot::Network(other), link: other_link, .. },
+            ] => Some([(one, link), (other, other_link)]),
+            _ => None,
+        }
+    }
+
     /// All that is known of it, in a line.
     pub(crate) fn words(&self) -> String {
         let end = |end: &WireEnd| {

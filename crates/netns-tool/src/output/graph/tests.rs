@@ -350,6 +350,20 @@ fn everything_is_in_the_picture() {
 }
 
 #[test]
+fn cables_between_networks_run_past_the_others() {
+    let file = "name: lab\ngenerate: { tree: { depth: 2, fanout: 3 }, linear: 4 }\n";
+    let topology = netns_engine::topology::read(file).unwrap().0;
+    let scene = layout::arrange(&picture(&topology));
+    assert_eq!(scene.strokes.len(), topology.cables.len());
+    for stroke in &scene.strokes {
+        let through = scene.bars.iter().filter(|bar| stroke.runs_through(bar)).count();
+        assert_eq!(through, 0, "{} {:?}", stroke.title, stroke.points);
+    }
+    let text = plain(&topology, Drawing::Text);
+    assert!(text.contains("├─ s1-s2  → s2\n") && text.contains("├─ s2-s1  → s1\n"), "{text}");
+}
+
+#[test]
 fn text_and_mermaid_summarise_what_is_too_much() {
     assert!(plain(&star(200), Drawing::Text).contains("… and 150 more"));
     let mermaid = plain(&star(200), Drawing::Mermaid);

@@ -77,6 +77,12 @@ fn network(picture: &Picture, index: usize, bar: &Bar) -> Branch {
         other => format!("{LABEL}{}{LABEL:#}", other.words()),
     });
     let mut twigs: Vec<Branch> = bar.tunnels.iter().map(|tunnel| leaf(tunnel.words())).collect();
+    let between = picture.cables.iter().filter_map(|cable| cable.between_networks());
+    let between: Vec<_> = between.flat_map(|[one, other]| [(one, other), (other, one)]).collect();
+    let on_it: Vec<_> = between.iter().filter(|((here, _), _)| here.index == index).collect();
+    twigs.extend(some(&on_it, |((_, link), (there, _))| {
+        leaf(format!("{link}  {LABEL}→ {}{LABEL:#}", shown(&there.name)))
+    }));
     let members: Vec<usize> = (0..picture.nodes.len())
         .filter(|node| {
             let on_it = |link: &LinkRow| matches!(&link.to, Spot::Network(network) if network.index == index);

@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Breakage] = &[
     ),
     breakage(
         "a_bridge_with_an_address_from_another_network",
-        "bridge-without-address",
+        "gateway-absent",
         Part::Bridge,
         "ip address flush dev br0; ip address add 192.168.200.1/24 dev br0",
     )
@@ -56,7 +56,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "ip -n red link set eth0 mtu 9000",
     )
     .asking("red blue:80/udp", Exchange { from: RED, to: "192.168.100.3:80", kind: Kind::MuchByUdp })
-    .stops_large_ones(),
+    .stops_some(),
     breakage(
         "a_drop_that_no_rule_explains",
         "unknown-drop",

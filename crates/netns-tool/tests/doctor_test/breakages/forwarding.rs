@@ -178,7 +178,7 @@ pub(crate) const ALL: &[Breakage] = &[
         "ip link set eth0 mtu 1400; iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP",
     )
     .asking("red", RED_UPLOADS)
-    .stops_large_ones()
+    .stops_some()
     .mended_by_fix(),
     breakage(
         "a_host_that_lost_its_ipv6_route",

@@ -109,7 +109,7 @@ pub(crate) const ALL: &[Breakage] = &[
     .alone(),
     breakage(
         "a_gateway_of_another_network",
-        "gateway-absent",
+        "gateway-off-link",
         Part::Route,
         "ip -n red route replace default via 10.99.0.1 dev eth0 onlink",
     ),
@@ -121,7 +121,7 @@ pub(crate) const ALL: &[Breakage] = &[
     ),
     breakage(
         "an_address_from_another_network",
-        "bridge-without-address",
+        "gateway-absent",
         Part::Route,
         "ip -n red address flush dev eth0; ip -n red address add 192.168.200.2/24 dev eth0
          ip -n red route add default via 192.168.200.1",

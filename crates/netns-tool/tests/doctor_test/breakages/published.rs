@@ -118,6 +118,7 @@ pub(crate) const ALL: &[Breakage] = &[
              --dst-nat 192.168.100.77:80 --status ASSURED,SEEN_REPLY",
     )
     .asking("8080/udp", ONE_FLOW)
+    .stops_some()
     .mended_by_fix(),
     breakage(
         "pings_that_are_ignored",

@@ -22,6 +22,8 @@ pub(super) struct Router<'a> {
     lanes_of_level: HashMap<(usize, usize), usize>,
     units_of_level: HashMap<(usize, usize), usize>,
     right: usize,
+    /// Bars with a lane above them, on which they reach others.
+    lanes_above: Vec<usize>,
 }
 
 impl<'a> Router<'a> {
@@ -41,6 +43,7 @@ impl<'a> Router<'a> {
             lanes_of_level: HashMap::new(),
             units_of_level,
             right: 0,
+            lanes_above: Vec::new(),
         }
     }
 
@@ -146,6 +149,30 @@ impl<'a> Router<'a> {
         let x = if center >= range.0 && center <= range.1 { center } else { rect.center().x };
         let lane = self.chip_lane(chip);
         vec![at(x, rect.y), at(x, lane), at(center, lane), at(center, to.bottom())]
+    }
+
+    /// Between two bars: straight where nothing is between them, else by a lane that all cables of the first
+    /// one share.
+    pub(super) fn bar_to_bar(&mut self, bar: usize, other: usize) -> Vec<Point> {
+        const MOST_LANES: usize = 4;
+        let (from, to) = (self.seating.bars[bar], self.seating.bars[other]);
+        let (left, right) = if from.x <= to.x { (from, to) } else { (to, from) };
+        let is_between = |one: &Rect| {
+            let same_height = (one.y - left.y).abs() < 0.5;
+            same_height && one.x > left.x && one.x < right.x
+        };
+        if (left.y - right.y).abs() < 0.5 && !self.seating.bars.iter().any(is_between) {
+            let y = left.center().y;
+            return vec![at(left.right(), y), at(right.x, y)];
+        }
+        let known = self.lanes_above.iter().position(|known| *known == bar);
+        let lane = known.unwrap_or_else(|| {
+            self.lanes_above.push(bar);
+            self.lanes_above.len() - 1
+        });
+        let y = from.y.min(to.y) - 10.0 - LANE * pixels(lane % MOST_LANES);
+        let x = |rect: &Rect| rect.x + 14.0;
+        vec![at(x(&from), from.y), at(x(&from), y), at(x(&to), y), at(x(&to), to.y)]
     }
 
     fn chip_lane(&self, chip: usize) -> f64 {

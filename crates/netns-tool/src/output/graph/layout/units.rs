@@ -129,13 +129,13 @@ fn search(graph: &Graph, root: usize, part: usize, found: &mut [Option<Found>]) 
         }
         found[place] = Some(how);
         reached.push(place);
-        for next in graph.neighbours[place].iter().copied().filter(|next| found[*next].is_none()) {
-            let from = Some(place);
-            if graph.is_bar(place) {
-                queue.push_front((next, Found { level: how.level, part, from }));
-            } else {
-                queue.push_back((next, Found { level: how.level + 1, part, from }));
-            }
+        let new = graph.neighbours[place].iter().copied().filter(|next| found[*next].is_none());
+        let from = Some(place);
+        if graph.is_bar(place) {
+            // The last one put in front is the first one to be looked at.
+            new.rev().for_each(|next| queue.push_front((next, Found { level: how.level, part, from })));
+        } else {
+            queue.extend(new.map(|next| (next, Found { level: how.level + 1, part, from })));
         }
     }
     reached

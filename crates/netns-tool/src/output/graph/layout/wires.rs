@@ -47,6 +47,9 @@ fn cable(wire: &Wire, router: &mut Router<'_>, host_end: &mut usize) -> Option<S
             *host_end += 1;
             ((router.card_to_chip(card.index, *host_end - 1), Bend::Corners), Vec::new())
         }
+        (Spot::Network(bar), Spot::Network(other)) => {
+            ((router.bar_to_bar(bar.index, other.index), Bend::Corners), Vec::new())
+        }
         _ => return None,
     };
     let is_limited = wire.ends.iter().any(|end| end.shaping.is_some());
