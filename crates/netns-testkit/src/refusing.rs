@@ -3,7 +3,7 @@
 use netns_engine::{
     kernel::{Kernel, Refusal},
     observed::{Observed, Scope},
-    plan::Operation,
+    plan::{Operation, Step},
 };
 use rustix::io::Errno;
 
@@ -86,6 +86,10 @@ impl<K: Kernel> Kernel for Refusing<K> {
             self.inner.perform(operation)?;
         }
         Err(Refusal::new(self.fault.errno).with_message("refused by the test"))
+    }
+
+    fn expect(&mut self, steps: &[Step]) {
+        self.inner.expect(steps);
     }
 }
 

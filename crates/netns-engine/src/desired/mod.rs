@@ -28,5 +28,5 @@ pub use netns::{Netns, NetnsRemoved, OnHolders};
 pub use port_forward::{NetnsPort, PortForwardError, PortPublished, PortUnpublished};
 pub use resolver::{Resolver, ResolverSource};
 pub use route::{RouteIn, RouteRemoved};
-pub use topology::{TopologyExpired, TopologyRemoved, TopologyUp};
+pub use topology::{Look, TopologyExpired, TopologyRemoved, TopologyUp};
 pub use veth::{LinkState, Veth};

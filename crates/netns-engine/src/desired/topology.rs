@@ -16,6 +16,21 @@ pub struct TopologyUp {
     pub lifetime: Option<Lifetime>,
     /// What to do with processes in netns that have to go.
     pub on_holders: OnHolders,
+    /// How closely to look at nodes that an edit does not touch.
+    pub untouched: Look,
+}
+
+/// How closely to look at a node.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Look {
+    /// At its netns, and at all that is in it.
+    #[default]
+    Within,
+    /// At the host's ends of its cables, and whether they lead to the netns of that name; what is in it is
+    /// taken to be as it was asked for. A thousand nodes are then told at the price of a few. Where a
+    /// topology is asked for unchanged, each node is looked at from within all the same: somebody wants
+    /// to know.
+    FromOutside,
 }
 
 /// No topology of this name, nor anything that was made for it.

@@ -1,7 +1,7 @@
 //! The conversations that are open: a few dozen at most, however many netns there are.
 
 use super::{refusal::Refusal, rtnetlink::Rtnetlink};
-use crate::place::Place;
+use crate::{name::NetnsName, place::Place};
 
 /// Plans and surveys go from netns to netns, so a few suffice; a process may often open 1,024 files.
 const AT_MOST: usize = 32;
@@ -36,6 +36,11 @@ impl Conversations {
         let at = self.open.len();
         self.open.push((place, conversation));
         &mut self.open[at].1
+    }
+
+    /// Returns whether there is one about the netns `name`.
+    pub(super) fn are_about(&self, name: &NetnsName) -> bool {
+        self.open.iter().any(|(place, _)| place.netns() == Some(name))
     }
 
     /// Lets all of them look links up anew.

@@ -1,22 +1,23 @@
 //! The real kernel: one place that knows which file talks to which subsystem.
 
-use std::os::fd::AsFd;
+use std::{fs::File, os::fd::AsFd};
 
 use super::{
     Kernel, Refusal, boot_files, conntrack,
     conversations::Conversations,
-    hosts, iptables,
-    namespace::{self, Makers},
+    hosts, iptables, namespace,
     nftables::Nftables,
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
-    state, sysctl,
+    state,
+    supply::Supply,
+    sysctl, visit,
 };
 use crate::{
     name::NetnsName,
     observed::{Observed, Scope},
     place::{LinkAt, Place},
-    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
+    plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation, Step},
     sysctl::Sysctl,
 };
 
@@ -27,8 +28,17 @@ use crate::{
 pub struct LinuxKernel {
     conversations: Conversations,
     nftables: Option<Nftables>,
-    /// Once a netns was made.
-    makers: Option<Makers>,
+    /// Once a netns is to be made.
+    supply: Option<Supply>,
+    netns_directory: Directory,
+}
+
+/// Whether `/run/netns` is prepared; once is enough for all netns that are made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Directory {
+    #[default]
+    AsFound,
+    Prepared,
 }
 
 impl Kernel for LinuxKernel {
@@ -84,6 +94,16 @@ impl Kernel for LinuxKernel {
             Operation::KillProcesses(name, pids) => processes::kill(name, pids),
         }
     }
+
+    fn expect(&mut self, steps: &[Step]) {
+        let new = steps.iter().filter(|step| matches!(step.operation, Operation::CreateNetns(_))).count();
+        // What keeps it from starting, the first netns that is asked for is refused with.
+        if new > 0
+            && let Ok(supply) = self.supply()
+        {
+            supply.order(new);
+        }
+    }
 }
 
 impl LinuxKernel {
@@ -93,6 +113,25 @@ impl LinuxKernel {
             Place::Host => Rtnetlink::open(),
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), Rtnetlink::open),
         })
+    }
+
+    /// Begins the conversations about these netns that are not open, all from one thread.
+    pub(super) fn talk_to_all(&mut self, netns: &[(&NetnsName, File)]) -> Result<(), Refusal> {
+        let silent = |(name, _): &&(&NetnsName, File)| !self.conversations.are_about(name);
+        let silent: Vec<_> = netns.iter().filter(silent).collect();
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let begun = namespace::on_own_thread(|| {
+            silent
+                .iter()
+                .map(|(name, file)| Ok(((*name).clone(), visit::converse(file)?)))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        for (name, conversation) in begun? {
+            self.keep(Place::Netns(name), conversation);
+        }
+        Ok(())
     }
 
     /// Keeps a conversation that was begun elsewhere.
@@ -108,13 +147,19 @@ impl LinuxKernel {
         }
     }
 
+    fn supply(&mut self) -> Result<&mut Supply, Refusal> {
+        match &mut self.supply {
+            Some(started) => Ok(started),
+            none => Ok(none.insert(Supply::start()?)),
+        }
+    }
+
     fn create_netns(&mut self, name: &NetnsName) -> Result<(), Refusal> {
-        let makers = match self.makers.take() {
-            Some(makers) => makers,
-            None => Makers::prepare()?,
-        };
-        let created = namespace::create(name, self.makers.insert(makers));
-        let conversation = created?;
+        if self.netns_directory == Directory::AsFound {
+            namespace::prepare_directory()?;
+            self.netns_directory = Directory::Prepared;
+        }
+        let conversation = namespace::create(name, self.supply()?)?;
         let marked = conversation.netns_cookie().and_then(|cookie| state::mark_netns(name, cookie));
         if let Err(refusal) = marked {
             // The refusal to report is the first one.

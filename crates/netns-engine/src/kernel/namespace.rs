@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd},
         unix::fs::{DirBuilderExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
@@ -21,9 +21,9 @@ use rustix::{
 
 use super::{
     refusal::Refusal,
-    rtnetlink::{Ipv4Forwarding, Rtnetlink},
+    rtnetlink::Rtnetlink,
+    supply::{Supply, Unnamed},
     syscall,
-    worker::Worker,
 };
 use crate::{name::NetnsName, observed::NetnsState};
 
@@ -39,32 +39,12 @@ pub fn path_of(name: &NetnsName) -> PathBuf {
     Path::new(DIRECTORY).join(name.as_str())
 }
 
-/// What making netns takes: the prepared folder, and a thread.
-#[derive(Debug)]
-pub(super) struct Makers {
-    worker: Worker,
-}
-
-impl Makers {
-    /// Prepares `/run/netns`; once is enough for all that are made.
-    pub(super) fn prepare() -> Result<Self, Refusal> {
-        prepare_directory()?;
-        Ok(Self { worker: Worker::start()? })
-    }
-}
-
-/// Makes the netns `name` and returns a conversation about it.
-///
-/// The netns starts as a closed box: forwarding is switched off in it even where the host forwards,
-/// because a new netns inherits the IPv4 settings of the host's.
-pub(super) fn create(name: &NetnsName, makers: &Makers) -> Result<Rtnetlink, Refusal> {
+/// Makes the netns `name` of one that is ready, and returns a conversation about it.
+pub(super) fn create(name: &NetnsName, supply: &mut Supply) -> Result<Rtnetlink, Refusal> {
     let path = path_of(name);
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o000).open(&path)?;
-    let made = makers.worker.run(move || {
-        syscall::unshare_network()?;
-        rustix::mount::mount_bind(OF_THIS_THREAD, &path)?;
-        let mut talk = Rtnetlink::open()?;
-        stop_forwarding(&mut talk)?;
+    let made = supply.take().and_then(|Unnamed { file, talk }| {
+        rustix::mount::mount_bind(format!("/proc/thread-self/fd/{}", file.as_raw_fd()), &path)?;
         Ok(talk)
     });
     if made.is_err() {
@@ -157,7 +137,7 @@ pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Refusal> +
 
 /// Makes `/run/netns` a shared mount of its own, under the lock that iproute2 takes too: without
 /// it, first uses at the same time mount it several times over.
-fn prepare_directory() -> Result<(), Refusal> {
+pub(super) fn prepare_directory() -> Result<(), Refusal> {
     make_directory()?;
     let directory = File::open(DIRECTORY)?;
     rustix::fs::flock(directory.as_fd(), FlockOperation::LockExclusive)?;
@@ -181,12 +161,4 @@ fn make_directory() -> Result<(), Refusal> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-fn stop_forwarding(talk: &mut Rtnetlink) -> Result<(), Refusal> {
-    // Not being told is no reason to leave it on.
-    if talk.ipv4_forwarding().unwrap_or(Ipv4Forwarding::On) == Ipv4Forwarding::On {
-        fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
-    }
-    Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let mut observed = Observed::default();
     stacks::observe(kernel, scope, &mut observed)?;
     beside::observe_holders(scope, &mut observed)?;
-    observed.records = state::records_in(scope)?;
+    observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
     }
@@ -86,6 +86,7 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     for (place, setting) in scope.sysctls.iter().cloned().chain(lost) {
         wanted.entry(place).or_default().push(setting);
     }
+    wanted.retain(|place, _| place.netns().is_none_or(|netns| !observed.outside.contains(netns)));
     let to_switch = forwarding_to_switch(scope, observed)?;
     if !to_switch.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();

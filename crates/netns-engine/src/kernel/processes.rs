@@ -82,6 +82,9 @@ pub(crate) fn holders(name: &NetnsName) -> Result<Vec<Holder>, Refusal> {
 /// Returns who keeps each netns of `names` alive beside its name, of those that there are: other processes only,
 /// found by one walk over `/proc`.
 pub(crate) fn holders_of(names: &BTreeSet<NetnsName>) -> Result<BTreeMap<NetnsName, Vec<Holder>>, Refusal> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let mut search = Search::of(names)?;
     if search.wanted.is_empty() {
         return Ok(BTreeMap::new());

@@ -9,12 +9,13 @@ use ipnet::IpNet;
 
 use super::{
     LinuxKernel, Refusal, namespace,
+    outside::{self, Seen},
     rtnetlink::{RawLink, Rtnetlink},
     visit::{self, Found},
 };
 use crate::{
     name::{LinkName, NetnsName},
-    observed::{Asked, Link, Observed, Scope, Selection, Stack},
+    observed::{Asked, Link, NetnsEntry, NetnsState, Observed, Scope, Selection, Stack},
     place::{LinkAt, Place},
     route::{OtherRoute, Route},
 };
@@ -36,7 +37,9 @@ pub(super) fn observe(
         }
         places.insert(Place::Host, Found { stack, links, host_id: None });
     }
-    for (name, visit) in visit::all(kernel, scope)? {
+    let host = places.get(&Place::Host).map_or(&[][..], |found| found.links.as_slice());
+    let seen = outside::look(kernel, scope, host)?;
+    for (name, visit) in visit::all(kernel, scope, &seen)? {
         places.extend(visit.found.map(|found| (Place::Netns(name.clone()), found)));
         if scope.netns.contains(&name) {
             observed.netns.insert(name, visit.entry);
@@ -47,7 +50,8 @@ pub(super) fn observe(
         observed.stacks.insert(place.clone(), stack);
         known.insert(place, (links, host_id));
     }
-    let connected = connect_to_host(&known, observed);
+    let mut connected = connect_to_host(&known, observed);
+    note_seen(seen, &mut connected, observed);
     connect_peers(kernel, &known, &connected, observed)
 }
 
@@ -140,13 +144,21 @@ fn link(raw: &RawLink, names: &BTreeMap<u32, LinkName>) -> Link {
     }
 }
 
+/// What is connected already.
+#[derive(Default)]
+struct Connected {
+    ends: BTreeSet<LinkAt>,
+    /// Netns by the id that the host knows them by.
+    ids_of_host: BTreeMap<i32, Place>,
+}
+
 /// Connects the netns' links with the host's, as far as both were read, and returns the links of the host
 /// and of netns that are done.
 ///
 /// Each netns was asked how it calls the host. To ask the host how it calls each netns is not necessary:
 /// who is at the other end of a cable is the same seen from both ends.
-fn connect_to_host(known: &BTreeMap<Place, Known>, observed: &mut Observed) -> BTreeSet<LinkAt> {
-    let mut connected = BTreeSet::new();
+fn connect_to_host(known: &BTreeMap<Place, Known>, observed: &mut Observed) -> Connected {
+    let mut connected = Connected::default();
     let Some((of_host, _)) = known.get(&Place::Host) else { return connected };
     let by_index: BTreeMap<u32, &RawLink> = of_host.iter().map(|link| (link.index, link)).collect();
     for (place, (links, host_id)) in known {
@@ -157,10 +169,26 @@ fn connect_to_host(known: &BTreeMap<Place, Known>, observed: &mut Observed) -> B
             let [inside, outside] = &ends;
             set_peer(observed, inside, outside);
             set_peer(observed, outside, inside);
-            connected.extend(ends);
+            connected.ids_of_host.extend(peer.peer_netns.map(|id| (id, place.clone())));
+            connected.ends.extend(ends);
         }
     }
     connected
+}
+
+/// Of what was seen from outside, only the host's ends were read.
+fn note_seen(seen: BTreeMap<NetnsName, Seen<'_>>, connected: &mut Connected, observed: &mut Observed) {
+    for (name, Seen { plugs, id }) in seen {
+        for plug in plugs {
+            let outside = LinkAt::on_host(plug.outside.clone());
+            set_peer(observed, &outside, &LinkAt::inside(name.clone(), plug.inside.clone()));
+            connected.ends.insert(outside);
+        }
+        connected.ids_of_host.insert(id, Place::Netns(name.clone()));
+        let entry = NetnsEntry { state: NetnsState::Live, ours: true, holders: Vec::new() };
+        observed.netns.insert(name.clone(), entry);
+        observed.outside.insert(name);
+    }
 }
 
 fn set_peer(observed: &mut Observed, at: &LinkAt, peer: &LinkAt) {
@@ -174,14 +202,22 @@ fn set_peer(observed: &mut Observed, at: &LinkAt, peer: &LinkAt) {
 fn connect_peers(
     kernel: &mut LinuxKernel,
     known: &BTreeMap<Place, Known>,
-    connected: &BTreeSet<LinkAt>,
+    connected: &Connected,
     observed: &mut Observed,
 ) -> Result<(), Refusal> {
     for (place, (links, host_id)) in known {
-        let is_open = |raw: &&RawLink| raw.peer.is_some() && !connected.contains(&place.link(&raw.name));
+        let is_open = |raw: &&RawLink| raw.peer.is_some() && !connected.ends.contains(&place.link(&raw.name));
         let open: Vec<&RawLink> = links.iter().filter(is_open).collect();
-        let asked: BTreeSet<i32> = open.iter().filter_map(|link| link.peer_netns).collect();
-        let ids = ids_of(kernel, (place, *host_id), known.keys(), asked)?;
+        let mut asked: BTreeSet<i32> = open.iter().filter_map(|link| link.peer_netns).collect();
+        let mut ids = BTreeMap::new();
+        if *place == Place::Host {
+            ids.clone_from(&connected.ids_of_host);
+            asked.retain(|id| !ids.contains_key(id));
+        }
+        let met: BTreeSet<&Place> = ids.values().collect();
+        let strangers: Vec<&Place> = known.keys().filter(|other| !met.contains(other)).collect();
+        let found = ids_of(kernel, (place, *host_id), &strangers, asked)?;
+        ids.extend(found);
         for raw in open {
             let peer_place = match raw.peer_netns {
                 None => Some(place),
@@ -234,15 +270,18 @@ fn observe_peer(
 ///
 /// What it calls the host is known, and with the last id found the rest is not asked: else a host full of
 /// netns would ask each of them for all the others.
-fn ids_of<'a>(
+fn ids_of(
     kernel: &mut LinuxKernel,
     (place, host_id): (&Place, Option<i32>),
-    others: impl Iterator<Item = &'a Place>,
+    others: &[&Place],
     mut asked: BTreeSet<i32>,
 ) -> Result<BTreeMap<i32, Place>, Refusal> {
     let mut ids: BTreeMap<i32, Place> = BTreeMap::new();
+    if asked.is_empty() {
+        return Ok(ids);
+    }
     let mut names: Vec<&NetnsName> = Vec::new();
-    for other in others.filter(|other| *other != place) {
+    for other in others.iter().copied().filter(|other| *other != place) {
         match (other, host_id) {
             (Place::Netns(name), _) => names.push(name),
             (Place::Host, Some(id)) if asked.remove(&id) => drop(ids.insert(id, Place::Host)),

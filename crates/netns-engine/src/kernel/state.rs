@@ -59,17 +59,23 @@ pub(crate) fn forget(key: &RecordKey) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads the notes that `scope` asks for, and no others if it names them.
-pub(crate) fn records_in(scope: &Scope) -> Result<BTreeMap<RecordKey, Record>, Refusal> {
+/// Reads the notes that `scope` asks for, and no others if it names them; but for those of them that are
+/// among the `known`, which may be long.
+pub(crate) fn records_in(
+    scope: &Scope,
+    known: BTreeMap<RecordKey, Record>,
+) -> Result<BTreeMap<RecordKey, Record>, Refusal> {
     if scope.records == Asked::Yes {
         return records();
     }
-    let mut paths: BTreeSet<_> = scope.noted.iter().map(path_of).collect();
+    let mut records = known;
+    records.retain(|key, _| scope.noted.contains(key));
+    let missing = scope.noted.iter().filter(|key| !records.contains_key(key));
+    let mut paths: BTreeSet<_> = missing.map(path_of).collect();
     for published in &scope.published {
         paths.extend(files_in(&folder_of(published))?);
         paths.extend([Family::Ipv4, Family::Ipv6].map(|family| path_of(&RecordKey::Forwarding(family))));
     }
-    let mut records = BTreeMap::new();
     for path in paths {
         records.extend(record(&path)?.map(|record| (record.key(), record)));
     }

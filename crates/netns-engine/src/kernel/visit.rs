@@ -12,6 +12,7 @@ use rustix::thread::LinkNameSpaceType;
 use super::{
     LinuxKernel, Refusal,
     namespace::{self, Named},
+    outside::Seen,
     rtnetlink::{RawLink, Rtnetlink},
     stacks, state,
 };
@@ -47,11 +48,16 @@ struct Round<'a> {
     host: BorrowedFd<'a>,
 }
 
-/// Visits all netns that `scope` names; those that are not there are left out.
-pub(super) fn all(kernel: &mut LinuxKernel, scope: &Scope) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
+/// Visits all netns that `scope` names, but for those that were seen already; those that are not there are
+/// left out.
+pub(super) fn all(
+    kernel: &mut LinuxKernel,
+    scope: &Scope,
+    seen: &BTreeMap<NetnsName, Seen<'_>>,
+) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
     let of_stacks = scope.stacks.keys().filter_map(Place::netns);
     let names: BTreeSet<&NetnsName> = scope.netns.iter().chain(of_stacks).collect();
-    let names: Vec<&NetnsName> = names.into_iter().collect();
+    let names: Vec<&NetnsName> = names.into_iter().filter(|name| !seen.contains_key(*name)).collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -67,13 +73,18 @@ impl Round<'_> {
         names: &[&NetnsName],
     ) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
         let mut visits = BTreeMap::new();
+        let mut live = Vec::new();
         for name in names {
-            let visit = match namespace::look(name)? {
-                None => continue,
-                Some(Named::HalfMade) => half_made(),
-                Some(Named::Live(_)) => self.read(name, kernel.talk(&Place::Netns((*name).clone()))?)?,
-            };
-            visits.insert((*name).clone(), visit);
+            match namespace::look(name)? {
+                None => {}
+                Some(Named::HalfMade) => drop(visits.insert((*name).clone(), half_made())),
+                Some(Named::Live(file)) => live.push((*name, file)),
+            }
+        }
+        kernel.talk_to_all(&live)?;
+        for (name, _) in live {
+            let visit = self.read(name, kernel.talk(&Place::Netns(name.clone()))?)?;
+            visits.insert(name.clone(), visit);
         }
         Ok(visits)
     }
@@ -127,7 +138,8 @@ fn half_made() -> Visit {
     Visit { entry, found: None }
 }
 
-fn converse(netns: &File) -> Result<Rtnetlink, Refusal> {
+/// Begins a conversation from a thread that stays in the netns.
+pub(super) fn converse(netns: &File) -> Result<Rtnetlink, Refusal> {
     rustix::thread::move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
     Rtnetlink::open()
 }

@@ -11,6 +11,7 @@ mod entries;
 mod firewall;
 mod holder;
 mod new_link;
+mod outside;
 mod programs;
 mod project;
 mod published;
@@ -31,7 +32,7 @@ use std::{
 
 pub use firewall::{Firewall, ForeignChain, Iptables, TableRules};
 use ipnet::IpNet;
-pub use scope::{Asked, Scope, Selection, TableSelection};
+pub use scope::{Asked, Plug, Scope, Selection, TableSelection};
 
 use crate::{
     address::{Family, MacAddress},
@@ -51,6 +52,9 @@ use crate::{
 pub struct Observed {
     /// Named netns, and half-made files under `/run/netns`.
     pub netns: BTreeMap<NetnsName, NetnsEntry>,
+    /// Those of them that were seen from outside only: the host's ends of their cables lead there; what
+    /// is in them was not read.
+    pub outside: BTreeSet<NetnsName>,
     /// Network stacks by place.
     pub stacks: BTreeMap<Place, Stack>,
     /// Packet filtering and translation on the host.

@@ -59,6 +59,10 @@ pub struct Scope {
     pub boot_files: BTreeSet<TopologyName>,
     /// Topologies as they are to be; all that was made for them before is read, as their notes tell.
     pub topologies: BTreeMap<TopologyName, Topology>,
+    /// Whether nodes that an edit of these topologies does not touch may be seen from outside.
+    pub untouched_from_outside: Asked,
+    /// Netns that need not be entered as long as these cables of the host lead to them.
+    pub outside: BTreeMap<NetnsName, Vec<Plug>>,
     /// Programs of topologies that run in these (walks `/proc`).
     pub programs: BTreeSet<NetnsName>,
     /// The limits of links that are read.
@@ -71,6 +75,15 @@ pub struct Scope {
     pub records: Asked,
     /// Single notes that are needed.
     pub noted: BTreeSet<RecordKey>,
+}
+
+/// A cable from the host into a netns: the names of its ends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plug {
+    /// On the host.
+    pub outside: LinkName,
+    /// In the netns.
+    pub inside: LinkName,
 }
 
 /// Whether something is to be read.

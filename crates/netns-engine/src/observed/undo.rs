@@ -14,6 +14,7 @@ use crate::{
     operation::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
     route::Route,
+    sysctl::Sysctl,
     topology::Isolation,
 };
 
@@ -266,10 +267,12 @@ impl Observed {
     /// Settings, addresses, state and routes of a link that was made anew.
     fn refurnish(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
         let stack = self.stack(&at.place);
-        let settings = stack.into_iter().flat_map(|stack| &stack.sysctls);
-        let mut operations: Vec<_> = settings
-            .filter(|(sysctl, _)| sysctl.link() == Some(&at.name))
-            .map(|(sysctl, value)| Operation::SetSysctl(at.place.clone(), sysctl.clone(), *value))
+        let value_of = |sysctl: &Sysctl| stack.and_then(|stack| stack.sysctls.get(sysctl)).copied();
+        // By name: the host may have a thousand links, each with settings of its own.
+        let mut operations: Vec<_> = Sysctl::of_link(&at.name)
+            .into_iter()
+            .filter_map(|sysctl| Some((value_of(&sysctl)?, sysctl)))
+            .map(|(value, sysctl)| Operation::SetSysctl(at.place.clone(), sysctl, value))
             .collect();
         operations.extend(link.addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
         if link.hairpin {

@@ -1,35 +1,129 @@
-//! The same network by other means: the lessons' own commands, and the same in batches.
+//! The same network by other means: the lessons' own commands, the same in batches, what containers use, and
+//! Mininet.
 
 use std::{
     fmt::Write,
-    io::Write as _,
-    process::{Command, Stdio},
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
 };
+
+use crate::measured::{RivalTimes, program, timed};
 
 /// A way to make a bridge with NAT and nodes on it.
 pub(crate) struct Rival {
     pub(crate) name: &'static str,
-    pub(crate) build: fn(usize) -> String,
-    pub(crate) tear_down: fn(usize) -> String,
+    /// A program it cannot do without.
+    needs: &'static str,
+    how: How,
 }
 
-pub(crate) const RIVALS: [Rival; 2] = [
-    Rival { name: "shell", build: by_lesson, tear_down: away_by_lesson },
-    Rival { name: "batch", build: by_batch, tear_down: away_by_batch },
+enum How {
+    /// One shell script to make the network, one to take it away.
+    Scripts { build: fn(usize) -> String, tear_down: fn(usize) -> String },
+    /// One program, which keeps the network as long as it runs.
+    Mininet,
+}
+
+const NETAVARK: &str = "/usr/lib/podman/netavark";
+const CNI: &str = "/usr/lib/cni";
+const MININET: &str = "/usr/bin/mn";
+
+pub(crate) const RIVALS: [Rival; 5] = [
+    Rival {
+        name: "the lessons' script",
+        needs: "/usr/sbin/iptables",
+        how: How::Scripts { build: by_lesson, tear_down: away_by_lesson },
+    },
+    Rival {
+        name: "`ip -batch` and `nft -f`",
+        needs: "/usr/sbin/nft",
+        how: How::Scripts { build: by_batch, tear_down: away_by_batch },
+    },
+    Rival {
+        name: "netavark, N times",
+        needs: NETAVARK,
+        how: How::Scripts { build: by_netavark, tear_down: away_by_netavark },
+    },
+    Rival {
+        name: "CNI bridge and host-local, N times",
+        needs: "/usr/lib/cni/bridge",
+        how: How::Scripts { build: by_cni, tear_down: away_by_cni },
+    },
+    Rival { name: "Mininet, LinuxBridge, no NAT", needs: MININET, how: How::Mininet },
 ];
 
+impl Rival {
+    /// Begins to measure.
+    pub(crate) fn begin(&'static self) -> RivalTimes {
+        let there = fs::exists(self.needs).is_ok_and(|there| there);
+        let not_run = (!there).then(|| format!("no {}", self.needs));
+        RivalTimes { rival: self, up: Vec::new(), down: Vec::new(), not_run }
+    }
+}
+
+impl RivalTimes {
+    /// One round. `check` looks whether a netns gets out; Mininet's have neither names nor NAT.
+    pub(crate) fn once(&mut self, size: usize, check: &dyn Fn(&str)) {
+        if self.not_run.is_some() {
+            return;
+        }
+        match self.rival.how {
+            How::Scripts { build, tear_down } => {
+                self.up.push(timed(|| run(&build(size))));
+                check(&format!("s{size}"));
+                self.down.push(timed(|| run(&tear_down(size))));
+            }
+            How::Mininet => match self.one_of_mininet(size) {
+                Ok(()) => {}
+                Err(why) => self.not_run = Some(why),
+            },
+        }
+    }
+
+    fn one_of_mininet(&mut self, size: usize) -> Result<(), String> {
+        let mut running = None;
+        let up = timed(|| running = Some(begin_mininet(size)));
+        let Some((mut child, said)) = running else { return Ok(()) };
+        if said.trim() != "up" {
+            drop(child.wait());
+            return Err(format!("it said '{}'", said.trim()));
+        }
+        self.up.push(up);
+        self.down.push(timed(|| {
+            drop(child.stdin.take());
+            assert!(child.wait().expect("it ends").success(), "Mininet failed");
+        }));
+        Ok(())
+    }
+}
+
 /// Runs a script and insists that all of it works.
-pub(crate) fn run(script: &str) {
-    let mut shell = Command::new("sh")
-        .arg("-e")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("there is a shell");
-    let mut input = shell.stdin.take().expect("it was asked for");
-    input.write_all(script.as_bytes()).expect("the shell reads");
-    drop(input);
-    assert!(shell.wait().expect("it ends").success(), "a rival failed");
+fn run(script: &str) {
+    const FILE: &str = "/run/bench/script";
+    fs::write(FILE, script).expect("it may");
+    program(Command::new("sh").args(["-e", FILE]));
+}
+
+/// Starts Mininet and waits for its network.
+fn begin_mininet(nodes: usize) -> (Child, String) {
+    const PROGRAM: &str = "import sys
+from mininet.net import Mininet
+from mininet.topo import SingleSwitchTopo
+from mininet.nodelib import LinuxBridge
+net = Mininet(topo=SingleSwitchTopo(k=int(sys.argv[1])), switch=LinuxBridge, controller=None)
+net.start()
+print('up', flush=True)
+sys.stdin.readline()
+net.stop()
+";
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", PROGRAM, &nodes.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = python.stderr(Stdio::null()).spawn().expect("Mininet brings it along");
+    let mut said = String::new();
+    let output = child.stdout.take().expect("it was asked for");
+    BufReader::new(output).read_line(&mut said).expect("it speaks or ends");
+    (child, said)
 }
 
 fn address(node: usize) -> String {
@@ -117,4 +211,59 @@ fn away_by_batch(nodes: usize) -> String {
     format!(
         "nft delete table ip bench\nip -batch - <<E\n{host}link delete sbr\nE\nsysctl -qw net.ipv4.ip_forward=0\n"
     )
+}
+
+/// One call a node, each with its configuration; a runtime makes the netns.
+fn for_each_node(nodes: usize, before: &str, command: &dyn Fn(usize) -> String, after: &str) -> String {
+    let mut script = String::new();
+    for node in 1..=nodes {
+        let lines = [
+            before.replace("NODE", &format!("s{node}")),
+            command(node),
+            after.replace("NODE", &format!("s{node}")),
+        ];
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            writeln!(script, "{line}").expect("a string grows");
+        }
+    }
+    script
+}
+
+fn netavark(verb: &str, node: usize) -> String {
+    let address = address(node).replace("/16", "");
+    format!(
+        r#"{NETAVARK} --config /run/netavark {verb} /run/netns/s{node} >/dev/null <<'E'
+{{"container_id":"c{node}","container_name":"c{node}","networks":{{"n":{{"static_ips":["{address}"],"interface_name":"eth0"}}}},
+"network_info":{{"n":{{"name":"n","id":"2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9","driver":"bridge","network_interface":"sbr",
+"subnets":[{{"subnet":"10.77.0.0/16","gateway":"10.77.0.1"}}],"ipv6_enabled":false,"internal":false,"dns_enabled":false,"ipam_options":{{"driver":"host-local"}}}}}}}}
+E"#
+    )
+}
+
+fn by_netavark(nodes: usize) -> String {
+    let calls = for_each_node(nodes, "ip netns add NODE", &|node| netavark("setup", node), "");
+    format!("mkdir -p /run/netavark\n{calls}")
+}
+
+fn away_by_netavark(nodes: usize) -> String {
+    let calls = for_each_node(nodes, "", &|node| netavark("teardown", node), "ip netns delete NODE");
+    format!("{calls}sysctl -qw net.ipv4.ip_forward=0\n")
+}
+
+fn cni(verb: &str, node: usize) -> String {
+    format!(
+        r#"CNI_COMMAND={verb} CNI_CONTAINERID=c{node} CNI_NETNS=/run/netns/s{node} CNI_IFNAME=eth0 CNI_PATH={CNI} {CNI}/bridge >/dev/null <<'E'
+{{"cniVersion":"1.0.0","name":"n","type":"bridge","bridge":"sbr","isDefaultGateway":true,"ipMasq":true,
+"ipam":{{"type":"host-local","ranges":[[{{"subnet":"10.77.0.0/16"}}]],"dataDir":"/run/cni"}}}}
+E"#
+    )
+}
+
+fn by_cni(nodes: usize) -> String {
+    for_each_node(nodes, "ip netns add NODE\nip -n NODE link set lo up", &|node| cni("ADD", node), "")
+}
+
+fn away_by_cni(nodes: usize) -> String {
+    let calls = for_each_node(nodes, "", &|node| cni("DEL", node), "ip netns delete NODE");
+    format!("{calls}ip link delete sbr\nsysctl -qw net.ipv4.ip_forward=0\n")
 }

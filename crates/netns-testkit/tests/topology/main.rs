@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use netns_engine::{
     change,
-    desired::{OnHolders, TopologyRemoved, TopologyUp},
+    desired::{Look, OnHolders, TopologyRemoved, TopologyUp},
     kernel::{Kernel, LinuxKernel},
     plan::{Desired, Plan},
     topology::Topology,
@@ -81,7 +81,12 @@ fn edit_on_the_kernel(first: &Topology, second: &Topology) {
 }
 
 pub(crate) fn up(topology: &Topology) -> TopologyUp {
-    TopologyUp { topology: topology.clone(), lifetime: None, on_holders: OnHolders::Refuse }
+    TopologyUp {
+        topology: topology.clone(),
+        lifetime: None,
+        on_holders: OnHolders::Refuse,
+        untouched: Look::FromOutside,
+    }
 }
 
 pub(crate) fn down() -> TopologyRemoved {

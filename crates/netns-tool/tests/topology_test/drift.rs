@@ -74,7 +74,58 @@ pub(crate) fn trials() -> Vec<Trial> {
             named_and_repaired(host, deed, named);
         })
     });
-    trials.chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
+    let edits = trials!(online: an_edit_looks_at_the_rest_from_outside);
+    trials.chain(edits).chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
+}
+
+const STAR: &str = "
+name: star
+networks:
+  star0: { subnet: 10.48.0.0/24 }
+nodes:
+  a: { networks: [star0] }
+  b: { networks: [star0] }
+";
+
+/// What nobody outside sees stays as it is, until somebody asks; what the host sees is put right.
+fn an_edit_looks_at_the_rest_from_outside(host: &Sandbox) {
+    let more = |names: &[&str]| {
+        let nodes = names.iter().map(|name| format!("  {name}: {{ networks: [star0] }}\n"));
+        fs::write(FILE, nodes.fold(STAR.to_owned(), |text, node| text + &node)).unwrap();
+    };
+    let up = |options: &str| drop(host.netns_tool(&format!("up {options} {FILE}")).succeeds());
+    let lost = || drop(host.netns_tool("status star").fails_with(9).says("has no address '10.48.0.2/24'"));
+    let well = || drop(host.netns_tool("status star").succeeds());
+    let lose_address = "ip -n a address delete 10.48.0.2/24 dev eth0";
+    let untouched = Snapshot::take();
+    more(&[]);
+    up("");
+    sh(lose_address);
+    more(&["c"]);
+    up("");
+    lost();
+    up("");
+    well();
+    sh(lose_address);
+    more(&["c", "d"]);
+    up("--verify");
+    well();
+    for deed in [
+        "ip -n a link set eth0 down",
+        "ip netns delete b",
+        "ip link set veth-a nomaster",
+        "ip link delete veth-b",
+    ] {
+        sh(deed);
+        more(&["c", "d", "e"]);
+        up("");
+        well();
+        more(&["c", "d"]);
+        up("");
+        well();
+    }
+    drop(host.netns_tool("down star").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
 }
 
 fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {

@@ -6,47 +6,23 @@ use netlink_packet_core::Parseable;
 use netlink_packet_route::{
     link::{
         AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoData, InfoKind, InfoPortData,
-        InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo,
-        LinkLayerType, LinkMessage,
+        InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
     },
     nsid::{NsidAttribute, NsidMessage},
 };
 use rustix::io::Errno;
 
-use super::{Rtnetlink, message, request};
+use super::{
+    Rtnetlink, message,
+    raw_link::{MARK, RawLink, parse},
+    request,
+};
 use crate::{
     address::MacAddress,
     kernel::{netlink::flag, refusal::Refusal},
     name::LinkName,
-    observed::LinkKind,
     plan::{LinkChange, LinkLocal, NewVethEnd},
-    topology::Isolation,
 };
-
-/// The alias (`IFLA_IFALIAS`, shown by `ip link`) that marks links made by this tool.
-pub(super) const MARK: &str = "netns-tool";
-
-/// A link as the kernel lists it: relations by index, not by name.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct RawLink {
-    pub(crate) index: u32,
-    pub(crate) name: LinkName,
-    pub(crate) kind: LinkKind,
-    pub(crate) up: bool,
-    pub(crate) mac: Option<MacAddress>,
-    pub(crate) mtu_bytes: u32,
-    /// Index of the bridge it is a port of.
-    pub(crate) master: Option<u32>,
-    /// Whether that bridge sends frames back through it.
-    pub(crate) hairpin: bool,
-    /// Whether the other isolated ports of that bridge do not reach it.
-    pub(crate) isolation: Isolation,
-    /// Index of a veth's other end, in the netns of `peer_netns`.
-    pub(crate) peer: Option<u32>,
-    /// The id by which this netns knows the other end's netns; none if it is the same one.
-    pub(crate) peer_netns: Option<i32>,
-    pub(crate) ours: bool,
-}
 
 /// One end of a veth pair to be made, and the netns it is born in.
 #[derive(Clone, Copy, Debug)]
@@ -262,77 +238,6 @@ pub(super) fn without_statistics() -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     message
-}
-
-/// Reads one link.
-pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
-    let message = LinkMessage::parse(payload).map_err(unreadable)?;
-    let mut link = RawLink {
-        index: message.header.index,
-        name: LinkName::from_kernel(String::new()),
-        kind: match message.header.link_layer_type {
-            LinkLayerType::Loopback => LinkKind::Loopback,
-            _ => LinkKind::Other("physical".to_owned()),
-        },
-        up: message.header.flags.contains(LinkFlags::Up),
-        mac: None,
-        mtu_bytes: 0,
-        master: None,
-        hairpin: false,
-        isolation: Isolation::Off,
-        peer: None,
-        peer_netns: None,
-        ours: false,
-    };
-    for attribute in message.attributes {
-        read_attribute(&mut link, attribute);
-    }
-    if link.kind != LinkKind::Veth {
-        link.peer = None;
-    }
-    Ok(link)
-}
-
-fn read_attribute(link: &mut RawLink, attribute: LinkAttribute) {
-    match attribute {
-        LinkAttribute::IfName(name) => link.name = LinkName::from_kernel(name),
-        LinkAttribute::Address(octets) => {
-            let octets: Option<[u8; 6]> = octets.try_into().ok();
-            link.mac = octets.filter(|octets| *octets != [0; 6]).map(MacAddress::from_octets);
-        }
-        LinkAttribute::Mtu(bytes) => link.mtu_bytes = bytes,
-        LinkAttribute::Controller(index) => link.master = Some(index),
-        LinkAttribute::Link(index) => link.peer = Some(index),
-        LinkAttribute::LinkNetNsId(id) => link.peer_netns = Some(id),
-        LinkAttribute::IfAlias(alias) => link.ours = alias == MARK,
-        LinkAttribute::LinkInfo(infos) => {
-            link.hairpin = infos.iter().any(|info| has(info, &InfoBridgePort::HairpinMode(true)));
-            if infos.iter().any(|info| has(info, &InfoBridgePort::Isolated(true))) {
-                link.isolation = Isolation::On;
-            }
-            if let Some(kind) = infos.into_iter().find_map(kind_of) {
-                link.kind = kind;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whether this is about a port of a bridge, with that property.
-fn has(info: &LinkInfo, property: &InfoBridgePort) -> bool {
-    match info {
-        LinkInfo::PortData(InfoPortData::BridgePort(properties)) => properties.contains(property),
-        _ => false,
-    }
-}
-
-fn kind_of(info: LinkInfo) -> Option<LinkKind> {
-    match info {
-        LinkInfo::Kind(InfoKind::Bridge) => Some(LinkKind::Bridge),
-        LinkInfo::Kind(InfoKind::Veth) => Some(LinkKind::Veth),
-        LinkInfo::Kind(other) => Some(LinkKind::Other(other.to_string())),
-        _ => None,
-    }
 }
 
 /// An answer that does not follow the kernel's own headers.

@@ -8,14 +8,16 @@ mod netconf;
 mod new_link;
 mod qdisc;
 mod qdisc_options;
+mod raw_link;
 mod route;
 mod survey;
 
 use std::collections::BTreeMap;
 
-pub(crate) use link::{RawLink, VethEnd};
+pub(crate) use link::VethEnd;
 pub(crate) use netconf::Ipv4Forwarding;
 use netlink_packet_core::Emitable;
+pub(crate) use raw_link::{Carrier, RawLink};
 pub(crate) use survey::{LinkNames, SurveyedLink};
 
 use super::{

@@ -12,7 +12,7 @@ use netlink_packet_route::{
     route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType},
 };
 
-use super::{Rtnetlink, link, message, request};
+use super::{Rtnetlink, link, message, raw_link, request};
 use crate::{
     kernel::refusal::Refusal,
     observed::LinkKind,
@@ -44,7 +44,7 @@ impl Rtnetlink {
             view.master = raw.master.and_then(|index| names.get(&index).cloned());
         }
         links.sort_by_key(|(raw, _)| raw.index);
-        let other_end = |raw: &link::RawLink| raw.peer.map(|index| (index, raw.peer_netns));
+        let other_end = |raw: &raw_link::RawLink| raw.peer.map(|index| (index, raw.peer_netns));
         Ok(links.into_iter().map(|(raw, view)| (view, other_end(&raw))).collect())
     }
 
@@ -94,8 +94,8 @@ impl Rtnetlink {
     }
 }
 
-fn parse_link(payload: &[u8]) -> Result<(link::RawLink, LinkView), Refusal> {
-    let raw = link::parse(payload)?;
+fn parse_link(payload: &[u8]) -> Result<(raw_link::RawLink, LinkView), Refusal> {
+    let raw = raw_link::parse(payload)?;
     let message = LinkMessage::parse(payload).map_err(link::unreadable)?;
     let mut view = LinkView {
         index: raw.index,

@@ -30,15 +30,21 @@ pub(super) fn lay(draft: &mut Draft, cable: &Cable, mtu_bytes: Option<u32>) -> R
         let why = format!("A veth pair is a cable: what enters {} comes out of {}.", first.at, second.at);
         draft.then(Operation::AddVeth(pair), why);
     }
-    for end in &cable.ends {
+    let known: Vec<&CableEnd> = cable.ends.iter().filter(|end| is_known(draft.state(), end)).collect();
+    for end in &known {
         limit(draft, end);
         isolate(draft, end);
     }
-    for end in [second, first] {
+    for end in known.into_iter().rev() {
         address(draft, end)?;
         switch_on(draft, &end.at, "A new link is down; a cable carries packets only with both ends up.");
     }
     Ok(())
+}
+
+/// What is in a netns that was seen from outside is not known, and taken to be as asked.
+fn is_known(state: &Observed, end: &CableEnd) -> bool {
+    end.at.place.netns().is_none_or(|netns| !state.outside.contains(netns))
 }
 
 fn is_laid(state: &Observed, cable: &Cable) -> bool {

@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 
 use super::{Conflict, Desired, Draft, Operation, Plan};
 use crate::{
-    desired::TopologyUp,
+    desired::{Look, TopologyUp},
     name::LinkName,
-    observed::{NetnsEntry, NetnsState, Observed, Scope},
+    observed::{Asked, NetnsEntry, NetnsState, Observed, Scope},
     place::{LinkAt, Place},
     record::{Record, RecordKey, TopologyRecord},
     topology::{Topology, TopologyName},
@@ -29,6 +29,9 @@ impl Desired for TopologyUp {
     fn scope(&self) -> Scope {
         let mut scope = Scope::default().with_topology(&self.topology);
         scope.topologies.insert(self.topology.name.clone(), self.topology.clone());
+        if self.untouched == Look::FromOutside {
+            scope.untouched_from_outside = Asked::Yes;
+        }
         scope
     }
 

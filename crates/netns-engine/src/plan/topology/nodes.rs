@@ -33,16 +33,21 @@ pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict>
         cables::lay(draft, cable, mtus.of_cable(cable))?;
     }
     for (number, node) in wanted.nodes.iter().enumerate() {
-        make_netns(draft, node);
+        let looked_into = !draft.state().outside.contains(&node.name);
+        if looked_into {
+            make_netns(draft, node);
+        }
         for cable in cables.due.remove(&number).into_iter().flatten() {
             cables::lay(draft, cable, mtus.of_cable(cable))?;
         }
-        for macvlan in &node.macvlans {
+        for macvlan in node.macvlans.iter().filter(|_| looked_into) {
             add_macvlan(draft, node, macvlan)?;
         }
         write_files(draft, node, wanted)?;
         for done in cables.complete.remove(&number).into_iter().flatten() {
-            if let Some(node) = wanted.nodes.get(done) {
+            if let Some(node) = wanted.nodes.get(done)
+                && !draft.state().outside.contains(&node.name)
+            {
                 // Settings of links are there when their links are.
                 change_settings(draft, node, belongs_to_cable);
                 add_routes(draft, node)?;

@@ -7,7 +7,8 @@ use crate::{
     firewall::{PortForward, Published, Transport},
     name::NetnsName,
     observed::{Iptables, Link, LinkKind, Stack},
-    plan::Step,
+    plan::{LinkChange, Step},
+    record::Lifetime,
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
     topology::{
@@ -123,7 +124,12 @@ fn pair() -> Topology {
 }
 
 fn up(topology: &Topology) -> TopologyUp {
-    TopologyUp { topology: topology.clone(), lifetime: None, on_holders: OnHolders::Refuse }
+    TopologyUp {
+        topology: topology.clone(),
+        lifetime: None,
+        on_holders: OnHolders::Refuse,
+        untouched: Look::FromOutside,
+    }
 }
 
 /// Carries a plan out on the model, which must accept every step.
@@ -210,6 +216,58 @@ fn an_edit_changes_only_the_difference() {
     let plan = up(&pair()).plan(&after).unwrap();
     assert_eq!(carried_out(&after, &plan), before);
     assert_undone(&after, &plan);
+}
+
+/// A host where the topology is up, and these nodes were seen from outside only.
+fn seen_from_outside(topology: &Topology, names: &[&str]) -> Observed {
+    let mut observed = up(topology).plan(&host()).unwrap().expected;
+    for name in names {
+        observed.stacks.remove(&Place::Netns(netns(name)));
+        observed.outside.insert(netns(name));
+    }
+    observed
+}
+
+#[test]
+fn what_is_in_a_node_seen_from_outside_is_taken_as_asked() {
+    let mut edited = pair();
+    edited.cables.pop();
+    let before = edited.clone();
+    edited.nodes.push(node("db", Vec::new()));
+    edited.cables.push(plug("db", "br0", "10.0.0.4/24"));
+    let mut observed = seen_from_outside(&before, &["web", "router"]);
+    let plan = up(&edited).plan(&observed).unwrap();
+    let touched: Vec<_> = plan.steps.iter().map(|step| step.operation.to_string()).collect();
+    assert!(touched.iter().all(|step| !step.contains("web") && !step.contains("router")), "{touched:#?}");
+    let port = before.cables[0].ends[0].at.clone();
+    let host = observed.stacks.get_mut(&Place::Host).unwrap();
+    host.links.get_mut(&port.name).unwrap().master = None;
+    let plan = up(&edited).plan(&observed).unwrap();
+    let plugged = Operation::SetLink(port, LinkChange::Master(link("br0")));
+    assert!(plan.steps.iter().any(|step| step.operation == plugged), "the host's end is mended");
+}
+
+#[test]
+fn only_nodes_that_the_host_sees_whole_are_seen_from_outside() {
+    let outside = |edit: Edit| {
+        let (mut former, mut wanted) = (pair(), pair());
+        for topology in [&mut former, &mut wanted] {
+            topology.nodes.push(node("db", Vec::new()));
+            topology.cables.push(plug("db", "br0", "10.0.0.4/24"));
+        }
+        edit(&mut wanted);
+        let record = Record::Topology(TopologyRecord { topology: former, lifetime: Lifetime::default() });
+        let scope = up(&wanted).scope();
+        let names =
+            scope.widened_by(&[(record.key(), record)].into()).outside.keys().cloned().collect::<Vec<_>>();
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(outside(|_| {}).is_empty(), "asked for unchanged, everything is looked into");
+    // The others have a cable between them, which the host does not see.
+    assert_eq!(outside(|t| t.nodes.push(node("new", Vec::new()))), ["db"]);
+    assert!(outside(|t| t.networks[0].mtu_bytes = Some(1400)).is_empty(), "its network changed");
+    assert!(outside(|t| t.cables[3].mtu_bytes = Some(1400)).is_empty(), "its cable changed");
+    assert!(outside(|t| t.nodes[2].forwarding = Forwarding::On).is_empty(), "the node changed");
 }
 
 #[test]

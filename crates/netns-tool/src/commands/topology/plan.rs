@@ -28,12 +28,16 @@ use super::{
 pub(crate) struct PlanFile {
     /// The topology file; - for standard input.
     file: source::File,
+    #[command(flatten)]
+    thoroughness: source::Thoroughness,
 }
 
 impl PlanFile {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let topology = self.file.read(context)?;
-        let desired = TopologyUp { topology, lifetime: None, on_holders: OnHolders::Refuse };
+        let on_holders = OnHolders::Refuse;
+        let desired =
+            TopologyUp { topology, lifetime: None, on_holders, untouched: self.thoroughness.look() };
         let plan = change::plan(&desired, &mut LinuxKernel::default())?;
         show(&plan, context);
         Ok(ExitCode::SUCCESS)

@@ -11,8 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use netns_engine::{
     change::{self, Report},
+    desired::Look,
     error::Error,
     kernel::{LinuxKernel, look},
     plan::{Conflict, Desired},
@@ -27,6 +29,20 @@ use super::super::{Context, patience::patiently, show};
 struct InFile<T: Display + fmt::Debug> {
     file: String,
     remark: T,
+}
+
+/// How closely to look at what is there.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Thoroughness {
+    /// After an edit, look inside the nodes that it does not touch, too; without one, that is always done.
+    #[arg(long)]
+    verify: bool,
+}
+
+impl Thoroughness {
+    pub(crate) fn look(self) -> Look {
+        if self.verify { Look::Within } else { Look::FromOutside }
+    }
 }
 
 /// A topology file, or standard input.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use netns_engine::{
     change,
-    desired::{OnHolders, TopologyUp},
+    desired::{Look, OnHolders, TopologyUp},
     error::Error,
     kernel::{LinuxKernel, look},
     plan::Conflict,
@@ -51,7 +51,12 @@ impl Status {
 
 /// What differs is what `up` would change now.
 fn status(record: TopologyRecord) -> Result<TopologyStatus> {
-    let desired = TopologyUp { topology: record.topology, lifetime: None, on_holders: OnHolders::Refuse };
+    let desired = TopologyUp {
+        topology: record.topology,
+        lifetime: None,
+        on_holders: OnHolders::Refuse,
+        untouched: Look::Within,
+    };
     let drift = match change::plan(&desired, &mut LinuxKernel::default()) {
         Ok(plan) => Drift::all(plan.steps.iter().map(|step| &step.operation)),
         Err(Error::Conflict(conflict)) => vec![Drift::from(&conflict)],

@@ -17,7 +17,8 @@ use super::{super::Context, size, source, watch};
 /// Bring a network up, as a topology file describes it.
 ///
 /// Run again after an edit, it changes only the difference; run again without one, nothing. What is
-/// not as the file says, because somebody changed it by hand, is put right.
+/// not as the file says, because somebody changed it by hand, is put right. After an edit, nodes that it does
+/// not touch are looked at from outside: their netns, their cables, their ports.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   netns-tool up lab.yaml
@@ -28,6 +29,8 @@ use super::{super::Context, size, source, watch};
 pub(crate) struct Up {
     /// The topology file; - for standard input.
     file: source::File,
+    #[command(flatten)]
+    thoroughness: source::Thoroughness,
     /// End the processes that still hold a netns which has to go.
     #[arg(long)]
     kill: bool,
@@ -48,7 +51,7 @@ impl Up {
             (None, true) => Some(lifetime::with_caller().context("cannot watch the calling process")?),
             (None, false) => None,
         };
-        let desired = TopologyUp { topology, lifetime, on_holders };
+        let desired = TopologyUp { topology, lifetime, on_holders, untouched: self.thoroughness.look() };
         let code = source::change_patiently(&desired, context, |report| say(&desired.topology, report))?;
         if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
             watch::start_watcher(&desired.topology.name)?;

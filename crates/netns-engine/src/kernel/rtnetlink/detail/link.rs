@@ -86,7 +86,7 @@ fn read(payload: &[u8]) -> Option<DetailedLink> {
         port: (info.text(attribute::PORT_KIND).as_deref() == Some("bridge"))
             .then(|| port(info.nested(attribute::PORT_DATA))),
         addresses: Vec::new(),
-        ours: attributes.text(attribute::ALIAS).as_deref() == Some(super::super::link::MARK),
+        ours: attributes.text(attribute::ALIAS).as_deref() == Some(super::super::raw_link::MARK),
         kind,
     };
     Some(DetailedLink {

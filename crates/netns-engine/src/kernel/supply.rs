@@ -1,0 +1,111 @@
+//! Netns made ahead, as yet without a name, by a thread that does nothing else.
+//!
+//! Of all that a node takes, the kernel spends a third on its netns; meanwhile the caller names, wires and
+//! furnishes those that are ready. A netns without a name leaves no trace: it ends with the process.
+//!
+//! The end of a thread that has seen many netns come takes the kernel milliseconds; this one stays, and is
+//! asked again for nothing.
+
+use std::{
+    fs::File,
+    os::fd::AsFd,
+    sync::mpsc::{self, Receiver, Sender, SyncSender},
+    thread::{self, JoinHandle},
+};
+
+use rustix::{io::Errno, thread::LinkNameSpaceType};
+
+use super::{
+    namespace,
+    refusal::Refusal,
+    rtnetlink::{Ipv4Forwarding, Rtnetlink},
+    syscall,
+};
+
+/// More would only lie about.
+const READY_AT_MOST: usize = 4;
+
+/// A netns that only its files keep alive, and a conversation about it.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    pub(super) file: File,
+    pub(super) talk: Rtnetlink,
+}
+
+/// The thread, and what it has been asked for; it ends with this.
+#[derive(Debug)]
+pub(super) struct Supply {
+    orders: Option<Sender<()>>,
+    ready: Option<Receiver<Result<Unnamed, Refusal>>>,
+    /// Ordered, and not taken yet.
+    due: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Supply {
+    /// Starts the thread in the caller's netns, where it is whenever it does nothing.
+    pub(super) fn start() -> Result<Self, Refusal> {
+        let home = namespace::own()?;
+        let (orders, inbox) = mpsc::channel();
+        let (shelf, ready) = mpsc::sync_channel(READY_AT_MOST);
+        let work = move || make_all(&inbox, &shelf, &home);
+        let thread = thread::Builder::new().name("netns".to_owned()).spawn(work)?;
+        Ok(Self { orders: Some(orders), ready: Some(ready), due: 0, thread: Some(thread) })
+    }
+
+    /// Tells how many will be taken, so that they can be made before.
+    pub(super) fn order(&mut self, number: usize) {
+        for _ in 0..number {
+            if let Some(orders) = &self.orders
+                && orders.send(()).is_ok()
+            {
+                self.due += 1;
+            }
+        }
+    }
+
+    /// Takes the next one.
+    pub(super) fn take(&mut self) -> Result<Unnamed, Refusal> {
+        if self.due == 0 {
+            self.order(1);
+        }
+        self.due = self.due.saturating_sub(1);
+        let gone = || Refusal::new(Errno::IO).with_message("the thread that makes netns has ended");
+        self.ready.as_ref().ok_or_else(gone)?.recv().map_err(|_| gone())?
+    }
+}
+
+fn make_all(inbox: &Receiver<()>, shelf: &SyncSender<Result<Unnamed, Refusal>>, home: &File) {
+    for () in inbox {
+        let made = make();
+        let went_home =
+            rustix::thread::move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network));
+        if shelf.send(made).is_err() || went_home.is_err() {
+            // Nobody wants more; and in the netns it made, it would keep that one alive.
+            return;
+        }
+    }
+}
+
+/// The netns starts as a closed box: forwarding is switched off in it even where the host forwards,
+/// because a new netns inherits the IPv4 settings of the host's.
+fn make() -> Result<Unnamed, Refusal> {
+    syscall::unshare_network()?;
+    let mut talk = Rtnetlink::open()?;
+    // Not being told is no reason to leave it on.
+    if talk.ipv4_forwarding().unwrap_or(Ipv4Forwarding::On) == Ipv4Forwarding::On {
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
+    }
+    Ok(Unnamed { file: namespace::own()?, talk })
+}
+
+impl Drop for Supply {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        drop(self.ready.take());
+        if let Some(thread) = self.thread.take() {
+            // It panics nowhere; if it did, whoever waited was told.
+            drop(thread.join());
+        }
+    }
+}
