@@ -164,7 +164,8 @@ fn server_beyond(scene: &Scene, stack: &Stack, family: Family) -> IpAddr {
     let mut beyond = own.filter(|server| {
         Family::of(**server) == family && !server.is_loopback() && scene.owners(**server).next().is_none()
     });
-    beyond.next().copied().unwrap_or(PUBLIC_NAME_SERVERS[usize::from(family == Family::Ipv6)])
+    let public = PUBLIC_NAME_SERVERS[usize::from(family == Family::Ipv6)];
+    beyond.next().copied().unwrap_or(public)
 }
 
 fn name_servers(scene: &Scene, from: StackId) -> impl Iterator<Item = Way> {

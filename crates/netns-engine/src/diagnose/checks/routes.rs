@@ -274,7 +274,7 @@ fn rule_in_words(rule: &PolicyRule) -> String {
         ("oif", rule.outgoing.as_ref().map(ToString::to_string)),
     ] {
         if let Some(value) = value {
-            words += &format!(" {name} {value}");
+            words.extend([" ", name, " ", value.as_str()]);
         }
     }
     words + &action_in_words(rule)
