@@ -164,10 +164,12 @@ impl Held {
     }
 }
 
-/// Whether a process lives in another pid namespace than this one, as in a container.
+/// Whether a process lives in another pid or user namespace than this one, as in a container or a sandbox.
 fn lives_elsewhere(pid: u32) -> bool {
-    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
-    of(&pid.to_string()).is_some_and(|there| Some(there) != of("self"))
+    let of = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+    let differs =
+        |kind: &str| of(&pid.to_string(), kind).is_some_and(|there| Some(there) != of("self", kind));
+    differs("pid") || differs("user")
 }
 
 /// The name that a netns of ours had: its mark stays when somebody else deletes the name.
