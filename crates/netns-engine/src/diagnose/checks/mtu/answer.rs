@@ -57,7 +57,7 @@ fn drops_such(stack: &Stack, hook: Hook) -> Option<String> {
     Some(format!("rule {} of chain {} ('{}')", rule.number, chain.name, rule.text))
 }
 
-/// ICMP type 3 (code 4), `ICMPv6` type 2, in the words of iptables and nft.
+/// ICMP type 3 (code 4), and `ICMPv6` type 2, in the words of iptables and nft.
 fn is_about_size(rule: &str) -> bool {
     let types = [
         "fragmentation-needed",
