@@ -55,6 +55,11 @@ pub struct Spot {
     pub step: Step,
 }
 
+impl Spot {
+    /// Beside the path: after all that is on it.
+    pub const LAST: Self = Self { leg: usize::MAX, step: Step::Socket };
+}
+
 /// What a packet meets within a leg, in this order.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Step {

@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_owner_behind_a_bridge_is_found_among_many,
         a_netns_without_a_name_is_found,
         the_host_has_one_number_by_whatever_way,
-        a_name_that_is_no_netns_is_refused,
+        a_name_that_is_no_netns_is_told_instead_of_followed,
         a_name_that_is_not_there_is_refused,
     )
 }

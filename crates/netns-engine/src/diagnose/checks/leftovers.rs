@@ -131,8 +131,7 @@ fn without_name(case: &Case<'_>, netns: &Nameless) -> Option<Finding> {
         }
         // Whoever runs 'unshare -n' wants just that. One without addresses is a sandbox, if somebody is inside.
         None if !netns.addresses.is_empty() || !netns.inhabited => {
-            let spot = Spot { leg: 0, step: Step::Socket };
-            Finding { severity: Severity::Note, spot, ..found }
+            Finding { severity: Severity::Note, spot: Spot::LAST, ..found }
                 .why("its links and addresses are there as long as somebody holds it")
         }
         None => return None,

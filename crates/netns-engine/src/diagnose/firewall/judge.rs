@@ -64,6 +64,16 @@ pub struct Culprit {
     pub through: Vec<String>,
 }
 
+impl Culprit {
+    /// Returns whether another one is in the same chain.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let place =
+            |it: &Self| (it.origin, it.family, it.table.clone(), it.base_chain.clone(), it.chain.clone());
+        place(self) == place(other)
+    }
+}
+
 /// How sure a judgement is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -52,7 +52,8 @@ pub(crate) const ALL: &[Breakage] = &[
         "iptables -t nat -F PREROUTING
          iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 192.168.100.77:80",
     )
-    .asking("8080", PUBLISHED),
+    .asking("8080", PUBLISHED)
+    .alone(),
     breakage(
         "an_nft_forward_to_an_address_that_nobody_has",
         "forward-to-nowhere",
@@ -60,7 +61,8 @@ pub(crate) const ALL: &[Breakage] = &[
         "nft flush chain ip lab in; nft add rule ip lab in tcp dport 8080 dnat to 192.168.100.77:80",
     )
     .within(Lab::ByNft)
-    .asking("8080", PUBLISHED),
+    .asking("8080", PUBLISHED)
+    .alone(),
     breakage(
         "a_published_netns_without_a_way_back",
         "no-way-back",

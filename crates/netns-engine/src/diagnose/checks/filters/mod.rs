@@ -10,7 +10,7 @@ use crate::{
     diagnose::{
         case::Followed,
         finding::{Code, Finding, Spot, Step},
-        firewall::{Certainty, Culprit, Hook, Passage},
+        firewall::{Certainty, Chain, Culprit, Hook, Judgement, Passage, Policy, Ruleset, Verdict},
         journey::{Leg, Role, Touch},
         packet::{ConnectionState, Packet},
         scene::{Scene, Stack, StackId},
@@ -57,13 +57,56 @@ fn stops_on(scene: &Scene, leg: &Leg) -> Vec<Stop> {
     let mut stops = Vec::new();
     for passage in leg.passages(scene) {
         let spot = Spot { leg: leg.number, step: step_of(passage.hook) };
-        let judged = stack.firewall.judge(&passage).culprits.into_iter();
-        stops.extend(judged.map(|culprit| stop(leg.stack, spot, &passage, culprit)));
+        let found = culprits(&stack.firewall, |filters| filters.judge(&passage));
+        stops.extend(found.into_iter().map(|culprit| stop(leg.stack, spot, &passage, culprit)));
     }
     for crossed in bridges(leg) {
         stops.extend(stops_on_bridge(scene, leg, crossed));
     }
     stops
+}
+
+/// Whoever stops it; and who would, in other chains of the same table, if those had not.
+///
+/// Within one chain, what stands behind the first that stops it is mostly part of the same thought: it counts only
+/// if another chain led to it.
+fn culprits(filters: &Ruleset, judge: impl Fn(&Ruleset) -> Judgement) -> Vec<Culprit> {
+    /// More than any sensible set of rules holds of others' rules.
+    const MOST: usize = 4;
+    let mut found = judge(filters).culprits;
+    if found.is_empty() {
+        return found;
+    }
+    let mut without = filters.clone();
+    let mut newest = found.clone();
+    for _ in 0..MOST {
+        newest.iter().for_each(|culprit| forgive(&mut without, culprit));
+        let next = judge(&without).culprits.into_iter();
+        newest = next.filter(|culprit| !found.iter().any(|known| known.is_beside(culprit))).collect();
+        if newest.is_empty() {
+            break;
+        }
+        found.extend(newest.iter().cloned());
+    }
+    found
+}
+
+/// Lets a packet pass where it was stopped.
+fn forgive(filters: &mut Ruleset, culprit: &Culprit) {
+    let of_culprit = |chain: &&mut Chain| {
+        let base = culprit.rule.is_none().then_some(&culprit.base_chain);
+        (chain.origin, chain.family, &chain.table) == (culprit.origin, culprit.family, &culprit.table)
+            && chain.name == *base.unwrap_or(&culprit.chain)
+    };
+    let Some(chain) = filters.chains.iter_mut().find(of_culprit) else { return };
+    match (&culprit.rule, &mut chain.base) {
+        (Some((number, ..)), _) => {
+            let rule = chain.rules.iter_mut().find(|rule| rule.number == *number);
+            rule.into_iter().for_each(|rule| rule.verdict = Verdict::Continue);
+        }
+        (None, Some(base)) => base.policy = Policy::Accept,
+        (None, None) => {}
+    }
 }
 
 fn stop(stack: StackId, spot: Spot, passage: &Passage<'_>, culprit: Culprit) -> Stop {
@@ -121,13 +164,11 @@ fn stops_on_bridge(scene: &Scene, leg: &Leg, crossed: Crossed) -> Vec<Stop> {
         from_this_stack: false,
     };
     let calls = calls_iptables(stack, crossed.bridge.link, &leg.sent);
-    let judgement = if calls { stack.firewall.judge(&passage) } else { stack.firewall.judge_frame(&passage) };
+    let found = culprits(&stack.firewall, |filters| {
+        if calls { filters.judge(&passage) } else { filters.judge_frame(&passage) }
+    });
     let spot = Spot { leg: leg.number, step: Step::Neighbour };
-    judgement
-        .culprits
-        .into_iter()
-        .map(|culprit| stop(crossed.bridge.stack, spot, &passage, culprit))
-        .collect()
+    found.into_iter().map(|culprit| stop(crossed.bridge.stack, spot, &passage, culprit)).collect()
 }
 
 /// With `br_netfilter`, what a bridge passes goes by the filters for routed packets as well.
