@@ -79,7 +79,7 @@ fn chapter() -> String {
         "# The doctor's codes\n\n<!-- Made from the checks in crates/netns-engine/src/diagnose/checks by doctor_codes_test; \
          SNAPSHOTS=overwrite writes it anew. -->\n\nWhat `netns-tool doctor` may find. `netns-tool doctor --explain CODE` prints \
          the same page. The examples are for a lab\nlike that of [the chapter before](doctor.md): netns `red` \
-         (192.168.100.2) and `blue` on bridge `br0` (192.168.100.1), uplink `eth0`.\n\n| code | what is wrong |\n|---|---|\n",
+         (192.168.100.2) and `blue` on bridge `br0` (192.168.100.1), uplink `eth0`.\nType them on a machine that nobody needs: some cut it off.\n\n| code | what is wrong |\n|---|---|\n",
     );
     for code in codes() {
         writeln!(chapter, "| [{0}](#{0}) | {1} |", code.name, escaped(code.title)).unwrap();

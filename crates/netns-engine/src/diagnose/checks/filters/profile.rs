@@ -150,7 +150,7 @@ static DOCKER: Code = Code {
     symptom: "No netns gets out, though forwarding is on and NAT is there; it worked before Docker was started.",
     cause: "dockerd sets 'iptables -P FORWARD DROP' as it starts, and accepts only what belongs to its own networks.",
     remedy: "Docker leaves the chain DOCKER-USER to the administrator and looks at it first: insert accepts for the bridge there. They \
-             are lost when Docker or the host restarts; put them into a unit that runs after docker.service.",
+             are gone after a reboot; put them into a unit that runs after docker.service.",
     example: "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER\nnetns-tool doctor red        # docker-drops\n\
               iptables -I DOCKER-USER -i br0 -j ACCEPT\niptables -I DOCKER-USER -o br0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
 };
