@@ -34,7 +34,7 @@ mod words;
 
 use self::{
     case::{Case, Followed},
-    checks::{CHECKS, Look},
+    checks::{CHECKS, CONSEQUENCES, Look},
     finding::{Effect, Finding, Severity},
     mend::Mend,
     way::Purpose,
@@ -67,8 +67,18 @@ pub fn diagnose(case: Case<'_>) -> Diagnosis<'_> {
             }
         }
     }
+    let mut findings = without_consequences(findings);
     findings.sort_by_key(Finding::rank);
     Diagnosis { case, findings }
+}
+
+fn without_consequences(findings: Vec<Finding>) -> Vec<Finding> {
+    let follows = |finding: &Finding| {
+        CONSEQUENCES.iter().filter(|(_, follows)| *follows == finding.code.name).any(|(cause, _)| {
+            findings.iter().any(|known| known.code.name == *cause && known.stack == finding.stack)
+        })
+    };
+    findings.iter().filter(|finding| !follows(finding)).cloned().collect()
 }
 
 /// A way that works disproves whatever would stop it.

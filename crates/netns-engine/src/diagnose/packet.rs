@@ -31,7 +31,7 @@ pub struct Packet {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// An echo request or its answer (ICMP or ICMPv6, as the addresses say).
+    /// An echo request or its answer (ICMP or `ICMPv6`, as the addresses say).
     Icmp,
     /// TCP.
     Tcp,

@@ -164,7 +164,8 @@ fn server_beyond(scene: &Scene, stack: &Stack, family: Family) -> IpAddr {
     let mut beyond = own.filter(|server| {
         Family::of(**server) == family && !server.is_loopback() && scene.owners(**server).next().is_none()
     });
-    beyond.next().copied().unwrap_or(PUBLIC_NAME_SERVERS[usize::from(family == Family::Ipv6)])
+    let public = PUBLIC_NAME_SERVERS[usize::from(family == Family::Ipv6)];
+    beyond.next().copied().unwrap_or(public)
 }
 
 fn name_servers(scene: &Scene, from: StackId) -> impl Iterator<Item = Way> {
@@ -194,8 +195,7 @@ fn to_port(scene: &Scene, port: &HostPort) -> Vec<Way> {
     let asked = from_host_to(address, port);
     let outside =
         if address.is_loopback() && port.address.is_some() { None } else { from_outside(scene, &asked) };
-    let for_others_alone = port.address.is_none()
-        && outside.as_ref().is_some_and(|way| is_led_on(scene, way))
+    let for_others_alone = outside.as_ref().is_some_and(|way| is_led_on(scene, way))
         && !is_led_on(scene, &asked)
         && !is_heard(scene.host(), asked.to, port);
     // Then the host's own try would only show that it was not meant.

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use netns_testkit::{Missing, Program, Sandbox, sh};
 
 use crate::{
-    diagnosis::{self, Diagnosis, doctor},
+    diagnosis::{Diagnosis, doctor},
     exchange::Exchange,
     lab::Lab,
     servers::{Served, Servers},
@@ -158,12 +158,6 @@ impl Breakage {
         let _servers = self.break_it(host, servers);
         if matches!(self.effect, Effect::Stops | Effect::StopsSome) {
             self.exchange.must_fail(host, "though it is broken");
-        }
-        if !diagnosis::is_there(host) {
-            if self.effect == Effect::Spares {
-                self.exchange.must_work(host, "though it is broken");
-            }
-            return Ok(());
         }
         let diagnosis = doctor(host, self.asks);
         diagnosis.names_first(self.code);

@@ -11,11 +11,6 @@ pub(crate) struct Diagnosis {
     told: Value,
 }
 
-/// Whether this build knows the command yet.
-pub(crate) fn is_there(host: &Sandbox) -> bool {
-    host.netns_tool("doctor --help").code() == Some(0)
-}
-
 /// Asks the doctor.
 #[track_caller]
 pub(crate) fn doctor(host: &Sandbox, question: &str) -> Diagnosis {

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use netns_testkit::{Sandbox, Snapshot, sh, trials};
 
 use crate::{
-    diagnosis::{self, doctor},
+    diagnosis::doctor,
     exchange::{PUBLISHED, RED_FETCHES},
     lab::{self, Lab},
 };
@@ -25,11 +25,9 @@ fn a_fix_mends_several_things_at_once(host: &Sandbox) {
     let _servers = Lab::ByIptables.build(host);
     sh(BROKEN_TWICE);
     RED_FETCHES.must_fail(host, "though it is broken twice");
-    if diagnosis::is_there(host) {
-        host.netns_tool("doctor red --fix").succeeds();
-        RED_FETCHES.must_work(host, "after the fix");
-        doctor(host, "red").is_healthy();
-    }
+    host.netns_tool("doctor red --fix").succeeds();
+    RED_FETCHES.must_work(host, "after the fix");
+    doctor(host, "red").is_healthy();
 }
 
 fn a_fix_leaves_a_foreign_firewall_alone(host: &Sandbox) {
@@ -44,9 +42,7 @@ fn a_fix_leaves_a_foreign_firewall_alone(host: &Sandbox) {
         RED_FETCHES.must_fail(host, "though it is dropped");
         lab::settle();
         let before = Snapshot::take();
-        if diagnosis::is_there(host) {
-            let _ended = host.netns_tool("doctor red --fix --timeout 0.3").fails_with(9);
-        }
+        let _ended = host.netns_tool("doctor red --fix --timeout 0.3").fails_with(9);
         before.assert_same(&Snapshot::take(), wall);
     }
 }
@@ -56,10 +52,8 @@ fn a_fix_of_a_healthy_host_changes_nothing(host: &Sandbox) {
     RED_FETCHES.must_work(host, "as it should");
     lab::settle();
     let before = Snapshot::take();
-    if diagnosis::is_there(host) {
-        for question in ["", "red", "red blue:80", "8080"] {
-            host.netns_tool(&format!("doctor {question} --fix")).succeeds();
-        }
+    for question in ["", "red", "red blue:80", "8080"] {
+        host.netns_tool(&format!("doctor {question} --fix")).succeeds();
     }
     before.assert_same(&Snapshot::take(), "there was nothing to mend");
 }
@@ -69,10 +63,8 @@ fn a_fix_is_shown_before_it_is_made(host: &Sandbox) {
     sh(BROKEN_TWICE);
     lab::settle();
     let before = Snapshot::take();
-    if diagnosis::is_there(host) {
-        let shown = host.netns_tool("doctor red --fix --dry-run --timeout 0.3");
-        let _shown = shown.says("default").says("ip_forward");
-    }
+    let shown = host.netns_tool("doctor red --fix --dry-run --timeout 0.3");
+    let _shown = shown.says("default").says("ip_forward");
     before.assert_same(&Snapshot::take(), "a dry run");
 }
 
@@ -81,9 +73,7 @@ fn a_published_port_is_mended_after_the_firewall_was_flushed(host: &Sandbox) {
     PUBLISHED.must_work(host, "before");
     sh("nft flush ruleset");
     PUBLISHED.must_fail(host, "though the rules are gone");
-    if diagnosis::is_there(host) {
-        doctor(host, "8080").names_first("own-rules-gone");
-        host.netns_tool("doctor 8080 --fix").succeeds();
-        PUBLISHED.must_work(host, "after the fix");
-    }
+    doctor(host, "8080").names_first("own-rules-gone");
+    host.netns_tool("doctor 8080 --fix").succeeds();
+    PUBLISHED.must_work(host, "after the fix");
 }

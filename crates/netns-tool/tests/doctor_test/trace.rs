@@ -7,7 +7,6 @@ use netns_testkit::{Sandbox, eventually, sh, trials};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    diagnosis,
     exchange::RED_FETCHES,
     lab::{self, Lab},
 };
@@ -52,9 +51,6 @@ fn is_named(host: &Sandbox, drops: &str, names: &[&str]) {
     RED_FETCHES.must_fail(host, "though it is dropped");
     lab::settle();
     let before = tables();
-    if !diagnosis::is_there(host) {
-        return;
-    }
     let traced = host.netns_tool("doctor red 203.0.113.8:80 --trace --timeout 0.5").fails_with(9);
     for name in names {
         let _said = traced.clone().says(name);
@@ -66,9 +62,6 @@ fn a_trace_that_is_interrupted_leaves_nothing(host: &Sandbox) {
     let _servers = Lab::ByIptables.build(host);
     sh("iptables -P FORWARD DROP");
     let before = tables();
-    if !diagnosis::is_there(host) {
-        return;
-    }
     for signal in [Signal::INT, Signal::TERM] {
         let mut tool = Command::new(host.tool().path());
         tool.args(["doctor", "red", "203.0.113.8:80", "--trace", "--timeout", "3"]);

@@ -25,9 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             &format!("doctor_calls_the_host_of_{lab:?}_healthy"),
             move |host| {
                 let _servers = lab.build(host);
-                if diagnosis::is_there(host) {
-                    doctor(host, "").is_healthy();
-                }
+                doctor(host, "").is_healthy();
             },
         ));
     }
@@ -45,9 +43,7 @@ const LABS: [Lab; 7] = [
 ];
 
 fn doctor_calls_an_empty_host_healthy(host: &Sandbox) {
-    if diagnosis::is_there(host) {
-        doctor(host, "").is_healthy();
-    }
+    doctor(host, "").is_healthy();
 }
 
 fn doctor_names_a_netns_that_lives_on_in_a_process(host: &Sandbox) {
@@ -65,22 +61,18 @@ fn doctor_names_a_netns_that_lives_on_in_an_open_file(host: &Sandbox) {
 }
 
 fn names_with_pid(host: &Sandbox, code: &str, sleeper: &Sleeper) {
-    if diagnosis::is_there(host) {
-        let diagnosis = doctor(host, "");
-        diagnosis.names(code);
-        diagnosis.shows(code, &sleeper.pid().to_string());
-    }
+    let diagnosis = doctor(host, "");
+    diagnosis.names(code);
+    diagnosis.shows(code, &sleeper.pid().to_string());
 }
 
 fn doctor_names_a_file_among_the_netns_that_is_none(host: &Sandbox) {
     sh("ip netns add red; touch /run/netns/broken");
-    if diagnosis::is_there(host) {
-        let diagnosis = doctor(host, "");
-        diagnosis.names_first("netns-half-made");
-        diagnosis.shows("netns-half-made", "broken");
-        diagnosis.type_remedy(host);
-        doctor(host, "").is_healthy();
-    }
+    let diagnosis = doctor(host, "");
+    diagnosis.names_first("netns-half-made");
+    diagnosis.shows("netns-half-made", "broken");
+    diagnosis.type_remedy(host);
+    doctor(host, "").is_healthy();
 }
 
 fn doctor_names_what_a_deleted_bridge_left(host: &Sandbox) {
@@ -88,12 +80,10 @@ fn doctor_names_what_a_deleted_bridge_left(host: &Sandbox) {
         host.netns_tool("bridge br0 --address 10.0.0.1/24").succeeds();
         host.netns_tool(&format!("nat br0 --firewall {firewall}")).succeeds();
         sh("ip link delete br0");
-        if diagnosis::is_there(host) {
-            let diagnosis = doctor(host, "");
-            diagnosis.names_first("leftover");
-            diagnosis.type_remedy(host);
-            doctor(host, "").is_healthy();
-        }
+        let diagnosis = doctor(host, "");
+        diagnosis.names_first("leftover");
+        diagnosis.type_remedy(host);
+        doctor(host, "").is_healthy();
         host.netns_tool("gc").succeeds();
     }
 }
@@ -102,16 +92,12 @@ fn doctor_names_what_a_deleted_bridge_left(host: &Sandbox) {
 fn doctor_names_the_lack_of_rights(host: &Sandbox) {
     let _servers = Lab::ByIptables.build(host);
     RED_FETCHES.must_work(host, "for root");
-    if diagnosis::is_there(host) {
-        let _ended = without_rights(host, "doctor red").run().fails_with(3).complains("sudo");
-    }
+    let _ended = without_rights(host, "doctor red").run().fails_with(3).complains("sudo");
 }
 
 fn doctor_names_what_it_lacks_the_rights_to_see(host: &Sandbox) {
     sh("ip netns add red");
-    if diagnosis::is_there(host) {
-        diagnosis::of(&without_rights(host, "doctor --json").run()).names("not-permitted");
-    }
+    diagnosis::of(&without_rights(host, "doctor --json").run()).names("not-permitted");
 }
 
 fn without_rights(host: &Sandbox, arguments: &str) -> Program {

@@ -150,10 +150,10 @@ fn to_old_target(
     asked: &Published,
     (target, count): (SocketAddr, usize),
 ) -> Finding {
-    let what = format!("{} of {asked} still lead to {target} {}", flows(count), stack.location());
+    let what = format!("{target} still gets {} to {asked} {}", flows(count), stack.location());
     let spot = Spot { leg: leg.number, step: Step::Prerouting };
     let finding = match asked.transport {
-        Transport::Udp => Finding::warning(&CONNTRACK_STALE, leg.stack, spot, what).why(
+        Transport::Udp => Finding::error(&CONNTRACK_STALE, leg.stack, spot, what).why(
             "rules are asked for the first packet of a connection only: who keeps sending keeps going there",
         ),
         Transport::Tcp => Finding::note(&CONNTRACK_STALE, leg.stack, spot, what)
@@ -225,7 +225,7 @@ mod tests {
         let mut scene = lab();
         scene.stacks[HOST.0].flows = vec![flow(Transport::Udp, "192.168.100.2:53")];
         let found = on_port(&scene, Transport::Udp, Some("192.168.100.3"));
-        assert_eq!((codes(&found), found[0].severity), (vec!["conntrack-stale"], Severity::Warning));
+        assert_eq!((codes(&found), found[0].severity), (vec!["conntrack-stale"], Severity::Error));
         assert_eq!(
             found[0].remedy[0].commands,
             ["conntrack -D -p udp --orig-dst 198.51.100.2 --orig-port-dst 53 --reply-src 192.168.100.2"]

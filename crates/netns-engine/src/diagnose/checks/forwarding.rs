@@ -33,12 +33,12 @@ static FORWARDING_OFF: Code = Code {
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {
-    followed.legs().filter(|leg| leg.forwards()).filter_map(|leg| off(scene, leg)).collect()
+    followed.legs().filter(|leg| leg.forwards()).filter_map(|leg| off(scene, followed, leg)).collect()
 }
 
 /// The switch of the link that a packet comes in by decides (`IN_DEV_FORWARD` in `net/ipv4/route.c`,
 /// `net/ipv6/ip6_output.c`).
-fn off(scene: &Scene, leg: &Leg) -> Option<Finding> {
+fn off(scene: &Scene, followed: &Followed, leg: &Leg) -> Option<Finding> {
     let stack = leg.stack_in(scene);
     let link = &leg.arrival_in(scene)?.name;
     let family = leg.packet.family();
@@ -63,8 +63,21 @@ fn off(scene: &Scene, leg: &Leg) -> Option<Finding> {
         finding
             .why("a stack is no router until it is told to be: what is not for itself, it drops")
             .remedy(Remedy::command(stack.set(&path, 1)))
-            .mend(place(stack).map(|place| Mend::Change(Operation::SetSysctl(place, setting, 1)))),
+            .mend(
+                place(stack)
+                    .filter(|_| is_a_router_on_purpose(scene, followed, leg))
+                    .map(|place| Mend::Change(Operation::SetSysctl(place, setting, 1))),
+            ),
     )
+}
+
+/// A netns that packets are only led to by a rule before the main table may not be meant to pass them on.
+fn is_a_router_on_purpose(scene: &Scene, followed: &Followed, leg: &Leg) -> bool {
+    /// `RT_TABLE_MAIN` of `linux/rtnetlink.h`.
+    const MAIN: u32 = 254;
+    let before = followed.legs().filter(|before| before.number < leg.number).last();
+    let led_by = before.and_then(|before| before.stack_in(scene).routes.get(before.routing.route?));
+    led_by.is_none_or(|route| route.table == MAIN)
 }
 
 fn path_of(family: Family, link: &LinkName) -> String {

@@ -17,6 +17,7 @@ use crate::{
         way,
     },
     own_table,
+    record::Record,
 };
 
 pub(super) const CHECK: Check = Check {
@@ -92,9 +93,7 @@ fn duplicate(
 ) -> Finding {
     let (program, table, name) = (program(chain), &chain.table, &chain.name);
     let numbers: Vec<String> = again.iter().map(ToString::to_string).collect();
-    // The last one first: the numbers of those before stay.
-    let delete =
-        again.iter().rev().map(|number| stack.run(&format!("{program} -t {table} -D {name} {number}")));
+    let delete = again.iter().map(|_| stack.run(&deletion(chain, rule)));
     let what =
         format!("'{}' stands in chain {name} {} {} times", rule.text, stack.location(), again.len() + 1);
     Finding::note(&DUPLICATE, id, spot, what)
@@ -104,6 +103,15 @@ fn duplicate(
         )
         .why("it does no harm, until somebody deletes it once and wonders why it still holds")
         .remedy(Remedy::commands(delete))
+}
+
+/// The command that deletes the first rule that reads so: unlike a number, it means the same after another deletion.
+fn deletion(chain: &Chain, rule: &Rule) -> String {
+    let Chain { table, name, .. } = chain;
+    match rule.text.strip_prefix("-A ") {
+        Some(words) => format!("{} -t {table} -D {words}", program(chain)),
+        None => format!("{} -t {table} -D {name} {}", program(chain), rule.number),
+    }
 }
 
 fn program(chain: &Chain) -> &'static str {
@@ -121,6 +129,7 @@ fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
     let mut legs = case.ways.iter().flat_map(Followed::legs);
     let all = *case.question == Question::Host;
     let names: BTreeSet<&str> = host.links.iter().map(|link| link.name.as_str()).collect();
+    let ours = recorded(case.scene);
     let mut findings = Vec::new();
     if !all && !legs.any(|leg| leg.stack == StackId::HOST && leg.forwards()) {
         return findings;
@@ -131,7 +140,9 @@ fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
         }
         let is_route =
             matches!((base.kind, base.hook), (ChainKind::Nat, Hook::Postrouting) | (_, Hook::Forward));
-        for rule in chain.rules.iter().filter(|rule| is_route && lets_pass(rule)) {
+        for rule in
+            chain.rules.iter().filter(|rule| is_route && lets_pass(rule) && !ours.contains(&rule.text))
+        {
             let missing = links_of(rule).find(|name| is_missing(&names, name));
             let concerns = || case.ways.iter().any(|way| !way.works() && would_match(case.scene, way, rule));
             if let Some(name) = missing {
@@ -141,6 +152,16 @@ fn naming_missing_links(case: &Case<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Rules of this tool: where their bridge is gone, they are left over, and 'gc' takes them away.
+fn recorded(scene: &Scene) -> BTreeSet<String> {
+    let rules = scene.host.records.iter().flat_map(|record| match record {
+        Record::Nat(nat) => nat.rules.as_slice(),
+        Record::Published(port) => port.rules.as_slice(),
+        Record::Forwarding(_) | Record::Topology(_) => &[],
+    });
+    rules.map(|rule| format!("-A {} {}", rule.chain, rule.arguments)).collect()
 }
 
 fn noted(finding: Finding) -> Finding {
@@ -203,7 +224,7 @@ fn names_missing(case: &Case<'_>, chain: &Chain, rule: &Rule, name: &str) -> Fin
             format!("nft delete rule {} {} {} handle {handle}", chain.family, chain.table, chain.name)
         }
         (Origin::Nftables, None) => show.clone(),
-        _ => format!("{} -t {} -D {} {}", program(chain), chain.table, chain.name, rule.number),
+        _ => deletion(chain, rule),
     };
     let spot = case.spot_in(StackId::HOST, Step::Translation);
     let name = name.escape_debug();
@@ -245,11 +266,11 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rule_again_is_deleted_from_the_end() {
+    fn the_same_rule_again_is_deleted_as_often() {
         let found = findings_on(&CHECK, &with_rules(&[MASQUERADE, MASQUERADE, MASQUERADE]), to(RED, WORLD));
         assert_eq!((codes(&found), found[0].severity), (vec!["duplicate-rules"], Severity::Note));
-        let deletions = ["iptables -t nat -D POSTROUTING 3", "iptables -t nat -D POSTROUTING 2"];
-        assert_eq!(found[0].remedy[0].commands, deletions);
+        let deletion = "iptables -t nat -D POSTROUTING -s 192.168.100.0/24 -o eth0 -j MASQUERADE";
+        assert_eq!(found[0].remedy[0].commands, [deletion, deletion]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Check, Look};
 use crate::{
     diagnose::{
         case::{Case, Followed},
-        finding::{Code, Finding, Remedy, Spot, Step},
+        finding::{Code, Finding, Remedy, Severity, Spot, Step},
         mend::Mend,
         question::{Destination, Path, Question},
         scene::{Nameless, Scene, StackId},
@@ -116,7 +116,8 @@ fn without_name(case: &Case<'_>, netns: &Nameless) -> Option<Finding> {
         return None;
     }
     let known = netns.was.as_ref().map(|name| format!(", '{}' once,", name.escape_debug()));
-    let what = format!("a netns without a name{} lives on", known.as_deref().unwrap_or_default());
+    let known = known.as_deref().unwrap_or_default();
+    let what = format!("a netns without a name{known} lives on: {}", netns.inode);
     let mut found = finding(&UNDEAD, what)
         .seen("lsns -t net", format!("netns {}, {}", netns.inode, held(&netns.holders)));
     if !netns.addresses.is_empty() {
@@ -130,7 +131,8 @@ fn without_name(case: &Case<'_>, netns: &Nameless) -> Option<Finding> {
         }
         // Whoever runs 'unshare -n' wants just that. One without addresses is a sandbox, if somebody is inside.
         None if !netns.addresses.is_empty() || !netns.inhabited => {
-            Finding { severity: crate::diagnose::finding::Severity::Note, ..found }
+            let spot = Spot { leg: 0, step: Step::Socket };
+            Finding { severity: Severity::Note, spot, ..found }
                 .why("its links and addresses are there as long as somebody holds it")
         }
         None => return None,
@@ -215,10 +217,7 @@ fn orphan(scene: &Scene, record: &Record) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::{
-        diagnose::{
-            finding::Severity,
-            tests::lab::{RED, WORLD, codes, findings_on, lab, to},
-        },
+        diagnose::tests::lab::{RED, WORLD, codes, findings_on, lab, to},
         firewall::{Driver, Translation},
         name::LinkName,
         record::NatRecord,

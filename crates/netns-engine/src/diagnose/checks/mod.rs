@@ -93,6 +93,13 @@ pub static CHECKS: &[&Check] = &[
     &unexplained::CHECK,
 ];
 
+/// What follows from something else in the same stack, and is not told as well: cause, consequence.
+pub(super) static CONSEQUENCES: [(&str, &str); 3] = [
+    ("port-not-published", "nothing-listens"),
+    ("own-rules-gone", "port-not-published"),
+    ("own-rules-gone", "nothing-listens"),
+];
+
 /// Returns every code there is, in the order of the checks.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
     CHECKS.iter().flat_map(|check| check.codes.iter().copied())

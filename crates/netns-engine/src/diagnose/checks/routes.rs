@@ -276,7 +276,7 @@ fn rule_in_words(rule: &PolicyRule) -> String {
         ("oif", rule.outgoing.as_ref().map(ToString::to_string)),
     ] {
         if let Some(value) = value {
-            words += &format!(" {name} {value}");
+            words.extend([" ", name, " ", value.as_str()]);
         }
     }
     words + &action_in_words(rule)
@@ -317,7 +317,13 @@ fn looping(scene: &Scene, followed: &Followed) -> Option<Finding> {
 fn strayed(scene: &Scene, followed: &Followed) -> Option<Finding> {
     let arrived = matches!(followed.journey.end, End::Arrived(_) | End::World(_));
     let redirected = followed.legs().any(|leg| leg.redirection.is_some());
-    if !arrived || followed.journey.returns || redirected || followed.way.enters_by.is_some() {
+    // Where the way there had to be guessed, the way back says nothing.
+    let guessed = followed
+        .journey
+        .there()
+        .filter_map(|leg| leg.departure.as_ref())
+        .any(|departure| departure.guessed || matches!(departure.wire.end, WireEnd::Nobody(_)));
+    if !arrived || followed.journey.returns || redirected || guessed || followed.way.enters_by.is_some() {
         return None;
     }
     let origin = followed.journey.legs.first()?;

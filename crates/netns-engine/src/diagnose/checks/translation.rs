@@ -140,7 +140,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// 2001:db8::/32 (RFC 3849) is for examples: no network routes it.
+/// `2001:db8::/32` (RFC 3849) is for examples: no network routes it.
 fn is_documentation(address: std::net::Ipv6Addr) -> bool {
     address.segments()[..2] == [0x2001, 0x0db8]
 }

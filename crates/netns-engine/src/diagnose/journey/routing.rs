@@ -110,7 +110,7 @@ fn nowhere(doubtful_rules: Vec<usize>) -> Routing {
 fn applies(rule: &PolicyRule, packet: &Packet, incoming: Option<&LinkName>) -> Option<bool> {
     let within = |net: &Option<IpNet>, address: IpAddr| net.is_none_or(|net| net.contains(&address));
     // The stack's own packets count as coming in by `lo` (ip-rule(8)).
-    let came_by = |name: &LinkName| incoming.map_or(name.as_str() == "lo", |link| link == name);
+    let came_by = |name: &LinkName| incoming.map_or("lo", LinkName::as_str) == name.as_str();
     // A socket that is bound to no link has none it leaves by; our packets carry no mark.
     let met = within(&rule.source, packet.source)
         && within(&rule.destination, packet.destination)

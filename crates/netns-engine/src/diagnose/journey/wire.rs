@@ -123,7 +123,7 @@ impl Search<'_> {
             };
         }
         match far.master.and_then(|bridge| self.scene.stack(stack).link(bridge)) {
-            Some(bridge) => self.into_bridge(stack, far, bridge),
+            Some(bridge) => self.enter_bridge(stack, far, bridge),
             None if far.has_address(self.next)
                 || self.scene.stack(stack).links.iter().any(|it| it.has_address(self.next)) =>
             {
@@ -134,7 +134,7 @@ impl Search<'_> {
         }
     }
 
-    fn into_bridge(&mut self, stack: StackId, port: &Link, bridge: &Link) -> Passage {
+    fn enter_bridge(&mut self, stack: StackId, port: &Link, bridge: &Link) -> Passage {
         let entered = Touch { stack, link: port.index, role: Role::InPort };
         let owns = self.scene.stack(stack).links.iter().any(|link| link.has_address(self.next));
         if bridge.has_address(self.next) || (owns && !bridge.addresses.is_empty()) {

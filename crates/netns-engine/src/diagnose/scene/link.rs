@@ -10,6 +10,7 @@ use crate::{address::MacAddress, name::LinkName};
 
 /// One link.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the kernel's")]
 pub struct Link {
     /// Its number in its stack.
     pub index: u32,
@@ -63,6 +64,7 @@ pub struct Address {
 
 /// A bridge's own settings (`IFLA_BR_*` of `linux/if_link.h`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the kernel's")]
 pub struct Bridge {
     /// Whether ports belong to VLANs.
     pub vlan_filtering: bool,

@@ -79,7 +79,7 @@ pub struct Nameless {
     pub addresses: Vec<IpAddr>,
     /// The name it had, if this tool gave it one and somebody else took it away.
     pub was: Option<String>,
-    /// Whether everybody inside lives in another pid namespace than the host's, as in a container.
+    /// Whether everybody inside lives in another pid or user namespace than the host's, as in a container.
     pub contained: bool,
     /// Whether a process lives in it, rather than only keeping a file of it open.
     pub inhabited: bool,

@@ -65,7 +65,6 @@ pub(in crate::diagnose) fn lab() -> Scene {
         also: Vec::new(),
         stacks: vec![host, red, blue],
         host: crate::diagnose::scene::HostNotes { may_change: true, ..Default::default() },
-        ..Scene::default()
     }
 }
 
@@ -211,6 +210,7 @@ pub(in crate::diagnose) fn to(from: StackId, address: &str) -> Way {
 }
 
 /// Asks one check about one way that was not tried.
+#[expect(clippy::needless_pass_by_value, reason = "a way is made for each call")]
 pub(in crate::diagnose) fn findings_on(check: &Check, scene: &Scene, way: Way) -> Vec<Finding> {
     let followed = Followed::new(scene, way.clone(), None);
     let path = Path {

@@ -113,7 +113,8 @@ fn may_change() -> bool {
 
 /// Finds the netns without a name, and who keeps them alive: by living in them, or by an open file.
 ///
-/// Those that are mounted somewhere, such as Docker's, are kept on purpose and left out.
+/// Those that are mounted somewhere, such as Docker's, are kept on purpose and left out; so are those with a name
+/// that only whoever holds them sees.
 pub(super) fn nameless() -> Vec<Nameless> {
     let named: BTreeSet<NetnsId> =
         look::names().unwrap_or_default().iter().filter_map(|(_, path)| NetnsId::at(path)).collect();
@@ -131,6 +132,7 @@ pub(super) fn nameless() -> Vec<Nameless> {
         }
     }
     found.retain(|netns, _| Some(*netns) != own && !named.contains(netns) && !mounted.contains(&netns.inode));
+    found.retain(|netns, held| !held.is_named_there(*netns));
     found.into_iter().filter_map(|(netns, held)| held.in_words(netns)).collect()
 }
 
@@ -143,6 +145,12 @@ struct Held {
 }
 
 impl Held {
+    /// Whether it is mounted where its first holder looks, in a mount namespace of its own.
+    fn is_named_there(&self, netns: NetnsId) -> bool {
+        let seen = self.holders.first().map(|pid| Mounts::of_process(*pid)).unwrap_or_default();
+        seen.netns().any(|(inode, _)| inode == netns.inode)
+    }
+
     /// None for what turns out to be gone, or no netns.
     fn in_words(self, netns: NetnsId) -> Option<Nameless> {
         let file =
@@ -164,10 +172,12 @@ impl Held {
     }
 }
 
-/// Whether a process lives in another pid namespace than this one, as in a container.
+/// Whether a process lives in another pid or user namespace than this one, as in a container or a sandbox.
 fn lives_elsewhere(pid: u32) -> bool {
-    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
-    of(&pid.to_string()).is_some_and(|there| Some(there) != of("self"))
+    let of = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+    let differs =
+        |kind: &str| of(&pid.to_string(), kind).is_some_and(|there| Some(there) != of("self", kind));
+    differs("pid") || differs("user")
 }
 
 /// The name that a netns of ours had: its mark stays when somebody else deletes the name.

@@ -36,12 +36,12 @@ const CHAINS: &[(Hook, i32)] = &[
 /// The same for a table of the family `netdev`.
 const CHAINS_OF_LINKS: &[(Hook, i32)] = &[(Hook::Ingress, i32::MIN)];
 
-/// Who deletes a temporary table.
+/// Who deletes a temporary table when this process does not come to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Owner {
-    /// The kernel, when the socket that made it is closed (`NFT_TABLE_F_OWNER`).
+    /// The kernel as well, when the socket that made it is closed (`NFT_TABLE_F_OWNER`).
     Socket,
-    /// We do, when it is dropped.
+    /// We alone do.
     Nobody,
 }
 
@@ -61,7 +61,6 @@ pub(super) struct TemporaryTable {
     socket: Socket,
     family: ChainFamily,
     name: String,
-    owner: Owner,
 }
 
 impl TemporaryTable {
@@ -94,7 +93,7 @@ impl TemporaryTable {
             }
         }
         socket.transact(Subsystem::Nftables.number(), &requests)?;
-        Ok(Self { socket, family, name, owner })
+        Ok(Self { socket, family, name })
     }
 
     /// Returns the hook, if a chain of that name is one of this table's.
@@ -105,16 +104,15 @@ impl TemporaryTable {
 }
 
 impl Drop for TemporaryTable {
+    /// Also where the kernel would do it: a process just forked holds the socket open until it runs another program.
     fn drop(&mut self) {
-        if self.owner == Owner::Nobody {
-            let request = Request {
-                kind: Subsystem::Nftables.message(DELETE_TABLE),
-                flags: 0,
-                payload: Attributes::new().text(TABLE, &self.name).message(number_of(self.family)),
-            };
-            // Somebody may have flushed the ruleset meanwhile; nothing else can be done about a table.
-            drop(self.socket.transact(Subsystem::Nftables.number(), &[request]));
-        }
+        let request = Request {
+            kind: Subsystem::Nftables.message(DELETE_TABLE),
+            flags: 0,
+            payload: Attributes::new().text(TABLE, &self.name).message(number_of(self.family)),
+        };
+        // Somebody may have flushed the ruleset meanwhile; nothing else can be done about a table.
+        drop(self.socket.transact(Subsystem::Nftables.number(), &[request]));
     }
 }
 

@@ -51,6 +51,9 @@ fn entrance(text: &str) -> Result<Entrance> {
     if text == "host" {
         return Ok(Entrance::Host);
     }
+    if let Some(name) = text.strip_prefix("/run/netns/").filter(|name| is_netns(name)) {
+        return Ok(name.parse()?);
+    }
     let pid = text.strip_prefix("pid:").unwrap_or(text);
     match pid.parse::<u32>() {
         Ok(pid) => Ok(Entrance::File(PathBuf::from(format!("/proc/{pid}/ns/net")))),

@@ -25,7 +25,11 @@ pub(super) fn follow(question: Question, patience: Duration, context: Context<'_
     let consultation = consult(question, patience)?;
     let diagnosis = consultation.diagnosis();
     let Some(followed) = first_way(&diagnosis) else {
-        bail!("there is no single way to follow: name a netns and where it should get to");
+        if diagnosis.is_healthy() {
+            bail!("there is no single way to follow: name a netns and where it should get to");
+        }
+        context.output.diagnosis(&diagnosis);
+        return Ok(Code::NotAsAsked.into());
     };
     let probe = TraceProbe {
         from: diagnosis.case.scene.stack(followed.way.from).entrance.clone(),

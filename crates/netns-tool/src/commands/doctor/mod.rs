@@ -32,8 +32,11 @@ use crate::exit_code::Code;
   netns-tool doctor red --fix --dry-run
   netns-tool doctor --explain             # every code; with a code, its page")]
 pub(crate) struct Doctor {
-    /// A netns by name, path or pid:N, 'host', or a port of the host ([ADDR:]PORT[/udp]); with '--explain', a code.
+    /// What is asked about.
     #[arg(value_name = "NETNS|PORT")]
+    #[arg(
+        help = "A netns by name, path or pid:N, 'host', or a port of the host ([ADDR:]PORT[/udp]); with '--explain', a code"
+    )]
     subject: Option<String>,
     /// Where to: an address, a name or a netns, with :PORT (TCP) or :PORT/udp; a ping without one.
     #[arg(value_name = "DEST[:PORT]")]

@@ -120,7 +120,7 @@ fn remedy(remedy: &Remedy) -> Vec<String> {
         .map(|command| format!("  {LABEL}mend:{LABEL:#} {COMMAND}{command}{COMMAND:#}"))
         .collect();
     match (&remedy.note, lines.first_mut()) {
-        (Some(note), Some(first)) => *first += &format!("   {LABEL}# {note}{LABEL:#}"),
+        (Some(note), Some(first)) => *first = format!("{first}   {LABEL}# {note}{LABEL:#}"),
         (Some(note), None) => lines.push(format!("  {LABEL}mend:{LABEL:#} {note}")),
         (None, _) => {}
     }
@@ -171,14 +171,14 @@ pub(super) fn codes(codes: &[&Code]) -> Vec<String> {
 /// Breaks a text into lines that fit beside each other on a terminal.
 fn wrapped(text: &str) -> Vec<String> {
     const WIDTH: usize = 96;
-    let mut lines = vec![String::from(" ")];
+    let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        let last = lines.last_mut().expect("there is a first line");
-        if last.len() + word.len() >= WIDTH {
-            lines.push(format!("  {word}"));
-        } else {
-            last.push(' ');
-            last.push_str(word);
+        match lines.last_mut() {
+            Some(last) if last.len() + word.len() < WIDTH => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => lines.push(format!("  {word}")),
         }
     }
     lines

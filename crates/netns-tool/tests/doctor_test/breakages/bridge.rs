@@ -63,7 +63,8 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Cable,
         "ip xfrm policy add src 192.168.100.0/24 dst 203.0.113.0/24 dir fwd action block",
     )
-    .asking("red 203.0.113.8:80", RED_FETCHES),
+    .asking("red 203.0.113.8:80", RED_FETCHES)
+    .alone(),
     breakage(
         "filters_that_bridged_packets_pass",
         "bridge-netfilter-drops",

@@ -187,7 +187,8 @@ pub(crate) const ALL: &[Breakage] = &[
         "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra; ip -6 route delete default",
     )
     .within(Lab::DualStack)
-    .asking("red [2001:db8:ffff::8]:80", RED_FETCHES_V6),
+    .asking("red [2001:db8:ffff::8]:80", RED_FETCHES_V6)
+    .alone(),
     breakage(
         "a_way_back_that_is_missing",
         "no-way-back",

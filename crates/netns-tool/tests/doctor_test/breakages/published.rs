@@ -43,7 +43,8 @@ pub(crate) const ALL: &[Breakage] = &[
         "iptables -t nat -F PREROUTING; iptables -t nat -F OUTPUT
          iptables -t nat -A PREROUTING -d 198.51.100.77 -p tcp --dport 8080 -j DNAT --to-destination 192.168.100.3:80",
     )
-    .asking("8080", PUBLISHED),
+    .asking("8080", PUBLISHED)
+    .alone(),
     breakage(
         "a_forward_to_an_address_that_nobody_has",
         "forward-to-nowhere",

@@ -58,7 +58,7 @@ fn iptables(stop: &Stop, chain: Option<&str>) -> String {
     let mut words = format!("{} {table}-I {chain}", stop.culprit.program());
     for (option, link) in [("-i", &stop.incoming), ("-o", &stop.outgoing)] {
         if let Some(link) = link {
-            words += &format!(" {option} {link}");
+            words.extend([" ", option, " ", link.as_str()]);
         }
     }
     if stop.is_answer() && stop.is_tracked() {
@@ -75,7 +75,7 @@ fn nft(stop: &Stop) -> String {
     if culprit.family != ChainFamily::Netdev {
         for (selector, link) in [("iifname", &stop.incoming), ("oifname", &stop.outgoing)] {
             if let Some(link) = link {
-                words += &format!(" {selector} {link}");
+                words.extend([" ", selector, " ", link.as_str()]);
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Does a packet as large as its first link takes fit through all that follow?
 
+mod answer;
+
+use self::answer::{clamps, swallowed};
 use super::{Check, Look, cable};
 use crate::{
     diagnose::{
         case::Followed,
         finding::{Code, Finding, Remedy, Spot, Step},
-        firewall::{Certainty, Hook, Passage},
         journey::{Direction, Leg, Role},
         mend::Mend,
-        packet::{ConnectionState, Packet, Protocol},
         scene::{Link, Scene, Stack, StackId},
         words::link_in,
     },
@@ -115,6 +116,10 @@ enum Fate {
 }
 
 impl Narrow<'_> {
+    fn is_there(&self) -> bool {
+        self.leg.direction == Direction::There
+    }
+
     fn is_at(&self, other: &Self) -> bool {
         (self.stack, self.link.index) == (other.stack, other.link.index)
     }
@@ -148,6 +153,8 @@ fn narrows_on<'a>(scene: &'a Scene, legs: &[&'a Leg], mut sizes: Sizes) -> Vec<N
                 (sizes.any, Fate::DatagramsDropped)
             };
             narrows.push(Narrow { leg, stack: touch.stack, link, limit: link.mtu_bytes, size, fate });
+            // Once the sender keeps to this, no larger ones come any more.
+            sizes = Sizes { segment: sizes.segment.min(link.mtu_bytes), any: sizes.any.min(link.mtu_bytes) };
         }
     }
     narrows
@@ -181,8 +188,12 @@ fn finding(scene: &Scene, legs: &[Leg], begins: &[Start<'_>], narrow: &Narrow<'_
         },
         Fate::Dropped => error(format!("{named} takes {limit} bytes, packets have up to {size}"))
             .why("what is larger vanishes here without an answer: small packets pass, large transfers hang"),
-        Fate::DatagramsDropped => warning(format!("{named} takes {limit} bytes, datagrams may have up to {size}"))
-            .why("TCP keeps to the smaller of both ends; larger datagrams and pings vanish here without an answer"),
+        Fate::DatagramsDropped => {
+            let what = format!("{named} takes {limit} bytes, datagrams may have up to {size}");
+            // What others send is theirs to know.
+            let found = if narrow.is_there() { error(what) } else { warning(what) };
+            found.why("TCP keeps to the smaller of both ends; larger datagrams and pings vanish here without an answer")
+        }
     };
     Some(with_remedy(scene, found.degrades(), begins, narrow))
 }
@@ -212,10 +223,10 @@ fn with_remedy(scene: &Scene, found: Finding, begins: &[Start<'_>], narrow: &Nar
         format!("mtu {}", start.link.mtu_bytes),
     );
     match narrow.fate {
-        Fate::DatagramsDropped => found.remedy(
+        Fate::DatagramsDropped if !narrow.is_there() => found.remedy(
             set(stack, narrow.link, narrow.size).because("unless the small one is there for a reason"),
         ),
-        Fate::Dropped => found
+        Fate::Dropped | Fate::DatagramsDropped => found
             .remedy(set(from, start.link, limit))
             .remedy(
                 set(stack, narrow.link, narrow.size)
@@ -232,65 +243,12 @@ fn lower(stack: &Stack, link: &Link, mtu: u32) -> Option<Mend> {
     Some(Mend::Change(Operation::SetLink(cable::at(stack, &link.name)?, LinkChange::Mtu(mtu))))
 }
 
-/// Whether some rule makes TCP ask for segments that fit (`TCPMSS`, or `tcp option maxseg size set`).
-fn clamps(stack: &Stack) -> bool {
-    let mut rules = stack.firewall.chains.iter().flat_map(|chain| &chain.rules);
-    rules.any(|rule| rule.text.contains("TCPMSS") || rule.text.contains("maxseg size set"))
-}
-
-/// Who drops what the router of this leg answers to the sender: each stack on the way back to that is asked.
-fn swallowed(scene: &Scene, legs: &[Leg], router: &Leg) -> Option<String> {
-    let sender = router.packet.source;
-    let own = router.arrival_in(scene)?.addresses.iter().map(|address| address.net.addr());
-    let source = own.into_iter().find(|address| address.is_ipv4() == sender.is_ipv4())?;
-    let answer =
-        Packet { state: ConnectionState::Established, ..Packet::new(source, sender, Protocol::Icmp, None) };
-    let before = legs.iter().filter(|leg| leg.direction == router.direction && leg.number <= router.number);
-    before.rev().find_map(|leg| {
-        let (came_by, leaves_by) = (leg.departure_in(scene), leg.arrival_in(scene));
-        let hook = match (leg.number == router.number, leg.arrival.is_some()) {
-            (true, _) => Hook::Output,
-            (false, true) => Hook::Forward,
-            (false, false) => Hook::Input,
-        };
-        let passage = Passage {
-            packet: &answer,
-            hook,
-            incoming: came_by.map(|link| &link.name).filter(|_| hook != Hook::Output),
-            outgoing: leaves_by.map(|link| &link.name).filter(|_| hook != Hook::Input),
-            incoming_port: None,
-            outgoing_port: None,
-            for_this_stack: hook == Hook::Input,
-            from_this_stack: hook == Hook::Output,
-        };
-        let stack = leg.stack_in(scene);
-        let culprits = stack.firewall.judge(&passage).culprits;
-        let culprit = culprits
-            .into_iter()
-            .find(|it| it.certainty == Certainty::Certain || is_about_size(&it.text()))?;
-        Some(format!("chain '{}' of table '{}' {}", culprit.chain, culprit.table, stack.location()))
-    })
-}
-
-/// A rule about just these answers is meant for this one, though types of ICMP are not followed otherwise.
-fn is_about_size(rule: &str) -> bool {
-    let types = [
-        "fragmentation-needed",
-        "frag-needed",
-        "destination-unreachable",
-        "packet-too-big",
-        "--icmp-type 3",
-        "--icmpv6-type 2",
-    ];
-    types.iter().any(|word| rule.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnose::{
         finding::Severity,
-        firewall::{ChainKind, Field, Match, Values, Verdict},
+        firewall::{ChainKind, Field, Hook, Match, Values, Verdict},
         tests::lab::{BLUE, HOST, RED, WORLD, chain, codes, findings_on, lab, to},
     };
 
@@ -381,6 +339,13 @@ mod tests {
     fn a_small_inner_end_only_loses_datagrams() {
         let found = findings_on(&CHECK, &with_mtu(&[(RED, 2, 1400)]), to(RED, "192.168.100.3"));
         assert_eq!((codes(&found), found[0].severity), (vec!["mtu-black-hole"], Severity::Warning));
+        assert_eq!(found[0].remedy[0].commands, ["ip -n red link set eth0 mtu 1500"]);
+    }
+
+    #[test]
+    fn jumbo_packets_of_one_alone_are_lost_in_its_own_cable() {
+        let found = findings_on(&CHECK, &with_mtu(&[(RED, 2, 9000)]), to(RED, "192.168.100.3"));
+        assert_eq!((codes(&found), found[0].severity), (vec!["mtu-black-hole"], Severity::Error));
         assert_eq!(found[0].remedy[0].commands, ["ip -n red link set eth0 mtu 1500"]);
     }
 
