@@ -32,7 +32,8 @@ book:
 accept:
     SNAPSHOTS=overwrite cargo test --workspace
 
-# 'connect' beside ip + iptables and netavark, and whole networks beside the floor and others: medians and ratios of one run
+# 'connect' beside ip + iptables and netavark, the doctor beside what is typed by hand, and whole networks beside the floor and others: medians and ratios of one run
 bench:
     cargo bench -p netns-tool --bench connect
+    cargo bench -p netns-tool --bench doctor
     cargo bench -p netns-testkit --bench topology

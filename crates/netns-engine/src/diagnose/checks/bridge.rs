@@ -34,7 +34,7 @@ static NOT_A_PORT: Code = Code {
     cause: "The host's end of the veth pair was never attached to the bridge ('master'), fell out of it when the bridge was made \
             anew, or is in another bridge. A network manager may have taken it out, too.",
     remedy: "Attach it: 'ip link set VETH master BRIDGE'.",
-    example: "ip link set v-red nomaster\nnetns-tool doctor red        # not-a-port\nip link set v-red master br0",
+    example: "ip link set veth-red nomaster\nnetns-tool doctor red        # not-a-port\nip link set veth-red master br0",
 };
 
 static BRIDGE_WITHOUT_ADDRESS: Code = Code {

@@ -27,7 +27,7 @@ static PORT_BLOCKED: Code = Code {
             loop and shut the port. Or somebody set the state by hand.",
     remedy: "Wait; or, where there is no loop, switch the protocol off: 'ip link set BRIDGE type bridge stp_state 0'. A state set \
              by hand goes with 'bridge link set dev PORT state 3'.",
-    example: "bridge link set dev v-red state 0\nnetns-tool doctor red        # port-blocked\nbridge link set dev v-red state 3",
+    example: "bridge link set dev veth-red state 0\nnetns-tool doctor red        # port-blocked\nbridge link set dev veth-red state 3",
 };
 
 static PORT_VLAN: Code = Code {
@@ -38,8 +38,8 @@ static PORT_VLAN: Code = Code {
             second, or leaves it with a tag that the other end does not expect. Without a PVID, untagged frames are dropped.",
     remedy: "If the two should meet, put both into one VLAN: 'bridge vlan add dev PORT vid N pvid untagged'; for the bridge's own \
              address the same with 'self'. If they are kept apart on purpose, a router has to stand between them.",
-    example: "ip link set br0 type bridge vlan_filtering 1\nbridge vlan add dev v-red vid 10 pvid untagged\n\
-              netns-tool doctor red blue      # port-vlan\nbridge vlan add dev v-red vid 1 pvid untagged",
+    example: "ip link set br0 type bridge vlan_filtering 1\nbridge vlan add dev veth-red vid 10 pvid untagged\n\
+              netns-tool doctor red blue      # port-vlan\nbridge vlan add dev veth-red vid 1 pvid untagged",
 };
 
 static PORT_ISOLATED: Code = Code {
@@ -48,8 +48,8 @@ static PORT_ISOLATED: Code = Code {
     symptom: "Each netns reaches the gateway and the internet, but not its neighbour on the same bridge.",
     cause: "A bridge passes nothing between two ports that are both isolated. That is how guests are kept apart from each other.",
     remedy: "If these two may meet, free one of them: 'bridge link set dev PORT isolated off'.",
-    example: "bridge link set dev v-red isolated on; bridge link set dev v-blue isolated on\n\
-              netns-tool doctor red blue      # port-isolated\nbridge link set dev v-blue isolated off",
+    example: "bridge link set dev veth-red isolated on; bridge link set dev veth-blue isolated on\n\
+              netns-tool doctor red blue      # port-isolated\nbridge link set dev veth-blue isolated off",
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {

@@ -28,7 +28,7 @@ static NO_LINK: Code = Code {
     cause: "A new netns has a loopback link only. Its cable (veth pair) was never made, its inner end was not moved \
             into the netns, or was moved into another one, or the cable was deleted with the netns at its other end.",
     remedy: "Lay a cable: 'netns-tool connect NETNS BRIDGE', or step by step with 'ip link add … type veth'.",
-    example: "ip netns add red\nnetns-tool doctor red        # no-link\nnetns-tool connect red br0",
+    example: "ip netns add green\nnetns-tool doctor green      # no-link\nnetns-tool connect green br0",
 };
 
 static LINK_DOWN: Code = Code {
@@ -38,7 +38,7 @@ static LINK_DOWN: Code = Code {
     cause: "Links are made switched off, and so is an end of a cable that was just moved into a netns. The kernel also \
             drops the routes of a link when it goes down, and only its own network's route comes back with it.",
     remedy: "Switch it on with 'ip link set LINK up'; then look whether the default route is still there.",
-    example: "ip -n red link set eth0 down\nnetns-tool doctor red        # link-down\nip -n red link set eth0 up",
+    example: "ip -n red link set eth0 down\nnetns-tool doctor red        # link-down, and no-route: it went with the link\nip -n red link set eth0 up; ip -n red route add default via 192.168.100.1",
 };
 
 static NO_CARRIER: Code = Code {
@@ -48,7 +48,7 @@ static NO_CARRIER: Code = Code {
     cause: "The other end of the cable is switched off, a bridge has no port that is up, or a tunnel or tap device has \
             no program behind it.",
     remedy: "Switch the other end on. For a bridge: connect something to it.",
-    example: "ip link set veth-red down    # the host's end\nnetns-tool doctor red        # link-down, with no-carrier inside",
+    example: "# the router at the other end of eth0 is switched off\nnetns-tool doctor red        # no-carrier\n# mended over there",
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {

@@ -59,7 +59,7 @@ static DUPLICATE_MAC: Code = Code {
     cause: "Both links were made with the same fixed MAC address, or one is a copy of the other. A bridge sends frames to \
             the port where it saw that address last.",
     remedy: "Give one of the two another: 'ip link set LINK address MAC'.",
-    example: "ip -n blue link set eth0 address 02:00:00:00:00:02    # red's\nnetns-tool doctor red blue   # duplicate-mac\n\
+    example: "for n in red blue; do ip -n $n link set eth0 address 02:00:00:00:00:02; done\nnetns-tool doctor red blue   # duplicate-mac\n\
               ip -n blue link set eth0 address 02:00:00:00:00:03",
 };
 

@@ -32,7 +32,7 @@ static HALF_MADE: Code = Code {
             killed halfway, or made it in a mount namespace of its own (a systemd service with PrivateMounts=), or \
             the file survived a reboot.",
     remedy: "'netns-tool gc' removes such names ('ip netns delete NAME' does too); then make the netns anew.",
-    example: "touch /run/netns/red\nnetns-tool doctor            # netns-half-made\nnetns-tool gc",
+    example: "touch /run/netns/green\nnetns-tool doctor            # netns-half-made\nnetns-tool gc",
 };
 
 static UNDEAD: Code = Code {
@@ -43,7 +43,7 @@ static UNDEAD: Code = Code {
     cause: "Deleting a netns takes its name away. The netns itself stays as long as a process runs in it or keeps a file \
             of it open, and so do its links and addresses.",
     remedy: "End the processes that hold it; 'lsns -t net' shows them.",
-    example: "ip netns exec red sleep 1000 &\nip netns delete red\nnetns-tool doctor            # netns-undead\nkill %1",
+    example: "ip netns exec red sleep 1000 &   # and once it runs:\nip netns delete red\nnetns-tool doctor            # netns-undead\nkill %1",
 };
 
 static LEFTOVER: Code = Code {
@@ -53,7 +53,7 @@ static LEFTOVER: Code = Code {
     cause: "netns-tool takes back what it did for a netns or a bridge when it deletes that. Somebody else deleted it, and \
             knew nothing of the rules, ports and files that belong to it.",
     remedy: "'netns-tool gc --dry-run' shows what has no use, 'netns-tool gc' takes it away.",
-    example: "netns-tool create red\nip netns delete red          # behind its back\nnetns-tool doctor            # \
+    example: "netns-tool create green\nip netns delete green        # behind its back\nnetns-tool doctor            # \
               leftover\nnetns-tool gc",
 };
 

@@ -42,7 +42,7 @@ static RESOLVER_ON_LOOPBACK: Code = Code {
     cause: "The netns reads the host's resolv.conf, which names a stub on the host itself (systemd-resolved, dnsmasq). Inside, a \
             loopback address is the netns' own, and nobody listens there.",
     remedy: "Give the netns the servers behind the stub: 'netns-tool dns NETNS --from-host', or others by address.",
-    example: "# on a host with systemd-resolved\nnetns-tool doctor red        # resolver-on-loopback\nnetns-tool dns red --from-host",
+    example: "mkdir -p /etc/netns/red; echo nameserver 127.0.0.53 > /etc/netns/red/resolv.conf\nnetns-tool doctor red        # resolver-on-loopback\nnetns-tool dns red --from-host",
 };
 
 static RESOLVER_SILENT: Code = Code {
@@ -52,7 +52,7 @@ static RESOLVER_SILENT: Code = Code {
     cause: "The server is down, does not serve this network, or UDP port 53 is filtered on the way. If it is an address of the host, \
             the host's own filter (INPUT) has to let port 53 in from the bridge.",
     remedy: "Name another server: 'netns-tool dns NETNS SERVER'; or open port 53 (UDP and TCP) for the netns.",
-    example: "netns-tool dns red 192.0.2.53    # nobody is there\nnetns-tool doctor red        # resolver-silent\n\
+    example: "netns-tool dns red 192.0.2.53    # nobody is there\nnetns-tool doctor red example.com   # resolver-silent\n\
               netns-tool dns red --from-host",
 };
 

@@ -47,7 +47,7 @@ static TAKEN: Code = Code {
               that come one way, and the netns those that come another.",
     cause: "A port forward looks at packets before any socket does. What it takes, the program on the host never sees.",
     remedy: "Give one of them another port.",
-    example: "python3 -m http.server 8080 &\niptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to \
+    example: "python3 -m http.server 8080 &   # and once it runs:\niptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to \
               192.168.100.2:80\nnetns-tool doctor 8080       # port-taken\niptables -t nat -D PREROUTING -p tcp --dport \
               8080 -j DNAT --to 192.168.100.2:80",
 };

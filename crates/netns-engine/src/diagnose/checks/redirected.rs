@@ -44,7 +44,7 @@ static HAIRPIN: Code = Code {
               serves it.",
     cause: "The target sees the address of its neighbour, or its own, and answers directly: not by the host, which alone could \
             put the port's address back. Who asked gets an answer from somebody it did not ask. Where bridges call \
-            iptables (br_netfilter), a frame must also be let back through the port it came by (hairpin mode).",
+            iptables (br_netfilter), a frame to the very netns that sent it must also be let back through the port it came by (hairpin mode).",
     remedy: "Translate the source as well, for what was redirected within the subnet: 'netns-tool publish' does. Or use the \
              netns' own address.",
     example: "iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to 192.168.100.2:80\nnetns-tool doctor blue \

@@ -28,8 +28,12 @@ static REVERSE_PATH_FILTER: Code = Code {
     cause: "With rp_filter=1 the kernel drops a packet whose source it would not answer by the same link (RFC 3704). With two uplinks, \
             policy routing or marks, ways there and back differ. The larger of conf/all and conf/LINK counts.",
     remedy: "Set rp_filter=2 (loose) for the link: then any route to the source will do.",
-    example: "sysctl -w net.ipv4.conf.br0.rp_filter=1; ip route add 192.168.100.0/25 dev eth0\n\
-              netns-tool doctor red        # reverse-path-filter\nsysctl -w net.ipv4.conf.br0.rp_filter=2",
+    example: "ip link add veth-red2 type veth peer name eth1 netns red\n\
+              ip address add 192.168.102.1/24 dev veth-red2; ip link set veth-red2 up\n\
+              ip -n red address add 192.168.102.2/24 dev eth1; ip -n red link set eth1 up\n\
+              ip -n red route replace default via 192.168.102.1 dev eth1 src 192.168.100.2\n\
+              sysctl -w net.ipv4.conf.veth-red2.rp_filter=1\nnetns-tool doctor red        # reverse-path-filter\n\
+              sysctl -w net.ipv4.conf.veth-red2.rp_filter=2",
 };
 
 /// `rp_filter`: 1 is strict, 2 loose (`Documentation/networking/ip-sysctl.rst`).

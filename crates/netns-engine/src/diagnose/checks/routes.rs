@@ -59,7 +59,8 @@ static NO_WAY_BACK: Code = Code {
     cause: "Whoever is asked, or a router on the way, has no route to the address that asks, or one that leads elsewhere: \
             a default route is missing at the other end, or networks overlap.",
     remedy: "Give the stack that is named the route back, or let the router translate the source (NAT).",
-    example: "ip -n blue route del default\nnetns-tool doctor red blue:80   # no-way-back, where red is in another subnet",
+    example: "ip -n blue route del default    # with blue on a bridge of its own, br1, 192.168.101.1/24\nnetns-tool doctor red blue      # no-way-back\n\
+              ip -n blue route add default via 192.168.101.1",
 };
 
 static ROUTING_LOOP: Code = Code {
@@ -68,7 +69,8 @@ static ROUTING_LOOP: Code = Code {
     symptom: "'Time to live exceeded'.",
     cause: "Two routers each think the other one leads to the destination.",
     remedy: "One of the two needs a more specific route: 'ip route get ADDRESS' on each shows who sends it where.",
-    example: "ip -n r1 route add 10.9.0.0/24 via 10.0.0.2; ip -n r2 route add 10.9.0.0/24 via 10.0.0.1\nnetns-tool doctor r1 10.9.0.5",
+    example: "ip -n r1 route add 10.9.0.0/24 via 10.0.0.2; ip -n r2 route add 10.9.0.0/24 via 10.0.0.1\n\
+              netns-tool doctor r1 10.9.0.5   # routing-loop, with a cable between the netns r1 and r2\nip -n r2 route del 10.9.0.0/24",
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {

@@ -44,8 +44,8 @@ static LISTENS_ELSEWHERE: Code = Code {
     cause: "The program is bound to another address of its stack (127.0.0.1 by default, for many of them), takes IPv6 only, or \
             runs in another network stack than it was meant for: started without 'ip netns exec', it listens on the host.",
     remedy: "Let it listen on 0.0.0.0 (or ::, or the very address), or start it in the netns that is asked.",
-    example: "ip netns exec blue python3 -m http.server 80 --bind 127.0.0.1 &\n\
-              netns-tool doctor red blue:80   # listens-elsewhere\n\
+    example: "ip netns exec blue python3 -m http.server 80 --bind 127.0.0.1 &   # and once it runs:\n\
+              netns-tool doctor red blue:80   # listens-elsewhere\nkill %1\n\
               ip netns exec blue python3 -m http.server 80 --bind 0.0.0.0 &",
 };
 

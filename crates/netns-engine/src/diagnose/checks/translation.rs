@@ -28,8 +28,9 @@ static MISSING: Code = Code {
     title: "Nothing translates the private source address",
     symptom: "Packets leave by the uplink with a private source (tcpdump shows 192.168.…), and no answer comes.",
     cause: "Routers on the way do not know private networks (RFC 1918) and cannot send answers back. No rule at postrouting puts the host's own \
-            address in place; it was never there, or a firewall's restart or 'iptables -t nat -F' took it away.",
-    remedy: "'netns-tool nat BRIDGE', or 'iptables -t nat -A POSTROUTING -s SUBNET -o UPLINK -j MASQUERADE'.",
+            address in place; it was never added (\
+            'iptables: command not found'), or a firewall's restart or 'iptables -t nat -F' took it away.",
+    remedy: "'netns-tool nat BRIDGE', which needs no iptables program, or 'iptables -t nat -A POSTROUTING -s SUBNET -o UPLINK -j MASQUERADE'.",
     example: "iptables -t nat -F POSTROUTING\nnetns-tool doctor red        # masquerade-missing\nnetns-tool nat br0",
 };
 
@@ -40,7 +41,9 @@ static WRONG_UPLINK: Code = Code {
     cause: "The rule is for one link (-o wlan0), and packets leave through another: the host changed from cable to wireless, a VPN came up, or the \
             name was a guess. 'ip route get 9.9.9.9' shows the link that counts.",
     remedy: "Add the rule for the link of the default route, and delete the old one.",
-    example: "iptables -t nat -A POSTROUTING -s 192.168.100.0/24 -o wlan0 -j MASQUERADE   # while the uplink is eth0\nnetns-tool doctor red        # masquerade-wrong-uplink",
+    example: "iptables -t nat -F POSTROUTING; iptables -t nat -A POSTROUTING -s 192.168.100.0/24 -o wlan0 -j MASQUERADE\n\
+              netns-tool doctor red        # masquerade-wrong-uplink\n\
+              iptables -t nat -R POSTROUTING 1 -s 192.168.100.0/24 -o eth0 -j MASQUERADE",
 };
 
 static WRONG_SUBNET: Code = Code {
@@ -49,7 +52,9 @@ static WRONG_SUBNET: Code = Code {
     symptom: "As with a missing rule, though 'iptables -t nat -S' shows one.",
     cause: "The network in the rule (-s) does not hold the address of the netns: a typing error, another prefix length, or the bridge has another address by now.",
     remedy: "Add the rule for the bridge's subnet, and delete the old one.",
-    example: "iptables -t nat -A POSTROUTING -s 192.168.10.0/24 -o eth0 -j MASQUERADE   # while red is 192.168.100.2\nnetns-tool doctor red        # masquerade-wrong-subnet",
+    example: "iptables -t nat -F POSTROUTING; iptables -t nat -A POSTROUTING -s 192.168.10.0/24 -o eth0 -j MASQUERADE\n\
+              netns-tool doctor red        # masquerade-wrong-subnet\n\
+              iptables -t nat -R POSTROUTING 1 -s 192.168.100.0/24 -o eth0 -j MASQUERADE",
 };
 
 fn look(scene: &Scene, followed: &Followed) -> Vec<Finding> {

@@ -25,7 +25,7 @@ static UNKNOWN_DROP: Code = Code {
             limit of a queue, an LSM, or something beyond this host.",
     remedy: "'netns-tool doctor … --trace' sends one packet and shows every chain it passes and where it was seen last; 'tcpdump -ni LINK' on each link of the \
              path shows the same by eye; 'tc filter show dev LINK ingress' and 'bpftool net' show programs.",
-    example: "tc qdisc add dev v-red clsact; tc filter add dev v-red ingress matchall action drop\nnetns-tool doctor red 203.0.113.8:80   # unknown-drop\n\
+    example: "tc qdisc add dev veth-red clsact; tc filter add dev veth-red ingress matchall action drop\nnetns-tool doctor red 203.0.113.8:80   # unknown-drop\n\
               netns-tool doctor red 203.0.113.8:80 --trace",
 };
 

@@ -150,7 +150,7 @@ static DOCKER: Code = Code {
     symptom: "No netns gets out, though forwarding is on and NAT is there; it worked before Docker was started.",
     cause: "dockerd sets 'iptables -P FORWARD DROP' as it starts, and accepts only what belongs to its own networks.",
     remedy: "Docker leaves the chain DOCKER-USER to the administrator and looks at it first: insert accepts for the bridge there. They \
-             are lost when Docker or the host restarts; put them into a unit that runs after docker.service.",
+             are gone after a reboot; put them into a unit that runs after docker.service.",
     example: "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER\nnetns-tool doctor red        # docker-drops\n\
               iptables -I DOCKER-USER -i br0 -j ACCEPT\niptables -I DOCKER-USER -o br0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
 };
@@ -181,15 +181,16 @@ static LIBVIRT: Code = Code {
     cause: "libvirt lets new connections into its networks from nowhere else, and rejects the rest in LIBVIRT_FWI and LIBVIRT_FWO.",
     remedy: "Insert an accept in front of libvirt's chains, or use a libvirt network with 'forward mode=open'.",
     example: "iptables -N LIBVIRT_FWI; iptables -I FORWARD -j LIBVIRT_FWI; iptables -A LIBVIRT_FWI -o virbr0 -j REJECT\n\
-              netns-tool doctor red 192.168.122.10   # libvirt-drops",
+              netns-tool doctor red 192.168.122.10   # libvirt-drops, with a machine of that address on virbr0\n\
+              iptables -I FORWARD -i br0 -o virbr0 -j ACCEPT",
 };
 
 static IPTABLES: Code = Code {
     name: "iptables-drops",
     title: "An iptables rule or policy drops the packet",
-    symptom: "Silence; the counters of the rule rise ('iptables -L FORWARD -v -n').",
-    cause: "The policy of FORWARD is DROP, or a rule names the packet.",
-    remedy: "Insert an accept before it: 'iptables -I FORWARD -i BRIDGE -o UPLINK -j ACCEPT', and one for the answers.",
+    symptom: "Silence, or a refusal; the counters of the rule or policy rise ('iptables -L FORWARD -v -n').",
+    cause: "The policy of the chain is DROP, or a rule that drops or rejects fits the packet before one that accepts it.",
+    remedy: "Insert an accept before it, 'iptables -I FORWARD -i BRIDGE -o UPLINK -j ACCEPT', and one for the answers, '-o BRIDGE -m conntrack --ctstate RELATED,ESTABLISHED'.",
     example: "iptables -P FORWARD DROP\nnetns-tool doctor red        # iptables-drops\niptables -P FORWARD ACCEPT",
 };
 
@@ -220,7 +221,7 @@ static OF_NETNS: Code = Code {
     cause: "A netns has its own tables. A program inside, or a container's set-up, put a rule there.",
     remedy: "Look and change inside: 'ip netns exec NETNS nft list ruleset', 'ip netns exec NETNS iptables -S'.",
     example: "ip netns exec red nft 'table inet t { chain out { type filter hook output priority 0; policy drop; }; }'\n\
-              netns-tool doctor red        # netns-firewall-drops",
+              netns-tool doctor red        # netns-firewall-drops\nip netns exec red nft delete table inet t",
 };
 
 static BRIDGE_NETFILTER: Code = Code {
@@ -241,5 +242,6 @@ static GUARDED: Code = Code {
     cause: "With the nftables driver, a bridge that has NAT is guarded and confined: new connections leave it only through its uplink, and come in only \
             to published ports.",
     remedy: "Publish the port, put both into one network, or lay a cable between them ('netns-tool link').",
-    example: "netns-tool nat br0 --firewall nftables; netns-tool nat br1 --firewall nftables\nnetns-tool doctor red blue   # guarded, with blue on br1",
+    example: "netns-tool nat br0 --firewall nftables; netns-tool nat br1 --firewall nftables\nnetns-tool doctor red blue   # guarded, with blue on br1\n\
+              netns-tool link red:lan0 blue:lan0 --addresses 10.9.0.1/30 10.9.0.2/30",
 };
