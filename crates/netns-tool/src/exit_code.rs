@@ -10,6 +10,8 @@ use netns_engine::{
     plan::Conflict,
 };
 
+use crate::commands::doctor::asked::NoSuchNetns;
+
 /// What the caller's script can tell apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -51,6 +53,7 @@ pub(crate) fn of(error: &Error) -> Code {
         None if error.is::<ExecError>() => error.downcast_ref().map_or(Code::Refused, of_exec),
         None if error.is::<PlaygroundError>() => error.downcast_ref().map_or(Code::Refused, of_playground),
         None if error.downcast_ref::<clap::Error>().is_some() => Code::Usage,
+        None if error.is::<NoSuchNetns>() => Code::NotFound,
         None => error.downcast_ref::<Refusal>().map_or(Code::Usage, of_refusal),
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     firewall::Published,
     name::{LinkName, NetnsName},
     operation::{LinkChange, Operation},
+    place::Place,
     sysctl::Sysctl,
 };
 
@@ -31,6 +32,11 @@ pub enum Mend {
 }
 
 impl Mend {
+    /// Returns whether it switches IPv4 forwarding of the whole host on.
+    pub(super) fn is_forwarding_of_the_host(&self) -> bool {
+        matches!(self, Self::Change(Operation::SetSysctl(Place::Host, Sysctl::IpForward, _)))
+    }
+
     /// Returns when it is its turn: smaller comes first.
     pub(super) fn turn(&self) -> u8 {
         match self {

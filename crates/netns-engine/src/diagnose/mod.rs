@@ -107,6 +107,10 @@ impl Diagnosis<'_> {
                 mends.push(mend.clone());
             }
         }
+        if mends.iter().any(|mend| matches!(mend, Mend::Nat { .. })) {
+            // NAT switches forwarding on as well, and remembers that it was off.
+            mends.retain(|mend| !mend.is_forwarding_of_the_host());
+        }
         mends.sort_by_key(Mend::turn);
         mends
     }

@@ -36,7 +36,9 @@ impl Stack {
     /// Returns the command that writes a setting, given by its path below `/proc/sys`.
     #[must_use]
     pub fn set(&self, setting: &str, value: i64) -> String {
-        self.run(&format!("sysctl -w {setting}={value}"))
+        // A dot in a link's name is only told from a separator where slashes separate (sysctl(8)).
+        let name = if setting.contains('.') { setting.to_owned() } else { setting.replace('/', ".") };
+        self.run(&format!("sysctl -w {name}={value}"))
     }
 
     /// Returns the file of a setting, as it is seen from inside.

@@ -1,6 +1,6 @@
 //! Decides what a mend of the doctor takes.
 
-use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan};
+use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan, Step};
 use crate::{
     address::Family,
     desired::{AddressOn, Nat, NetnsPort, PortPublished, RouteIn},
@@ -24,7 +24,7 @@ impl Desired for Mend {
             Noun::Desired(desired) => desired.plan(observed),
             Noun::Operation(operation) => {
                 let mut draft = Draft::from(observed);
-                draft.then(operation.clone(), "The doctor found that this is not so.");
+                draft.then(operation.clone(), WHY);
                 Ok(draft.finish())
             }
         }
@@ -39,7 +39,17 @@ enum Noun<'a> {
     Operation(&'a Operation),
 }
 
+/// For the reader of a script; the findings say more.
+const WHY: &str = "The doctor found this to be otherwise, and that nothing gets through for it.";
+
 impl Mend {
+    /// Returns the one change as a plan, whatever else it needs first: to be shown, not to be made.
+    #[must_use]
+    pub fn as_it_stands(&self, operation: &Operation) -> Plan {
+        let step = Step { operation: operation.clone(), undo: Vec::new(), why: WHY.to_owned() };
+        Plan { steps: vec![step], ..Plan::default() }
+    }
+
     fn noun(&self) -> Noun<'_> {
         match self {
             Self::Nat { bridge, uplink } => Noun::Desired(Box::new(Nat {

@@ -1,7 +1,8 @@
 //! Which known word a mistyped one may stand for.
 
 /// Returns the word that needs the fewest changes of a letter, two at most.
-pub(super) fn most_alike<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn most_alike<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if found.len() > LONGEST {
         return None;

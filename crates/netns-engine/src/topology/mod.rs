@@ -11,7 +11,7 @@ mod error;
 mod file;
 mod generate;
 mod import;
-mod likeness;
+pub mod likeness;
 mod mistake;
 mod network;
 mod node;

@@ -109,7 +109,7 @@ mod tests {
         scene.stacks[HOST.0].settings.insert("net/ipv4/conf/eth0/forwarding".to_owned(), 0);
         let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
         assert_eq!(codes(&findings), ["forwarding-off"]);
-        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net/ipv4/conf/eth0/forwarding=1"]);
+        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net.ipv4.conf.eth0.forwarding=1"]);
     }
 
     #[test]
@@ -122,6 +122,6 @@ mod tests {
         }
         let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
         assert_eq!(codes(&findings)[0], "forwarding-off");
-        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net/ipv4/ip_forward=1"]);
+        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net.ipv4.ip_forward=1"]);
     }
 }

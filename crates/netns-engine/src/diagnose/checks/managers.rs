@@ -355,7 +355,7 @@ mod tests {
         let scene = deaf();
         let found = findings_on(&CHECK, &scene, to(HOST, WORLD_6));
         assert_eq!((codes(&found), found[0].severity), (vec!["host-lost-ipv6"], Severity::Error));
-        assert_eq!(found[0].remedy[0].commands, ["sysctl -w net/ipv6/conf/eth0/accept_ra=2"]);
+        assert_eq!(found[0].remedy[0].commands, ["sysctl -w net.ipv6.conf.eth0.accept_ra=2"]);
         assert_eq!(found[0].mend.len(), 1);
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0], "IPv4 is another matter");
     }

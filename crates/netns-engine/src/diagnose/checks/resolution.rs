@@ -288,7 +288,7 @@ mod tests {
         scene.stacks[HOST.0].settings.insert("net/ipv4/conf/br0/arp_ignore".to_owned(), 8);
         let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
         assert_eq!(codes(&findings), ["neighbour-failed"]);
-        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net/ipv4/conf/br0/arp_ignore=0"]);
+        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net.ipv4.conf.br0.arp_ignore=0"]);
     }
 
     #[test]

@@ -120,7 +120,7 @@ mod tests {
         scene.stacks[HOST.0].routes.push(connected("192.168.100.0/25", 2));
         let findings = findings_on(&CHECK, &scene, to(RED, WORLD));
         assert_eq!(codes(&findings), ["reverse-path-filter"]);
-        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net/ipv4/conf/br0/rp_filter=2"]);
+        assert_eq!(findings[0].remedy[0].commands, ["sysctl -w net.ipv4.conf.br0.rp_filter=2"]);
         scene.stacks[HOST.0].settings.insert("net/ipv4/conf/br0/rp_filter".to_owned(), 2);
         assert_eq!(codes(&findings_on(&CHECK, &scene, to(RED, WORLD))), [""; 0]);
     }

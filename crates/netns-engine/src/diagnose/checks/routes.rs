@@ -1,6 +1,10 @@
 //! Does every stack on the way know where to send the packet, and where to send the answer?
 
+mod words;
+
 use std::net::IpAddr;
+
+use words::{in_words, kind_in_words, routes_in_words, rule_in_words};
 
 use super::{Check, Look, cable::place};
 use crate::{
@@ -9,7 +13,7 @@ use crate::{
         finding::{Code, Finding, Remedy, Spot, Step},
         journey::{Direction, End, Leg, Way, WireEnd},
         mend::Mend,
-        scene::{PolicyRule, Route, RouteKind, Scene, Stack, StackId},
+        scene::{RouteKind, Scene, Stack, StackId},
     },
     operation::Operation,
     route::Route as WantedRoute,
@@ -153,42 +157,8 @@ fn address_instead(stack: &Stack, link: u32, destination: IpAddr) -> String {
     format!("give link '{name}' {} an address in the network of {destination}", stack.location())
 }
 
-fn routes_in_words(stack: &Stack, destination: IpAddr) -> String {
-    let shown =
-        |route: &&Route| route.table == MAIN && route.destination.addr().is_ipv4() == destination.is_ipv4();
-    let words: Vec<String> = stack.routes.iter().filter(shown).map(|route| in_words(stack, route)).collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join("; ") }
-}
-
 /// `RT_TABLE_MAIN` of `linux/rtnetlink.h`.
 const MAIN: u32 = 254;
-
-/// Says a route as `ip route` does.
-fn in_words(stack: &Stack, route: &Route) -> String {
-    let kind = match route.kind {
-        RouteKind::Unicast => "",
-        RouteKind::Blackhole => "blackhole ",
-        RouteKind::Unreachable => "unreachable ",
-        RouteKind::Prohibit => "prohibit ",
-        RouteKind::Throw => "throw ",
-        RouteKind::Local => "local ",
-        RouteKind::Broadcast => "broadcast ",
-        RouteKind::Multicast => "multicast ",
-    };
-    let to = if route.destination.prefix_len() == 0 {
-        "default".to_owned()
-    } else {
-        route.destination.to_string()
-    };
-    let hop = route.hops.first();
-    let via = hop.and_then(|hop| hop.gateway).map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-    let dev = hop
-        .and_then(|hop| stack.link(hop.link?))
-        .map(|link| format!(" dev {}", link.name))
-        .unwrap_or_default();
-    let table = if route.table == MAIN { String::new() } else { format!(" table {}", route.table) };
-    format!("{kind}{to}{via}{dev}{table}")
-}
 
 fn stopped(stack: &Stack, leg: &Leg, spot: Spot, kind: RouteKind) -> Finding {
     let destination = leg.routed.destination;
@@ -255,47 +225,12 @@ fn diverted(scene: &Scene, leg: &Leg) -> Option<Finding> {
     )
 }
 
-fn kind_in_words(kind: RouteKind) -> &'static str {
-    match kind {
-        RouteKind::Blackhole => "blackhole: invalid argument",
-        RouteKind::Unreachable => "unreachable: no route to host",
-        RouteKind::Prohibit => "prohibit: permission denied",
-        _ => "no route",
-    }
-}
-
-fn rule_in_words(rule: &PolicyRule) -> String {
-    let mut words = format!("{}:", rule.priority);
-    if rule.inverted {
-        words += " not";
-    }
-    words += &rule.source.map_or_else(|| " from all".to_owned(), |net| format!(" from {net}"));
-    for (name, value) in [
-        ("to", rule.destination.map(|net| net.to_string())),
-        ("iif", rule.incoming.as_ref().map(ToString::to_string)),
-        ("oif", rule.outgoing.as_ref().map(ToString::to_string)),
-    ] {
-        if let Some(value) = value {
-            words.extend([" ", name, " ", value.as_str()]);
-        }
-    }
-    words + &action_in_words(rule)
-}
-
-fn action_in_words(rule: &PolicyRule) -> String {
-    use crate::diagnose::scene::PolicyAction as Action;
-    match rule.action {
-        Action::Lookup { table, .. } => format!(" lookup {table}"),
-        Action::Goto(priority) => format!(" goto {priority}"),
-        Action::Nop => " nop".to_owned(),
-        Action::Blackhole => " blackhole".to_owned(),
-        Action::Unreachable => " unreachable".to_owned(),
-        Action::Prohibit => " prohibit".to_owned(),
-    }
-}
-
 fn looping(scene: &Scene, followed: &Followed) -> Option<Finding> {
     let End::Loop(id) = followed.journey.end else { return None };
+    let guessed = |leg: &Leg| leg.departure.as_ref().is_some_and(|departure| departure.guessed);
+    if followed.journey.there().any(guessed) {
+        return None;
+    }
     let leg = followed.journey.last_there()?;
     let spot = Spot { leg: leg.number, step: Step::Routing };
     let destination = leg.routed.destination;

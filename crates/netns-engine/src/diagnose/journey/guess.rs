@@ -31,9 +31,16 @@ pub(super) fn way_out(scene: &Scene, from: StackId, packet: &Packet) -> Option<G
     if let Some(link) = direct {
         return Some(Guess { link: link.index, next: packet.destination });
     }
-    links.iter().find_map(|link| {
+    let by_router = links.iter().find_map(|link| {
         let next = router_behind(scene, link, packet.family())?;
         Some(Guess { link: link.index, next })
+    });
+    // Last, a link that leads out of sight: whoever is there may know more.
+    let out_of_sight =
+        |link: &&&Link| link.bridge.is_none() && link.peer.is_none_or(|peer| peer.stack.is_none());
+    by_router.or_else(|| {
+        let link = links.iter().find(out_of_sight)?;
+        Some(Guess { link: link.index, next: packet.destination })
     })
 }
 

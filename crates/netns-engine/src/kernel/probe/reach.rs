@@ -82,6 +82,15 @@ fn try_from_here(check: &Check, entrance: &Entrance, patience: Duration) -> (Opt
     (Some(address), outcome)
 }
 
+/// What a server at this port may answer: name servers answer nothing but questions.
+pub(in crate::kernel) fn datagram_for(port: u16) -> io::Result<Vec<u8>> {
+    if port == dns::PORT {
+        dns::query("example.com", dns::RecordType::A)
+    } else {
+        Ok(b"netns-tool check\n".to_vec())
+    }
+}
+
 /// Tries once whether `to` answers from inside: to a TCP connection or a datagram at a port, to a ping without one.
 ///
 /// Port 53 over UDP is asked for a name, since name servers answer nothing else. Any answer will do.
@@ -170,11 +179,7 @@ fn exchange_datagrams(server: SocketAddr, deadline: Instant) -> io::Result<()> {
     let socket = UdpSocket::bind((unspecified, 0))?;
     // Connected, it hears of ICMP "port unreachable" (udp(7)).
     socket.connect(server)?;
-    let question = if server.port() == dns::PORT {
-        dns::query("example.com", dns::RecordType::A)?
-    } else {
-        b"netns-tool check\n".to_vec()
-    };
+    let question = datagram_for(server.port())?;
     icmp::ask_again_and_again(&socket, deadline, || socket.send(&question).map(drop))?;
     socket.recv(&mut [0; 2048]).map(drop)
 }

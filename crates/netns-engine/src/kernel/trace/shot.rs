@@ -22,7 +22,10 @@ use crate::{
         packet::Protocol,
         trace::{Fate, TraceProbe},
     },
-    kernel::{probe::Echo, refusal::Refusal},
+    kernel::{
+        probe::{self, Echo},
+        refusal::Refusal,
+    },
 };
 
 /// A socket that is about to send the probe, or has.
@@ -57,7 +60,10 @@ impl Shot {
         self.fired = Instant::now();
         let sent = connect(&self.socket, &self.target).and_then(|()| match self.tag.protocol {
             Protocol::Tcp => Ok(()),
-            Protocol::Udp => send(&self.socket, b"netns-tool trace\n", SendFlags::empty()).map(drop),
+            Protocol::Udp => {
+                let datagram = probe::datagram_for(self.target.port()).unwrap_or_default();
+                send(&self.socket, &datagram, SendFlags::empty()).map(drop)
+            }
             Protocol::Icmp => {
                 send(&self.socket, &self.echo().request(self.target.ip()), SendFlags::empty()).map(drop)
             }
@@ -112,7 +118,7 @@ fn open(probe: &TraceProbe) -> Result<OwnedFd, Refusal> {
     let family = if probe.to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (kind, protocol) = match probe.protocol {
-        Protocol::Icmp => return Ok(crate::kernel::probe::open_for_pings(probe.to)?),
+        Protocol::Icmp => return Ok(probe::open_for_pings(probe.to)?),
         Protocol::Tcp => (SocketType::STREAM, rustix::net::ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, rustix::net::ipproto::UDP),
     };

@@ -56,9 +56,21 @@ fn entrance(text: &str) -> Result<Entrance> {
     }
     let pid = text.strip_prefix("pid:").unwrap_or(text);
     match pid.parse::<u32>() {
-        Ok(pid) => Ok(Entrance::File(PathBuf::from(format!("/proc/{pid}/ns/net")))),
+        Ok(pid) => existing(PathBuf::from(format!("/proc/{pid}/ns/net"))),
         Err(_) if text.starts_with("pid:") => Err(anyhow!("'{}' is no process id", pid.escape_debug())),
-        Err(_) => Ok(text.parse()?),
+        Err(_) => match text.parse()? {
+            Entrance::File(path) => existing(path),
+            named => Ok(named),
+        },
+    }
+}
+
+fn existing(path: PathBuf) -> Result<Entrance> {
+    // A file that may not be looked at is there.
+    if path.try_exists().unwrap_or(true) {
+        Ok(Entrance::File(path))
+    } else {
+        Err(NoSuchNetns { path }.into())
     }
 }
 
@@ -87,6 +99,13 @@ fn without_transport(text: &str) -> Option<(&str, Transport)> {
     }
 }
 
+/// A namespace file, or a process, that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no netns '{}'", .path.to_string_lossy().escape_debug())]
+pub(crate) struct NoSuchNetns {
+    path: PathBuf,
+}
+
 type Service = (u16, Transport);
 
 /// An address, a netns or a name, with a port or without.
@@ -105,6 +124,9 @@ fn target(text: &str) -> Result<(Destination, Option<Service>)> {
     let (name, service) = match whole.rsplit_once(':') {
         Some((name, port)) => {
             let port: u16 = port.parse().map_err(|_| anyhow!("'{}' is no port", port.escape_debug()))?;
+            if port == 0 {
+                return Err(anyhow!("'0' is no port"));
+            }
             (name, Some((port, transport)))
         }
         None => (whole, None),
@@ -148,7 +170,10 @@ mod tests {
     fn a_number_alone_is_a_port_and_before_a_destination_a_process() {
         let port = HostPort { address: None, port: 8080, transport: Transport::Tcp };
         assert_eq!(question(Some("8080"), None).unwrap(), Question::Port(port));
-        assert_eq!(path("8080", "192.0.2.1").from, Entrance::File("/proc/8080/ns/net".into()));
+        let own = std::process::id();
+        let file = Entrance::File(format!("/proc/{own}/ns/net").into());
+        assert_eq!(path(&own.to_string(), "192.0.2.1").from, file);
+        assert!(question(Some("pid:4294967295"), None).is_err());
         let udp = HostPort { address: "192.0.2.1".parse().ok(), port: 53, transport: Transport::Udp };
         assert_eq!(question(Some("192.0.2.1:53/udp"), None).unwrap(), Question::Port(udp));
     }
@@ -164,7 +189,7 @@ mod tests {
         assert_eq!(to("[2001:db8::1]:53/udp"), ("2001:db8::1".to_owned(), Protocol::Udp, Some(53)));
         assert_eq!(to("2001:db8::1"), ("2001:db8::1".to_owned(), Protocol::Icmp, None));
         assert_eq!(to("example.com:80"), ("'example.com'".to_owned(), Protocol::Tcp, Some(80)));
-        for wrong in ["192.0.2.1:443/sctp", "a b", "host name:x", ""] {
+        for wrong in ["192.0.2.1:443/sctp", "a b", "host name:x", "", "blue:0"] {
             assert!(question(Some("red"), Some(wrong)).is_err(), "{wrong}");
         }
     }

@@ -7,6 +7,7 @@ use netns_engine::{
     change,
     diagnose::{mend::Mend, question::Question},
     doctor::consult,
+    error::Error,
     kernel::LinuxKernel,
     plan::{Operation, Plan},
 };
@@ -49,8 +50,16 @@ pub(super) fn fix(question: &Question, patience: Duration, context: Context<'_>)
 fn together(mends: &[Mend], kernel: &mut LinuxKernel) -> Result<Plan> {
     let mut whole = Plan::default();
     for mend in mends {
-        let plan = change::plan(mend, kernel)?;
-        whole.steps.extend(plan.steps);
+        let plan = match (change::plan(mend, kernel), mend) {
+            // What it needs is mended before it.
+            (Err(Error::Conflict(_)), Mend::Change(operation)) => mend.as_it_stands(operation),
+            (plan, _) => plan?,
+        };
+        for step in plan.steps {
+            if !whole.steps.iter().any(|known| known.operation == step.operation) {
+                whole.steps.push(step);
+            }
+        }
         whole.expected = plan.expected;
     }
     Ok(whole)

@@ -1,6 +1,6 @@
 //! `doctor`: why can't it reach that, with evidence, and what to type.
 
-mod asked;
+pub(crate) mod asked;
 mod fix;
 mod follow;
 
@@ -11,6 +11,7 @@ use clap::Args;
 use netns_engine::{
     diagnose::{checks, finding::Code as FindingCode},
     doctor::consult,
+    topology::likeness::most_alike,
 };
 
 use super::Context;
@@ -94,6 +95,9 @@ pub(crate) struct NoSuchCode {
 }
 
 fn likeness(name: &str) -> Option<&'static str> {
+    if let Some(alike) = most_alike(name, checks::codes().map(|code| code.name)) {
+        return Some(alike);
+    }
     let shared = |code: &FindingCode| code.name.split('-').filter(|word| name.contains(word)).count();
     let best = checks::codes().max_by_key(|code| shared(code))?;
     (shared(best) > 0).then_some(best.name)

@@ -99,7 +99,8 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Route,
         "ip -n red route add default via 192.168.100.3 table 77
          ip -n red rule add pref 100 from 192.168.100.2 lookup 77",
-    ).asking("red 203.0.113.8:80", RED_FETCHES),
+    ).asking("red 203.0.113.8:80", RED_FETCHES)
+    .alone(),
     breakage(
         "a_gateway_that_is_off_the_link",
         "gateway-off-link",

@@ -35,7 +35,8 @@ pub(crate) const ALL: &[Breakage] = &[
         Part::Translation,
         "iptables -t nat -F PREROUTING; iptables -t nat -F OUTPUT",
     )
-    .asking("8080", PUBLISHED),
+    .asking("8080", PUBLISHED)
+    .alone(),
     breakage(
         "a_port_published_for_another_address",
         "port-not-published",
