@@ -15,7 +15,7 @@ use std::{
 #[path = "publish_test/cost.rs"]
 mod cost;
 
-use cost::Cost;
+use cost::{Cost, twice_the_ports_of_a_topology_cost_twice_as_much};
 use netns_testkit::{Sandbox, Snapshot, eventually_some, sh, trials};
 
 fn main() -> ExitCode {
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         a_program_that_listens_is_named,
         what_cannot_be_leaves_the_host_as_it_was,
         one_port_more_costs_the_same_with_ten_thousand,
+        twice_the_ports_of_a_topology_cost_twice_as_much,
     ))
 }
 

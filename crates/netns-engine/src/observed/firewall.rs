@@ -82,7 +82,15 @@ impl Iptables {
         self.rules.sort_by(|one, other| one.place().cmp(&other.place()));
     }
 
-    pub(super) fn change(&mut self, change: &RuleChange) -> Result<(), Refusal> {
+    /// Changes one rule after the other. The chains are brought into order once: there may be thousands
+    /// of rules.
+    pub(super) fn change_all(&mut self, changes: &[RuleChange]) -> Result<(), Refusal> {
+        changes.iter().try_for_each(|change| self.change(change))?;
+        self.order_chains();
+        Ok(())
+    }
+
+    fn change(&mut self, change: &RuleChange) -> Result<(), Refusal> {
         match change {
             RuleChange::Insert(rule) => self.rules.insert(0, rule.clone()),
             RuleChange::Append(rule) => self.rules.push(rule.clone()),
@@ -95,7 +103,6 @@ impl Iptables {
                 self.rules.remove(index);
             }
         }
-        self.order_chains();
         Ok(())
     }
 

@@ -301,9 +301,7 @@ impl Observed {
     fn change_rules(&mut self, changes: &[RuleChange]) -> Result<(), Refusal> {
         let iptables = self.firewall.iptables.as_mut().ok_or(Errno::NOENT)?;
         let mut after = iptables.clone();
-        for change in changes {
-            after.change(change)?;
-        }
+        after.change_all(changes)?;
         *iptables = after;
         Ok(())
     }

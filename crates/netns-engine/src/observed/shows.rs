@@ -1,8 +1,10 @@
 //! Whether a state that was read back shows what an operation did.
 
+use std::collections::HashSet;
+
 use super::{LinkKind, Observed, project::same_route};
 use crate::{
-    firewall::RuleChange,
+    firewall::{IptablesRule, RuleChange},
     operation::{LinkChange, NewBridge, NewLink, Operation},
     place::{LinkAt, Place},
     route::Route,
@@ -50,10 +52,10 @@ impl Observed {
             Operation::SetSysctl(place, sysctl, _) => {
                 self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
             }
-            Operation::Iptables(changes) => changes.iter().all(|change| {
-                let has = |state: &Self| state.has_rule(change);
-                has(self) == has(expected)
-            }),
+            Operation::Iptables(changes) => {
+                let (is, should) = (self.rules(), expected.rules());
+                changes.iter().map(RuleChange::rule).all(|rule| is.contains(rule) == should.contains(rule))
+            }
             Operation::AddTable | Operation::DeleteTable => {
                 self.firewall.table.is_some() == expected.firewall.table.is_some()
             }
@@ -124,7 +126,7 @@ impl Observed {
         self.stack(place).is_some_and(|stack| stack.routes.iter().any(|known| same_route(known, route)))
     }
 
-    fn has_rule(&self, change: &RuleChange) -> bool {
-        self.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(change.rule()))
+    fn rules(&self) -> HashSet<&IptablesRule> {
+        self.firewall.iptables.iter().flat_map(|iptables| &iptables.rules).collect()
     }
 }

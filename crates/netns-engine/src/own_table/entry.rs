@@ -111,13 +111,25 @@ impl TableEntry {
             let others = table.iter().take_while(|known| !matches!(known, Self::Forward(_)));
             return others.into_iter().find(|known| known.has_key_of(self));
         };
+        let from = Self::forward_from(&forward.published, table)?;
+        table.get(&Self::Forward(from.clone()))
+    }
+
+    /// Returns the port forward in `table` from exactly this port.
+    pub(crate) fn forward_from<'a>(
+        published: &Published,
+        table: &'a BTreeSet<Self>,
+    ) -> Option<&'a PortForward> {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let first = PortForward {
-            published: forward.published.clone(),
+            published: published.clone(),
             target: nowhere,
             bridge: LinkName::from_kernel(String::new()),
         };
-        table.range(Self::Forward(first)..).next().filter(|known| known.has_key_of(self))
+        match table.range(Self::Forward(first)..).next() {
+            Some(Self::Forward(forward)) if forward.published == *published => Some(forward),
+            _ => None,
+        }
     }
 }
 

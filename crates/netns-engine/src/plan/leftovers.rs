@@ -1,8 +1,10 @@
 //! Which leftovers go, and in which order.
 
-use super::{Conflict, Desired, Draft, Operation, Plan, forwarding};
+use std::collections::BTreeSet;
+
+use super::{Conflict, Desired, Draft, Operation, Plan, forwarding, port_forward::removal::take_back};
 use crate::{
-    desired::{NatRemoved, NoLeftovers, PortUnpublished},
+    desired::{NatRemoved, NoLeftovers},
     name::NetnsName,
     observed::{Asked, LinkKind, NetnsState, Observed, Scope, Selection},
     place::{LinkAt, Place},
@@ -44,19 +46,20 @@ impl Desired for NoLeftovers {
 
 /// Takes back what was done for a netns or a bridge that is gone.
 fn take_back_orphans(draft: &mut Draft, observed: &Observed) -> Result<(), Conflict> {
+    let mut ports = BTreeSet::new();
     for record in observed.records.values() {
-        let plan = match record {
+        match record {
             Record::Published(record) if !is_live(observed, &record.netns) => {
-                let published = record.forward.published.clone();
-                PortUnpublished { published, target: None }.plan(draft.state())?
+                ports.insert(record.forward.published.clone());
             }
             Record::Nat(record) if observed.link(&LinkAt::on_host(record.bridge.clone())).is_none() => {
-                NatRemoved { bridge: record.bridge.clone(), uplink: None }.plan(draft.state())?
+                let removed = NatRemoved { bridge: record.bridge.clone(), uplink: None };
+                draft.then_all(removed.plan(draft.state())?);
             }
-            _ => continue,
-        };
-        draft.then_all(plan);
+            _ => {}
+        }
     }
+    take_back(draft, &ports);
     Ok(())
 }
 

@@ -52,7 +52,7 @@ impl Desired for NetnsRemoved {
         }
         let mut draft = Draft::from(observed);
         release(&mut draft, &self.name, self.on_holders)?;
-        take_back_ports_of(&mut draft, &self.name)?;
+        take_back_ports_of(&mut draft, &self.name);
         for link in cables_of(observed, &self.name) {
             draft.then(
                 Operation::DeleteLink(link),

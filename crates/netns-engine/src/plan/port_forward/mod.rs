@@ -13,7 +13,7 @@ mod tests;
 use std::{collections::HashMap, net::IpAddr};
 
 use self::{
-    needs::{Needs, has_hairpin, has_rule},
+    needs::{Needs, Promised, has_hairpin},
     target::Way,
 };
 use super::{Conflict, Desired, Draft, LinkChange, Operation, Plan, forwarding, netns, own_table};
@@ -25,6 +25,7 @@ use crate::{
     observed::{Listener, Observed, Scope},
     place::{LinkAt, Place},
     record::{PublishedRecord, Record, RecordKey},
+    sysctl::Sysctl,
 };
 
 impl Desired for PortPublished {
@@ -53,29 +54,32 @@ pub(super) struct Wanted {
     pub(super) port: Option<LinkName>,
 }
 
-/// Publishes ports: what each needs first, then all forwards in one transaction.
+/// Publishes ports: what all of them need first, then all forwards in one transaction.
 pub(super) fn publish(draft: &mut Draft, wanted: &[Wanted]) -> Result<(), Conflict> {
     own_table::require_nftables(draft.state())?;
     let known = Known::of(draft.state());
-    let mut entries = Vec::new();
-    for wanted in wanted {
-        let forward = &wanted.forward;
+    let mut needs = Vec::with_capacity(wanted.len());
+    for Wanted { forward, port, .. } in wanted {
         refuse_foreign_address(draft.state(), &forward.published)?;
         known.refuse_published_elsewhere(forward)?;
         refuse_listened_on(draft.state(), forward)?;
-        let needs = Needs::of(draft.state(), forward, wanted.port.as_ref())?;
-        own_table::guard(draft, &forward.bridge);
-        wanted.note(draft, &needs);
-        provide(draft, forward, &needs);
-        let entry = TableEntry::Forward(forward.clone());
-        if !own_table::has(draft.state(), &entry) {
-            entries.push(entry);
-        }
+        needs.push(Needs::of(draft.state(), forward, port.as_ref())?);
+    }
+    let mut promised = Promised::of(draft.state());
+    for (wanted, needs) in wanted.iter().zip(&needs) {
+        own_table::guard(draft, &wanted.forward.bridge);
+        wanted.note(draft, needs, &mut promised);
     }
     let ports = match wanted {
         [Wanted { forward, .. }] => forward.published.to_string(),
         _ => "these ports".to_owned(),
     };
+    let_through_iptables(draft, &needs);
+    for (wanted, needs) in wanted.iter().zip(&needs) {
+        provide(draft, &wanted.forward, needs);
+    }
+    let entries = wanted.iter().map(|wanted| TableEntry::Forward(wanted.forward.clone()));
+    let entries: Vec<_> = entries.filter(|entry| !own_table::has(draft.state(), entry)).collect();
     if !entries.is_empty() {
         let why = format!(
             "Connections to {ports} get the netns' address as their destination; replies are translated back."
@@ -86,7 +90,7 @@ pub(super) fn publish(draft: &mut Draft, wanted: &[Wanted]) -> Result<(), Confli
 }
 
 impl Wanted {
-    fn note(&self, draft: &mut Draft, needs: &Needs) {
+    fn note(&self, draft: &mut Draft, needs: &Needs, promised: &mut Promised) {
         let forward = &self.forward;
         let known = record_of(draft.state(), &forward.published).filter(|record| record.forward == *forward);
         let mut record = known.cloned().unwrap_or_else(|| PublishedRecord {
@@ -96,7 +100,7 @@ impl Wanted {
             settings: Vec::new(),
             hairpin: None,
         });
-        needs.note_missing(draft.state(), &mut record);
+        needs.note_missing(draft.state(), promised, &mut record);
         if known != Some(&record) {
             draft.then(
                 Operation::Remember(Record::Published(record)),
@@ -143,15 +147,23 @@ impl Known {
     }
 }
 
-fn provide(draft: &mut Draft, forward: &PortForward, needs: &Needs) {
-    let missing: Vec<_> = needs.rules.iter().filter(|rule| !has_rule(draft.state(), rule)).cloned().collect();
-    if !missing.is_empty() {
+/// Adds the rules that are missing.
+fn let_through_iptables(draft: &mut Draft, needs: &[Needs]) {
+    let mut promised = Promised::of(draft.state());
+    let mut changes = Vec::new();
+    for needs in needs {
         // Each insertion goes first, so the last one ends up at the top.
-        let changes = missing.into_iter().rev().map(RuleChange::Insert).collect();
-        let why = "A chain of iptables drops what is forwarded, whatever our table says: it must let these packets pass, too.";
-        draft.then(Operation::Iptables(changes), why);
+        let missing = needs.rules.iter().rev().filter(|rule| promised.rules.insert((*rule).clone()));
+        changes.extend(missing.cloned().map(RuleChange::Insert));
     }
-    if let Some(family) = needs.forwarding {
+    let why = "A chain of iptables drops what is forwarded, whatever our table says: it must let these packets pass, too.";
+    rules::change(draft, &changes, why);
+}
+
+fn provide(draft: &mut Draft, forward: &PortForward, needs: &Needs) {
+    if let Some(family) = needs.forwarding
+        && draft.state().sysctl(&Place::Host, &Sysctl::forwarding(family)) != Some(1)
+    {
         let uplink = uplink(draft.state(), &forward.published).cloned();
         forwarding::switch_on(draft, family, uplink.as_ref());
     }
@@ -200,7 +212,7 @@ fn published_records(observed: &Observed) -> impl Iterator<Item = &PublishedReco
 
 /// The forward from exactly this port that is in the table, noted or not.
 fn forward_in_table<'a>(observed: &'a Observed, published: &Published) -> Option<&'a PortForward> {
-    forwards_in_table(observed).find(|forward| forward.published == *published)
+    TableEntry::forward_from(published, observed.firewall.table.as_ref()?)
 }
 
 fn forwards_in_table(observed: &Observed) -> impl Iterator<Item = &PortForward> {

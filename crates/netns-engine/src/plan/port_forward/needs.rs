@@ -1,5 +1,7 @@
 //! What a port forward needs beside its entry, and what of it was not there before.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::rules;
 use crate::{
     address::Family,
@@ -51,29 +53,48 @@ impl Needs {
     }
 
     /// Adds to `record` what is needed and not there yet, with what was there instead.
-    pub(super) fn note_missing(&self, observed: &Observed, record: &mut PublishedRecord) {
+    pub(super) fn note_missing(
+        &self,
+        observed: &Observed,
+        promised: &mut Promised,
+        record: &mut PublishedRecord,
+    ) {
         for setting in &self.settings {
             let known = record.settings.iter().any(|(known, _)| known == setting);
             match observed.sysctl(&Place::Host, setting) {
-                Some(value) if value != 1 && !known => record.settings.push((setting.clone(), value)),
+                Some(value) if value != 1 && promised.settings.insert(setting.clone()) && !known => {
+                    record.settings.push((setting.clone(), value));
+                }
                 _ => {}
             }
         }
         for rule in &self.rules {
-            if !has_rule(observed, rule) && !record.rules.contains(rule) {
+            if promised.rules.insert(rule.clone()) && !record.rules.contains(rule) {
                 record.rules.push(rule.clone());
             }
         }
         if let Some(port) = &self.hairpin
             && !has_hairpin(observed, port)
+            && promised.hairpins.insert(port.clone())
         {
             record.hairpin = Some(port.clone());
         }
     }
 }
 
-pub(super) fn has_rule(observed: &Observed, rule: &IptablesRule) -> bool {
-    observed.firewall.iptables.as_ref().is_some_and(|iptables| iptables.rules.contains(rule))
+/// What a port need not see to, because it is there, or because one before it does.
+pub(super) struct Promised {
+    settings: BTreeSet<Sysctl>,
+    hairpins: BTreeSet<LinkName>,
+    pub(super) rules: HashSet<IptablesRule>,
+}
+
+impl Promised {
+    /// What is there: of settings and links it is found as fast there.
+    pub(super) fn of(observed: &Observed) -> Self {
+        let rules = observed.firewall.iptables.iter().flat_map(|iptables| &iptables.rules);
+        Self { settings: BTreeSet::new(), hairpins: BTreeSet::new(), rules: rules.cloned().collect() }
+    }
 }
 
 pub(super) fn has_hairpin(observed: &Observed, port: &LinkName) -> bool {

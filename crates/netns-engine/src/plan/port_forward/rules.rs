@@ -2,9 +2,20 @@
 
 use crate::{
     address::Family,
-    firewall::{IptablesRule, IptablesTable, PortForward},
-    plan::{Conflict, nat::iptables::refuse_unnameable},
+    firewall::{IptablesRule, IptablesTable, PortForward, RuleChange},
+    plan::{Conflict, Draft, Operation, nat::iptables::refuse_unnameable},
 };
+
+/// The program puts all rules of a run into one message, each in about 600 bytes, and a message may not be
+/// longer than `net.core.wmem_max` allows.
+const RULES_PER_RUN: usize = 100;
+
+/// Changes rules, of which there may be thousands.
+pub(super) fn change(draft: &mut Draft, changes: &[RuleChange], why: &str) {
+    for portion in changes.chunks(RULES_PER_RUN) {
+        draft.then(Operation::Iptables(portion.to_vec()), why);
+    }
+}
 
 /// Returns the rules that let the forward's own packets pass, both ways, and no others.
 ///

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::{Wanted, removal::take_back_ports_of};
 use crate::{
     address::Family,
     desired::{Nat, NatRemoved, PortPublished, PortUnpublished},
-    firewall::{Driver, TableEntry, Translation, Transport},
+    firewall::{Driver, PortForward, Published, TableEntry, Translation, Transport},
     name::{LinkName, NetnsName},
     observed::{Firewall, Iptables, Link, LinkKind, Listener, NetnsEntry, NetnsState, Observed, Stack},
     place::{LinkAt, Place},
-    plan::{Conflict, Desired, Operation, Plan},
+    plan::{Conflict, Desired, Draft, Operation, Plan},
     record::RecordKey,
     route::Route,
     sysctl::Sysctl,
@@ -307,4 +308,80 @@ fn a_cable_without_a_bridge_is_a_way_too() {
     let state = after(publish(&observed, "0.0.0.0:8080:red:80"));
     assert!(state.firewall.table.as_ref().unwrap().contains(&TableEntry::Guard { bridge: name("veth-red") }));
     assert_eq!(after(unpublish(&state, "0.0.0.0:8080")), observed);
+}
+
+fn publish_many(first: &Observed, count: u16) -> Plan {
+    let wanted = (1..=count).map(|port| Wanted {
+        forward: PortForward {
+            published: Published { address: [0, 0, 0, 0].into(), port, transport: Transport::Tcp },
+            target: ([10, 0, 0, 2], port).into(),
+            bridge: name("br0"),
+        },
+        netns: netns("red"),
+        port: Some(name("veth-red")),
+    });
+    let mut draft = Draft::from(first);
+    super::publish(&mut draft, &wanted.collect::<Vec<_>>()).unwrap();
+    draft.finish()
+}
+
+fn take_all_back(state: &Observed) -> Plan {
+    let mut draft = Draft::from(state);
+    take_back_ports_of(&mut draft, &netns("red"));
+    draft.finish()
+}
+
+/// Each has a note of its own; everything else is one step for all of them.
+#[test]
+fn many_ports_come_and_go_as_one_does() {
+    let steps = [1, 1000, 2000].map(|count| {
+        let published = publish_many(&host(), count);
+        let gone = take_all_back(&published.expected);
+        assert_eq!(gone.expected, host());
+        [published, gone].map(|plan| {
+            let notes = plan.steps.iter().filter(|step| step.operation.is_bookkeeping()).count();
+            (plan.steps.len() - notes, notes)
+        })
+    });
+    let [[(publish, first_notes), (take_back, last_notes)], ..] = steps;
+    for ([there, back], more) in steps.into_iter().zip([0, 999, 1999]) {
+        assert_eq!(there, (publish, first_notes + more));
+        assert_eq!(back, (take_back, last_notes + more));
+    }
+}
+
+/// The program sends all it is given in one message, and an ordinary user's may not be large.
+#[test]
+fn rules_come_and_go_in_portions() {
+    let mut first = host();
+    first.firewall.iptables.as_mut().unwrap().forward_drops = [Family::Ipv4].into();
+    let published = publish_many(&first, 120);
+    let gone = take_all_back(&published.expected);
+    for plan in [&published, &gone] {
+        let portions = plan.steps.iter().filter_map(|step| match &step.operation {
+            Operation::Iptables(changes) => Some(changes.len()),
+            _ => None,
+        });
+        assert_eq!(portions.collect::<Vec<_>>(), [100, 100, 40]);
+    }
+    let mut state = gone.expected.clone();
+    assert_eq!(state, first);
+    for undo in gone.steps.iter().rev().flat_map(|step| &step.undo) {
+        state.project(undo).unwrap();
+    }
+    assert_eq!(state, published.expected);
+}
+
+#[test]
+fn who_stays_inherits_from_all_who_go() {
+    let mut first = host();
+    first.firewall.iptables.as_mut().unwrap().forward_drops = [Family::Ipv4].into();
+    let stays = "0.0.0.0:8083:blue:80";
+    let go = ["8080:red:80", "0.0.0.0:8081:red:80", "0.0.0.0:8082:red:81"];
+    let state = go.iter().chain([&stays]).fold(first.clone(), |state, port| after(publish(&state, port)));
+    let left = take_all_back(&state).expected;
+    let alone = after(publish(&first, stays));
+    assert_eq!(left.firewall, alone.firewall);
+    assert_eq!(left.stacks, alone.stacks);
+    assert_eq!(after(unpublish(&left, "0.0.0.0:8083")), first);
 }

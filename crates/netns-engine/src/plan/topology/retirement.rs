@@ -9,15 +9,16 @@ use ipnet::IpNet;
 use super::{networks::new_tunnel, nodes::new_macvlan};
 use crate::{
     address::Family,
-    desired::{OnHolders, PortUnpublished},
+    desired::OnHolders,
     firewall::PortForward,
     name::{LinkName, NetnsName},
     place::{LinkAt, Place},
     plan::{
-        Conflict, Desired, Draft, LinkChange, NewLink, Operation, forwarding,
+        Conflict, Draft, LinkChange, NewLink, Operation, forwarding,
         nat::removal,
         netns::{delete_netns, release},
         own_table,
+        port_forward::removal::take_back,
     },
     record::{Record, RecordKey},
     route::RouteProtocol,
@@ -34,7 +35,7 @@ pub(super) fn retire(
 ) -> Result<(), Conflict> {
     let kept = Kept::of(before, wanted);
     kept.release_nodes(draft, before, on_holders)?;
-    kept.unpublish(draft, before)?;
+    kept.unpublish(draft, before);
     kept.withdraw_nat(draft, before)?;
     kept.empty_links(draft, before);
     kept.delete_links(draft, before);
@@ -118,18 +119,11 @@ impl<'a> Kept<'a> {
         }
     }
 
-    fn unpublish(&self, draft: &mut Draft, before: &Topology) -> Result<(), Conflict> {
+    /// Somebody may have taken some back by hand.
+    fn unpublish(&self, draft: &mut Draft, before: &Topology) {
         let ports = before.nodes.iter().flat_map(|node| &node.ports);
-        for forward in ports.filter(|forward| !self.ports.contains(forward)) {
-            let unpublished = PortUnpublished { published: forward.published.clone(), target: None };
-            match unpublished.plan(draft.state()) {
-                Ok(plan) => draft.then_all(plan),
-                // Somebody took it back by hand.
-                Err(Conflict::NotPublished(_)) => {}
-                Err(conflict) => return Err(conflict),
-            }
-        }
-        Ok(())
+        let gone = ports.filter(|forward| !self.ports.contains(forward));
+        take_back(draft, &gone.map(|forward| forward.published.clone()).collect());
     }
 
     fn withdraw_nat(&self, draft: &mut Draft, before: &Topology) -> Result<(), Conflict> {
