@@ -67,12 +67,12 @@ pub fn diagnose(case: Case<'_>) -> Diagnosis<'_> {
             }
         }
     }
-    let mut findings = without_consequences(findings);
+    let mut findings = without_consequences(&findings);
     findings.sort_by_key(Finding::rank);
     Diagnosis { case, findings }
 }
 
-fn without_consequences(findings: Vec<Finding>) -> Vec<Finding> {
+fn without_consequences(findings: &[Finding]) -> Vec<Finding> {
     let follows = |finding: &Finding| {
         CONSEQUENCES.iter().filter(|(_, follows)| *follows == finding.code.name).any(|(cause, _)| {
             findings.iter().any(|known| known.code.name == *cause && known.stack == finding.stack)

@@ -80,7 +80,9 @@ fn culprits(filters: &Ruleset, judge: impl Fn(&Ruleset) -> Judgement) -> Vec<Cul
     let mut without = filters.clone();
     let mut newest = found.clone();
     for _ in 0..MOST {
-        newest.iter().for_each(|culprit| forgive(&mut without, culprit));
+        for culprit in &newest {
+            forgive(&mut without, culprit);
+        }
         let next = judge(&without).culprits.into_iter();
         newest = next.filter(|culprit| !found.iter().any(|known| known.is_beside(culprit))).collect();
         if newest.is_empty() {
@@ -102,7 +104,9 @@ fn forgive(filters: &mut Ruleset, culprit: &Culprit) {
     match (&culprit.rule, &mut chain.base) {
         (Some((number, ..)), _) => {
             let rule = chain.rules.iter_mut().find(|rule| rule.number == *number);
-            rule.into_iter().for_each(|rule| rule.verdict = Verdict::Continue);
+            if let Some(rule) = rule {
+                rule.verdict = Verdict::Continue;
+            }
         }
         (None, Some(base)) => base.policy = Policy::Accept,
         (None, None) => {}

@@ -3,7 +3,7 @@
 use super::*;
 use crate::address::Family;
 use crate::diagnose::{
-    scene::{NextHop, PolicyAction},
+    scene::{NextHop, PolicyAction, PolicyRule, Route},
     tests::lab::{BLUE, HOST, RED, WORLD, codes, connected, findings_on, lab, to},
 };
 
