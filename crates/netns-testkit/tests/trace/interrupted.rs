@@ -81,7 +81,7 @@ fn end_midway(host: &Sandbox, end: impl FnOnce(&Child)) {
     let before = Snapshot::take();
     let child = std::env::current_exe().unwrap();
     let mut child = Command::new(child).env(CHILD, "600000").stdin(Stdio::null()).spawn().unwrap();
-    assert_eq!(server.recv(&mut [0; 64]).unwrap(), "netns-tool trace\n".len(), "the probe is on its way");
+    assert!(server.recv(&mut [0; 64]).unwrap() > 0, "the probe is on its way");
     for place in ["", "ip netns exec red ", "ip netns exec blue "] {
         assert!(sh(&format!("{place}nft list tables")).contains("netns_tool_trace"), "{place}");
     }

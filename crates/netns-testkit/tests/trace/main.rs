@@ -194,7 +194,7 @@ fn pings_and_datagrams_are_followed(host: &Sandbox) {
     let server = receive(host);
     let silent = follow(&probe("10.0.2.2", Protocol::Udp, Some(53)));
     assert_eq!((&silent.fate, way(&silent, Direction::There).len()), (&Fate::Silent, OPEN_WAY.len()));
-    assert_eq!(server.recv(&mut [0; 64]).unwrap(), "netns-tool trace\n".len());
+    assert!(server.recv(&mut [0; 64]).unwrap() > 0, "the probe came");
 }
 
 fn ipv6_is_followed(host: &Sandbox) {

@@ -68,13 +68,15 @@ impl Diagnosis {
     }
 
     /// Types, for each finding that is as severe as the first, the commands of the first remedy that has
-    /// any: as they stand, but each once.
+    /// any: as they stand, but each once. Never what would end processes: trials beside this one are seen, too.
     #[track_caller]
     pub(crate) fn type_remedy(&self, host: &Sandbox) {
         let tool = host.tool().path().parent().expect("a program is in a folder").display().to_string();
         let mut typed = BTreeSet::new();
-        let worst = &self.findings()[0]["severity"];
-        for finding in self.findings().iter().filter(|finding| finding["severity"] == *worst) {
+        let found: Vec<_> =
+            self.findings().iter().filter(|finding| finding["code"] != "netns-undead").collect();
+        let worst = found.first().map(|finding| &finding["severity"]);
+        for finding in found.iter().filter(|finding| Some(&finding["severity"]) == worst) {
             for command in commands_of(finding) {
                 if typed.insert(command) {
                     sh(&format!("PATH=$PATH:{tool}; {command}"));

@@ -13,8 +13,17 @@ use crate::{
 const PAIRS: usize = 40;
 const SEED: u64 = 0x6e65_746e_732d_746f;
 
+/// Pairs of which one hides the other: what never leaves a stack meets nothing behind it, and not every kernel knows VLANs.
+const HIDING: [(&str, &str); 3] = [
+    ("a_drop_before_routing", "an_uplink_without_an_address"),
+    ("a_port_in_another_vlan", "a_drop_among_bridged_packets"),
+    ("an_input_filter_that_drops_the_answers", "a_bridge_without_an_address"),
+];
+
 pub(crate) fn trials() -> Vec<Trial> {
-    drawn(possible()).into_iter().map(Pair::trial).collect()
+    let open =
+        drawn(possible()).into_iter().filter(|pair| !HIDING.contains(&(pair.near.name, pair.far.name)));
+    open.map(Pair::trial).collect()
 }
 
 /// Two breakages of one path, of which neither hides the other.

@@ -81,7 +81,7 @@ fn doctor_names_what_a_deleted_bridge_left(host: &Sandbox) {
         host.netns_tool(&format!("nat br0 --firewall {firewall}")).succeeds();
         sh("ip link delete br0");
         let diagnosis = doctor(host, "");
-        diagnosis.names_first("leftover");
+        diagnosis.names("leftover");
         diagnosis.type_remedy(host);
         doctor(host, "").is_healthy();
         host.netns_tool("gc").succeeds();

@@ -95,10 +95,16 @@ fn misrouted(scene: &Scene, followed: &Followed, leg: &Leg) -> Option<Finding> {
         Way::Here | Way::Out { .. } => None,
         Way::Stopped(kind) => Some(stopped(stack, leg, spot, kind)),
         // Without a link, there is nothing for a route to lead through; an uplink is a question of its own.
-        Way::Nowhere if leg.departure.is_none() => None,
+        Way::Nowhere if leg.departure.is_none() || leads_out_of_the_host(scene, leg) => None,
         Way::Nowhere if to_a_link_that_is_off(stack, leg) => None,
         Way::Nowhere => Some(missing(scene, followed, leg, spot)),
     }
+}
+
+/// The host's way into the world, which was guessed.
+fn leads_out_of_the_host(scene: &Scene, leg: &Leg) -> bool {
+    let out_of_sight = leg.departure.as_ref().is_some_and(|departure| departure.wire.end == WireEnd::World);
+    leg.stack == StackId::HOST && out_of_sight && leg.departure_in(scene).is_some()
 }
 
 /// The route to a link's own network comes back when the link does.

@@ -99,7 +99,7 @@ pub(crate) const ALL: &[Breakage] = &[
         .and_beyond("ip link set up0 down"),
     breakage("an_uplink_whose_gateway_is_silent", "neighbour-failed", Part::Uplink, "ip neigh flush dev eth0")
         .and_beyond("ip address delete 198.51.100.1/24 dev up0"),
-    breakage("an_uplink_without_an_address", "no-uplink", Part::Uplink, "ip -4 address flush dev eth0"),
+    breakage("an_uplink_without_an_address", "no-address", Part::Uplink, "ip -4 address flush dev eth0"),
     breakage(
         "a_missing_masquerade",
         "masquerade-missing",
