@@ -1,10 +1,22 @@
-//! What is read beside the kernel's own objects: files under `/etc/netns`, shared names, and programs.
+//! What is read beside the kernel's own objects: files under `/etc/netns`, shared names, programs, and who holds a
+//! netns.
 
-use super::{Refusal, boot_files, hosts, programs, resolver};
+use super::{Refusal, boot_files, hosts, processes, programs, resolver};
 use crate::{
     boot::{BootFile, BootPart},
     observed::{Asked, Observed, Scope},
 };
+
+/// Reads who keeps netns alive beside their names.
+pub(super) fn observe_holders(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+    let names = scope.holders.iter().filter(|name| observed.netns.contains_key(name));
+    for (name, holders) in processes::holders_of(&names.cloned().collect())? {
+        if let Some(entry) = observed.netns.get_mut(&name) {
+            entry.holders = holders;
+        }
+    }
+    Ok(())
+}
 
 /// Reads the name servers of netns, and the host's.
 pub(super) fn observe_resolvers(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {

@@ -136,7 +136,7 @@ pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Refusal> +
 }
 
 /// Up to here, another thread costs more than it saves.
-pub(super) const FEW: usize = 16;
+const FEW: usize = 16;
 
 /// Does `work` for all of `items`, in portions, on as many threads as there are processors. They end
 /// afterwards, wherever they went; for a few items there is one, since a thread has its price.

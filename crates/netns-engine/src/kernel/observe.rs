@@ -4,11 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     os::fd::AsFd,
-    thread,
 };
 
 use super::{
-    LinuxKernel, Refusal, beside, iptables, listeners, namespace, processes, shaping, stacks, state, sysctl,
+    LinuxKernel, Refusal, beside, iptables, listeners, namespace, shaping, stacks, state, sysctl,
     sysctl_files,
 };
 use crate::{
@@ -25,7 +24,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
-    observe_netns(kernel, scope, &mut observed)?;
+    stacks::observe(kernel, scope, &mut observed)?;
+    beside::observe_holders(scope, &mut observed)?;
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
@@ -76,25 +76,6 @@ fn observe_iptables(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Obse
         (observed.firewall.iptables, observed.firewall.iptables_missing) = iptables::observe();
     } else {
         observed.firewall.iptables = Some(Iptables::default());
-    }
-    Ok(())
-}
-
-/// Reads the netns and, at the same time, who holds them: neither needs the other.
-fn observe_netns(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
-    if scope.holders.is_empty() {
-        return stacks::observe(kernel, scope, observed);
-    }
-    let holders = thread::scope(|threads| {
-        let search = || processes::holders_of(&scope.holders);
-        let search = thread::Builder::new().name("holders".to_owned()).spawn_scoped(threads, search)?;
-        stacks::observe(kernel, scope, observed)?;
-        search.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })?;
-    for (name, holders) in holders {
-        if let Some(entry) = observed.netns.get_mut(&name) {
-            entry.holders = holders;
-        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A netns that was seen from outside.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) plugs: &'a [Plug],
     /// The id by which the host knows it.
@@ -35,24 +35,12 @@ pub(super) fn look<'a>(
         return Ok(BTreeMap::new());
     }
     let links: HashMap<&LinkName, &RawLink> = host.iter().map(|link| (&link.name, link)).collect();
-    let led_to = scope.outside.iter().filter_map(|(name, plugs)| {
+    let talk = kernel.talk(&Place::Host)?;
+    let seen = scope.outside.iter().filter_map(|(name, plugs)| {
         let id = where_to(plugs, &links)?;
-        Some((name, Seen { plugs, id }))
+        bears_name(talk, name, id).then(|| (name.clone(), Seen { plugs, id }))
     });
-    let led_to: Vec<_> = led_to.collect();
-    let as_named = |(name, seen): &(&NetnsName, Seen<'a>), talk: &mut Rtnetlink| {
-        bears_name(talk, name, seen.id).then(|| ((*name).clone(), *seen))
-    };
-    if led_to.len() <= namespace::FEW {
-        let talk = kernel.talk(&Place::Host)?;
-        return Ok(led_to.iter().filter_map(|led_to| as_named(led_to, talk)).collect());
-    }
-    // To find an id, the kernel goes through all that the host knows: half of the cost of an edit of many nodes.
-    let seen = namespace::on_own_threads(&led_to, |portion| {
-        let mut talk = Rtnetlink::open()?;
-        Ok(portion.iter().filter_map(|led_to| as_named(led_to, &mut talk)).collect::<Vec<_>>())
-    })?;
-    Ok(seen.into_iter().flatten().collect())
+    Ok(seen.collect())
 }
 
 /// The id of the netns that all of these cables lead to, as long as they are ours and whole.
