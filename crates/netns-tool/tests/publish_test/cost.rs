@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use netns_testkit::{Sandbox, Snapshot, sh};
+use netns_testkit::{Sandbox, sh};
 
 /// What a run of the tool asks of the kernel.
 #[derive(Debug)]
@@ -43,29 +43,4 @@ fn bytes_read(line: &str) -> Option<usize> {
     let reads = ["read", "recv", "getdents64"].iter().any(|name| call.starts_with(name));
     let is_other = call.starts_with("readlink");
     (reads && !is_other).then(|| line.rsplit_once("= ")?.1.trim().parse().ok())?
-}
-
-/// Judged by the system calls of `up` and `down`; a test of the plan counts its steps.
-pub(crate) fn twice_the_ports_of_a_topology_cost_twice_as_much(host: &Sandbox) {
-    super::make_chains_of_iptables();
-    sh("iptables -P FORWARD DROP");
-    let before = Snapshot::take();
-    let costs = [500, 1000].map(|count| {
-        fs::write("/run/ports.yaml", topology_with_ports(count)).expect("it may");
-        let costs = ["up /run/ports.yaml", "down ports"].map(|command| Cost::of(host, command));
-        before.assert_same(&Snapshot::take(), "a topology that came and went");
-        costs
-    });
-    let [once, twice] = &costs;
-    for (once, twice) in once.iter().zip(twice) {
-        assert!(twice.calls <= 2 * once.calls, "{once:?}, and with twice the ports {twice:?}");
-    }
-}
-
-fn topology_with_ports(count: u16) -> String {
-    let ports: Vec<_> = (1..=count).map(|port| format!("\"0.0.0.0:{port}:{port}\"")).collect();
-    let ports = ports.join(", ");
-    format!(
-        "name: ports\nnetworks:\n  ports0: {{ subnet: 10.98.0.0/24 }}\nnodes:\n  many:\n    networks: [ports0]\n    ports: [{ports}]\n"
-    )
 }
