@@ -14,11 +14,11 @@ use std::{
 
 #[path = "publish_test/cost.rs"]
 mod cost;
-#[path = "publish_test/many.rs"]
-mod many;
+#[path = "publish_test/growth.rs"]
+mod growth;
 
 use cost::Cost;
-use many::twice_the_ports_of_a_topology_cost_twice_as_much;
+use growth::twice_the_ports_of_a_topology_cost_twice_as_much;
 use netns_testkit::{Sandbox, Snapshot, eventually_some, sh, trials};
 
 fn main() -> ExitCode {

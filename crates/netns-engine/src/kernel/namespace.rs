@@ -135,6 +135,29 @@ pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Refusal> +
     })
 }
 
+/// Up to here, another thread costs more than it saves.
+const FEW: usize = 16;
+
+/// Does `work` for all of `items`, in portions, on as many threads as there are processors. They end
+/// afterwards, wherever they went; for a few items there is one, since a thread has its price.
+pub(crate) fn on_own_threads<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&[I]) -> Result<T, Refusal> + Sync,
+) -> Result<Vec<T>, Refusal> {
+    let threads = if items.len() > FEW { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+    let work = &work;
+    thread::scope(|scope| {
+        let workers = items.chunks(items.len().div_ceil(threads).max(1)).map(|items| {
+            thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, move || work(items))
+        });
+        let workers = workers.collect::<Result<Vec<_>, _>>()?;
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect()
+    })
+}
+
 /// Makes `/run/netns` a shared mount of its own, under the lock that iproute2 takes too: without
 /// it, first uses at the same time mount it several times over.
 pub(super) fn prepare_directory() -> Result<(), Refusal> {

@@ -124,12 +124,24 @@ struct Wanted {
 }
 
 impl Search {
-    /// On one thread that enters all of them: it ends afterwards, so the caller never moves.
+    /// On threads that enter all of them: they end afterwards, so the caller never moves.
     fn of(names: &BTreeSet<NetnsName>) -> Result<Self, Refusal> {
-        namespace::on_own_thread(|| Self::within(names))
+        let names: Vec<&NetnsName> = names.iter().collect();
+        let parts = namespace::on_own_threads(&names, Self::within)?;
+        Ok(parts.into_iter().reduce(Self::and).unwrap_or_default())
     }
 
-    fn within(names: &BTreeSet<NetnsName>) -> Result<Self, Refusal> {
+    /// A netns with several names may be in both.
+    fn and(mut self, other: Self) -> Self {
+        self.sockets.extend(other.sockets);
+        self.inodes.extend(other.inodes);
+        for (netns, wanted) in other.wanted {
+            self.wanted.entry(netns).or_default().names.extend(wanted.names);
+        }
+        self
+    }
+
+    fn within(names: &[&NetnsName]) -> Result<Self, Refusal> {
         let mut search = Self::default();
         for name in names {
             let file = match namespace::open(name) {
@@ -144,7 +156,7 @@ impl Search {
                     entered.map_err(Refusal::new).and_then(|()| sockets::inodes()).unwrap_or_default();
                 search.sockets.extend(sockets.into_iter().map(|socket| (socket, netns)));
                 search.inodes.insert(netns.inode, netns);
-                search.wanted.entry(netns).or_default().names.push(name.clone());
+                search.wanted.entry(netns).or_default().names.push((*name).clone());
             }
         }
         Ok(search)

@@ -22,6 +22,8 @@ use crate::{
 
 /// The netns of the thread that reads; `/proc/net` would be the main thread's.
 const FOLDER: &str = "/proc/thread-self/net";
+/// How the counts of a netns without sockets begin.
+const NO_SOCKETS: &str = "sockets: used 0\n";
 
 /// The inodes of all sockets that keep the calling thread's netns alive.
 pub(crate) fn inodes() -> Result<BTreeSet<u64>, Refusal> {
@@ -41,10 +43,11 @@ pub(crate) fn inodes() -> Result<BTreeSet<u64>, Refusal> {
         ("packet", 8),
         ("unix", 6),
     ];
-    let counts = counts();
-    if counts.lines().any(|line| line == "sockets: used 0") {
+    // Each of these files takes the kernel as long as all else that is asked about an empty netns.
+    if read_at_once("sockstat").is_ok_and(|counts| counts.starts_with(NO_SOCKETS)) {
         return Ok(BTreeSet::new());
     }
+    let counts = counts();
     let mut inodes = BTreeSet::new();
     for (table, column) in TABLES {
         let none = format!("{}: inuse 0", table.to_uppercase());
@@ -81,8 +84,18 @@ pub(crate) fn transports_in_use() -> Vec<Transport> {
 /// are none. `used` counts exactly those that keep the netns (`sk_net_refcnt` in `net/core/sock.c`); before
 /// Linux 4.16 those of all netns.
 fn counts() -> String {
-    let read = |file| fs::read_to_string(format!("{FOLDER}/{file}")).unwrap_or_default();
+    let read = |file| read_at_once(file).unwrap_or_default();
     read("sockstat") + &read("sockstat6")
+}
+
+/// Reads a small file without asking for its size first, which `/proc` does not know.
+fn read_at_once(file: &str) -> io::Result<String> {
+    let file = fs::File::open(format!("{FOLDER}/{file}"))?;
+    let mut bytes = Vec::with_capacity(1024);
+    while rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+        bytes.reserve(512);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The TCP and UDP sockets of the calling thread's netns, without programs.

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     os::fd::{AsFd, BorrowedFd},
-    thread,
 };
 
 use rustix::thread::LinkNameSpaceType;
@@ -91,20 +90,11 @@ impl Round<'_> {
 
     /// `setns` moves one thread, and these end when they are through: the caller never moves.
     fn visit_at_once(&self, names: &[&NetnsName]) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let workers = names.chunks(names.len().div_ceil(threads)).map(|names| {
-                let work = move || names.iter().map(|name| self.enter(name)).collect::<Result<Vec<_>, _>>();
-                thread::Builder::new().name("visit".to_owned()).spawn_scoped(scope, work)
-            });
-            let workers = workers.collect::<Result<Vec<_>, _>>()?;
-            let mut visits = BTreeMap::new();
-            for worker in workers {
-                let visited = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-                visits.extend(visited.into_iter().flatten());
-            }
-            Ok(visits)
-        })
+        let enter = |names: &[&NetnsName]| {
+            names.iter().map(|name| self.enter(name)).collect::<Result<Vec<_>, Refusal>>()
+        };
+        let visits = namespace::on_own_threads(names, enter)?;
+        Ok(visits.into_iter().flatten().flatten().collect())
     }
 
     /// Visits one netns from a thread of our own, which stays there.

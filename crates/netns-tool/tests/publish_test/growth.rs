@@ -1,14 +1,14 @@
-//! Many ports of one topology.
+//! What it costs to publish the ports of a topology, as they become more.
 
 use std::fs;
 
 use netns_testkit::{Sandbox, Snapshot, sh};
 
-use super::cost::Cost;
+use super::{cost::Cost, make_chains_of_iptables};
 
 /// Judged by the system calls of `up` and `down`; a test of the plan counts its steps.
 pub(crate) fn twice_the_ports_of_a_topology_cost_twice_as_much(host: &Sandbox) {
-    super::make_chains_of_iptables();
+    make_chains_of_iptables();
     sh("iptables -P FORWARD DROP");
     let before = Snapshot::take();
     let costs = [500, 1000].map(|count| {
