@@ -35,10 +35,7 @@ impl Followed {
     /// Follows a way through the scene.
     #[must_use]
     pub fn new(scene: &Scene, way: Way, outcome: Option<Outcome>) -> Self {
-        let journey = match way.enters_by {
-            None => Journey::follow(scene, way.from, way.packet()),
-            Some(link) => Journey::follow_in(scene, way.from, link, way.packet()),
-        };
+        let journey = way.follow(scene);
         Self { way, journey, outcome }
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use super::{
-    case::Followed,
+    journey::Journey,
     packet::{Packet, Protocol},
     question::{Destination, HostPort, Path, Question},
     scene::{Link, Scene, Stack, StackId},
@@ -62,6 +62,15 @@ impl Way {
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         Packet::new(unspecified, self.to, self.protocol, self.port)
+    }
+
+    /// Returns where it leads through the scene, and back.
+    #[must_use]
+    pub fn follow(&self, scene: &Scene) -> Journey {
+        match self.enters_by {
+            None => Journey::follow(scene, self.from, self.packet()),
+            Some(link) => Journey::follow_in(scene, self.from, link, self.packet()),
+        }
     }
 
     /// Returns port and transport, unless it is a ping.
@@ -236,8 +245,7 @@ fn is_heard(host: &Stack, address: IpAddr, port: &HostPort) -> bool {
 
 /// Whether a port forward takes the first packet.
 fn is_led_on(scene: &Scene, way: &Way) -> bool {
-    let followed = Followed::new(scene, way.clone(), None);
-    followed.journey.legs.first().is_some_and(|leg| leg.redirection.is_some())
+    way.follow(scene).legs.first().is_some_and(|leg| leg.redirection.is_some())
 }
 
 /// The same from outside: by the uplink, to the host's address there.
