@@ -278,14 +278,7 @@ impl LegacyCount {
 
 impl fmt::Display for TracedChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
-            ChainFamily::Ip => "ip",
-            ChainFamily::Ip6 => "ip6",
-            ChainFamily::Inet => "inet",
-            ChainFamily::Bridge => "bridge",
-            ChainFamily::Netdev => "netdev",
-        };
-        write!(f, "{family} {} {}", self.table, self.name)
+        write!(f, "{} {} {}", self.family, self.table, self.name)
     }
 }
 

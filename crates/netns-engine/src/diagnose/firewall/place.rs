@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Chain, ChainFamily, Culprit, Origin, Rule};
+use super::{Chain, ChainFamily, Culprit, Hook, Origin, Rule};
 
 /// A chain or one of its rules.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,21 @@ impl fmt::Display for Place<'_> {
             (_, None) => write!(f, "the policy of {chain} ({})", self.command()),
             (_, Some((number, _))) => write!(f, "rule {number} of {chain} ({})", self.command()),
         }
+    }
+}
+
+impl fmt::Display for Hook {
+    /// As `nft` spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingress => "ingress",
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+            Self::Egress => "egress",
+        })
     }
 }
 

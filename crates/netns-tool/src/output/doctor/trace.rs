@@ -42,7 +42,6 @@ fn goal(probe: &TraceProbe) -> String {
 fn in_words(step: &TraceStep) -> String {
     let words = match &step.event {
         TraceEvent::Seen { hook, .. } => {
-            let hook = format!("{hook:?}").to_lowercase();
             return format!("{LABEL}{hook}{LABEL:#} {}{}", links(step), addresses(&step.headers));
         }
         TraceEvent::Rule { chain, handle, text, verdict } => {

@@ -262,26 +262,9 @@ fn finding(scene: &Scene, stops: &[Stop]) -> Finding {
 fn seen(culprit: &Culprit) -> String {
     match &culprit.rule {
         None => {
-            format!("{} (hook {:?}, priority {})", culprit.text(), culprit.base.hook, culprit.base.priority)
-                .to_lowercase_words()
+            format!("{} (hook {}, priority {})", culprit.text(), culprit.base.hook, culprit.base.priority)
         }
-        Some((number, handle, text)) => match handle {
-            Some(handle) => format!("{text} (handle {handle})"),
-            None => format!("{text} (rule {number})"),
-        },
-    }
-}
-
-trait LowercaseWords {
-    fn to_lowercase_words(self) -> String;
-}
-
-impl LowercaseWords for String {
-    /// Hooks are spelled small, chains of iptables are not.
-    fn to_lowercase_words(self) -> String {
-        match self.split_once("(hook ") {
-            Some((before, after)) => format!("{before}(hook {}", after.to_lowercase()),
-            None => self,
-        }
+        Some((_, Some(handle), text)) => format!("{text} (handle {handle})"),
+        Some((number, None, text)) => format!("{text} (rule {number})"),
     }
 }
