@@ -14,6 +14,9 @@ pub(super) const NOTES: &str = "/run/netns-tool";
 /// Where it notes the cookie of each netns it made.
 const MARKS: &str = "/run/netns-tool/netns";
 
+/// Where it keeps what programs of topologies say.
+const LOGS: &str = "/run/netns-tool/logs";
+
 /// Names under `/run/netns` that really are a netns.
 pub(super) fn live_netns() -> Vec<String> {
     let mounted = mounts();
@@ -66,9 +69,11 @@ fn read_mount(line: &str) -> Option<Mount> {
 fn note_file(root: &str, file: &Path, snapshot: &mut Snapshot) {
     let Ok(known) = fs::metadata(file) else { return };
     let mode = known.permissions().mode() & 0o7777;
-    let content =
-        if holds_identity(root, file) { String::new() } else { fs::read_to_string(file).unwrap_or_default() };
-    if root == NOTES && content.is_empty() && !is_mark(file) {
+    let is_log = known.is_file() && file.starts_with(LOGS);
+    // What a program says, and when, is its own business.
+    let is_told = !holds_identity(root, file) && !is_log;
+    let content = if is_told { fs::read_to_string(file).unwrap_or_default() } else { String::new() };
+    if root == NOTES && content.is_empty() && !is_mark(file) && !is_log {
         return;
     }
     snapshot.note(format!("{root}: files"), format!("{} {mode:o} {content:?}", file.display()));
