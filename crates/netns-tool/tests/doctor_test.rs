@@ -29,6 +29,8 @@ mod mended;
 mod pairs;
 #[path = "doctor_test/profiles/mod.rs"]
 mod profiles;
+#[path = "doctor_test/rarities.rs"]
+mod rarities;
 #[path = "doctor_test/servers.rs"]
 mod servers;
 #[path = "doctor_test/trace.rs"]
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         profiles::trials(),
         healthy::trials(),
         whole_host::trials(),
+        rarities::trials(),
         mended::trials(),
         trace::trials(),
         unchanged::trials(),
