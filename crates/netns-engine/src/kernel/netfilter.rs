@@ -1,5 +1,7 @@
 //! The framing that nftables and connection tracking share (`linux/netfilter/nfnetlink.h`).
 
+use crate::diagnose::firewall::ChainFamily;
+
 /// `NLA_F_NESTED` (`linux/netlink.h`): the attribute holds attributes.
 const NESTED: u16 = 0x8000;
 /// `struct nfgenmsg` is four bytes: family, version, and a resource number we leave zero.
@@ -104,4 +106,21 @@ pub(super) fn text_in(value: &[u8]) -> String {
 /// Reads a number in network byte order.
 pub(super) fn number_in(value: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(value.try_into().ok()?))
+}
+
+/// Returns the number of a family (`NFPROTO_*` of `linux/netfilter.h`).
+pub(super) fn number_of_family(family: ChainFamily) -> u8 {
+    match family {
+        ChainFamily::Inet => 1,
+        ChainFamily::Ip => 2,
+        ChainFamily::Netdev => 5,
+        ChainFamily::Bridge => 7,
+        ChainFamily::Ip6 => 10,
+    }
+}
+
+/// Returns the family with a number; ARP is left out, as no packet of ours is filtered there.
+pub(super) fn family_of(number: u8) -> Option<ChainFamily> {
+    use ChainFamily::{Bridge, Inet, Ip, Ip6, Netdev};
+    [Inet, Ip, Netdev, Bridge, Ip6].into_iter().find(|family| number_of_family(*family) == number)
 }

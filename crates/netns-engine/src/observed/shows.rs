@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{LinkKind, Observed, project::same_route};
 use crate::{
-    firewall::{IptablesRule, RuleChange},
+    firewall::{IptablesRule, RuleChange, TableEntry},
     operation::{LinkChange, NewBridge, NewLink, Operation},
     place::{LinkAt, Place},
     route::Route,
@@ -61,12 +61,7 @@ impl Observed {
             }
             Operation::RestoreRules => self.firewall.rules == expected.firewall.rules,
             Operation::AddEntries(entries) | Operation::DeleteEntries(entries) => {
-                entries.iter().all(|entry| {
-                    let has = |state: &Self| {
-                        state.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
-                    };
-                    has(self) == has(expected)
-                })
+                entries.iter().all(|entry| self.has_entry(entry) == expected.has_entry(entry))
             }
             Operation::StartProgram(..)
             | Operation::StopProgram(_)
@@ -76,6 +71,10 @@ impl Observed {
             | Operation::Forget(_)
             | Operation::ForgetNetns(_) => true,
         }
+    }
+
+    fn has_entry(&self, entry: &TableEntry) -> bool {
+        self.firewall.table.as_ref().is_some_and(|table| table.contains(entry))
     }
 
     /// Whether the file that `operation` is about says what is expected.

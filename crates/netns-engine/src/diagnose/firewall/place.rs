@@ -76,10 +76,11 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-impl fmt::Display for Hook {
-    /// As `nft` spells it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Hook {
+    /// Returns its name, as `nft` spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Ingress => "ingress",
             Self::Prerouting => "prerouting",
             Self::Input => "input",
@@ -87,7 +88,13 @@ impl fmt::Display for Hook {
             Self::Output => "output",
             Self::Postrouting => "postrouting",
             Self::Egress => "egress",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

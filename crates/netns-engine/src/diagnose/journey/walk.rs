@@ -145,13 +145,8 @@ impl Walk<'_> {
 
     /// What masquerading changed on the way there, the same stack changes back.
     fn with_source_restored(&self, at: Start, packet: Packet) -> Packet {
-        let there = self.legs.iter().find(|leg| {
-            leg.direction == Direction::There
-                && leg.stack == at.stack
-                && leg.translation.is_some()
-                && leg.sent.source == packet.destination
-        });
-        there.map_or(packet, |leg| Packet {
+        let masqueraded = |leg: &&Leg| leg.translation.is_some() && leg.sent.source == packet.destination;
+        self.came_through(at.stack).find(masqueraded).map_or(packet, |leg| Packet {
             destination: leg.packet.source,
             destination_port: leg.packet.source_port,
             ..packet
@@ -160,17 +155,17 @@ impl Walk<'_> {
 
     /// An answer from where a port was forwarded to looks as if it came from the port.
     fn with_destination_hidden(&self, at: Start, packet: Packet) -> Packet {
-        let there = self.legs.iter().find(|leg| {
-            leg.direction == Direction::There
-                && leg.stack == at.stack
-                && leg.redirection.is_some()
-                && leg.routed.destination == packet.source
-        });
-        there.map_or(packet, |leg| Packet {
+        let forwarded = |leg: &&Leg| leg.redirection.is_some() && leg.routed.destination == packet.source;
+        self.came_through(at.stack).find(forwarded).map_or(packet, |leg| Packet {
             source: leg.packet.destination,
             source_port: leg.packet.destination_port,
             ..packet
         })
+    }
+
+    /// The legs of the way there that lead through a stack.
+    fn came_through(&self, stack: StackId) -> impl Iterator<Item = &Leg> {
+        self.legs.iter().filter(move |leg| leg.direction == Direction::There && leg.stack == stack)
     }
 
     fn departure(&self, from: StackId, packet: &Packet, routing: &Routing) -> Option<Departure> {

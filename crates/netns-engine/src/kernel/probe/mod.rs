@@ -16,7 +16,7 @@ use std::{
 pub(super) use dns::address_in_hosts;
 pub(super) use icmp::{Echo, open as open_for_pings};
 pub(super) use reach::datagram_for;
-pub use reach::{address_of, ask_server, check_all, reach};
+pub use reach::{address_of, check_all, reach};
 use rustix::io::Errno;
 
 use super::{namespace, refusal::Refusal};

@@ -108,28 +108,6 @@ pub fn address_of(name: &str, from: &Entrance, patience: Duration) -> Option<IpA
     inside(from, || dns::address_of(name, from, Instant::now() + patience)).ok().flatten()
 }
 
-/// Asks one name server for the addresses of a name, over UDP.
-///
-/// That it knows none is [`Outcome::NoSuchName`]: then it did answer.
-#[must_use]
-pub fn ask_server(from: &Entrance, server: IpAddr, name: &str, patience: Duration) -> Outcome {
-    let started = Instant::now();
-    let server = SocketAddr::new(server, dns::PORT);
-    let tried = inside(from, || {
-        let addresses = [dns::RecordType::A, dns::RecordType::Aaaa]
-            .into_iter()
-            .map(|wanted| dns::ask(server, name, wanted, patience.saturating_sub(started.elapsed())));
-        for answer in addresses {
-            match answer {
-                Ok(addresses) if addresses.is_empty() => {}
-                answer => return outcome(answer.map(drop), started),
-            }
-        }
-        Outcome::NoSuchName
-    });
-    tried.unwrap_or_else(Outcome::NotTried)
-}
-
 fn inside<T: Send>(entrance: &Entrance, work: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
     look::inside(entrance, &look::open(entrance)?, || Ok(work()))
 }

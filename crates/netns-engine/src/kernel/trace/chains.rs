@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use rustix::io::Errno;
 
-use super::table::{family_of, number_of_hook};
+use super::table::number_of_hook;
 use crate::{
     diagnose::firewall::{Base, ChainFamily, ChainKind, Hook, Policy},
     kernel::{
-        netfilter::{Attributes, Subsystem, attribute, body, number_in, text_in},
+        netfilter::{Attributes, Subsystem, attribute, body, family_of, number_in, text_in},
         netlink::{Protocol, Request, Socket, attributes_of},
         refusal::Refusal,
     },

@@ -1,12 +1,12 @@
 //! One message of the kernel about a traced packet (`NFT_MSG_TRACE` of `linux/netfilter/nf_tables.h`).
 
-use super::{chains::policy_of, table::family_of};
+use super::chains::policy_of;
 use crate::{
     diagnose::{
         firewall::{ChainFamily, Policy},
         trace::TraceVerdict,
     },
-    kernel::netfilter::{Subsystem, attribute, body, number_in, text_in},
+    kernel::netfilter::{Subsystem, attribute, body, family_of, number_in, text_in},
 };
 
 /// What the kernel said.

@@ -8,7 +8,7 @@ use crate::{
     address::Family,
     diagnose::firewall::{ChainFamily, Hook},
     kernel::{
-        netfilter::{Attributes, Subsystem},
+        netfilter::{Attributes, Subsystem, number_of_family},
         netlink::{Protocol, Request, Socket, flag},
         nftables::expression::{Comparison, Meta, compare, known, trace},
         refusal::Refusal,
@@ -79,7 +79,7 @@ impl TemporaryTable {
         let request = |message, flags, attributes: Attributes| Request {
             kind: Subsystem::Nftables.message(message),
             flags,
-            payload: attributes.message(number_of(family)),
+            payload: attributes.message(number_of_family(family)),
         };
         let table = in_table().number(2, owner.flags());
         let mut requests = vec![request(NEW_TABLE, flag::CREATE | flag::EXCL, table)];
@@ -88,7 +88,7 @@ impl TemporaryTable {
             requests.push(request(NEW_CHAIN, flag::CREATE, chain));
             let begins = matches!(hook, Hook::Prerouting | Hook::Output | Hook::Ingress);
             for expressions in rules(family, tag).iter().filter(|_| begins) {
-                let rule = in_table().text(2, name_of(*hook)).nested(4, expressions);
+                let rule = in_table().text(2, hook.as_str()).nested(4, expressions);
                 requests.push(request(NEW_RULE, flag::CREATE | flag::APPEND, rule));
             }
         }
@@ -99,7 +99,7 @@ impl TemporaryTable {
     /// Returns the hook, if a chain of that name is one of this table's.
     pub(super) fn hook(&self, family: ChainFamily, table: &str, chain: &str) -> Option<Hook> {
         let ours = family == self.family && table == self.name;
-        chains(self.family).iter().map(|(hook, _)| *hook).find(|hook| ours && name_of(*hook) == chain)
+        chains(self.family).iter().map(|(hook, _)| *hook).find(|hook| ours && hook.as_str() == chain)
     }
 }
 
@@ -109,7 +109,7 @@ impl Drop for TemporaryTable {
         let request = Request {
             kind: Subsystem::Nftables.message(DELETE_TABLE),
             flags: 0,
-            payload: Attributes::new().text(TABLE, &self.name).message(number_of(self.family)),
+            payload: Attributes::new().text(TABLE, &self.name).message(number_of_family(self.family)),
         };
         // Somebody may have flushed the ruleset meanwhile; nothing else can be done about a table.
         drop(self.socket.transact(Subsystem::Nftables.number(), &[request]));
@@ -134,7 +134,7 @@ fn base_chain(hook: Hook, priority: i32, links: &[String]) -> Attributes {
         let names = links.iter().fold(Attributes::new(), |all, name| all.text(1, name));
         place = place.nested(4, &names);
     }
-    Attributes::new().text(3, name_of(hook)).nested(4, &place).number(5, ACCEPT).text(7, "filter")
+    Attributes::new().text(3, hook.as_str()).nested(4, &place).number(5, ACCEPT).text(7, "filter")
 }
 
 fn rules(family: ChainFamily, tag: Tag) -> Vec<Attributes> {
@@ -149,22 +149,6 @@ fn rules(family: ChainFamily, tag: Tag) -> Vec<Attributes> {
     tag.conditions().iter().map(|condition| guard.clone().and(condition).and(&trace())).collect()
 }
 
-/// `NFPROTO_*` (`linux/netfilter.h`).
-fn number_of(family: ChainFamily) -> u8 {
-    match family {
-        ChainFamily::Inet => 1,
-        ChainFamily::Ip => 2,
-        ChainFamily::Netdev => 5,
-        ChainFamily::Bridge => 7,
-        ChainFamily::Ip6 => 10,
-    }
-}
-
-pub(super) fn family_of(number: u8) -> Option<ChainFamily> {
-    use ChainFamily::{Bridge, Inet, Ip, Ip6, Netdev};
-    [Inet, Ip, Netdev, Bridge, Ip6].into_iter().find(|family| number_of(*family) == number)
-}
-
 /// `enum nf_inet_hooks` (`linux/netfilter.h`); those of bridges have the same numbers, and `enum nf_dev_hooks`
 /// begins anew.
 pub(super) fn number_of_hook(hook: Hook) -> u32 {
@@ -174,17 +158,5 @@ pub(super) fn number_of_hook(hook: Hook) -> u32 {
         Hook::Forward => 2,
         Hook::Output => 3,
         Hook::Postrouting => 4,
-    }
-}
-
-fn name_of(hook: Hook) -> &'static str {
-    match hook {
-        Hook::Ingress => "ingress",
-        Hook::Prerouting => "prerouting",
-        Hook::Input => "input",
-        Hook::Forward => "forward",
-        Hook::Output => "output",
-        Hook::Postrouting => "postrouting",
-        Hook::Egress => "egress",
     }
 }

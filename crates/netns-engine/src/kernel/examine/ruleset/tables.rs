@@ -8,7 +8,9 @@ use crate::{
     diagnose::firewall::{Base, ChainFamily, ChainKind, Hook, Policy},
     kernel::{
         Refusal, modules,
-        netfilter::{Attributes, Subsystem, attribute, body, number_in, text_in},
+        netfilter::{
+            Attributes, Subsystem, attribute, body, family_of, number_in, number_of_family, text_in,
+        },
         netlink::{Protocol, Request, Socket, attributes_of},
     },
 };
@@ -143,7 +145,7 @@ fn read_sets(wanted: &BTreeSet<SetPlace>) -> Result<Sets, Refusal> {
     let mut sets: Sets = all.into_iter().filter(|(place, _)| wanted.contains(place)).collect();
     for ((family, table, name), set) in &mut sets {
         let named = Attributes::new().text(1, table).text(2, name);
-        let request = question(GET_SET_ELEMENT, number_of(*family), named);
+        let request = question(GET_SET_ELEMENT, number_of_family(*family), named);
         set.elements = match dump(&mut socket, &request, elements) {
             Ok(lists) => ranged(lists.into_iter().flatten().collect(), set),
             // It went away in the meantime, and the rule with it.
@@ -172,28 +174,6 @@ fn dump<T>(
         }
     })?;
     Ok(found)
-}
-
-/// `NFPROTO_*` of `linux/netfilter.h`; ARP is left out, as no packet of ours is filtered there.
-fn family_of(number: u8) -> Option<ChainFamily> {
-    Some(match number {
-        1 => ChainFamily::Inet,
-        2 => ChainFamily::Ip,
-        5 => ChainFamily::Netdev,
-        7 => ChainFamily::Bridge,
-        10 => ChainFamily::Ip6,
-        _ => return None,
-    })
-}
-
-fn number_of(family: ChainFamily) -> u8 {
-    match family {
-        ChainFamily::Inet => 1,
-        ChainFamily::Ip => 2,
-        ChainFamily::Netdev => 5,
-        ChainFamily::Bridge => 7,
-        ChainFamily::Ip6 => 10,
-    }
 }
 
 /// `enum nft_chain_attributes`.
