@@ -97,6 +97,9 @@ fn carry_out(
         applied?;
         closed.map_err(Error::NoState)?;
     }
+    if let Some(topology) = desired.settles() {
+        kernel.settle(topology);
+    }
     Ok(Report { done, recovered })
 }
 

@@ -1,7 +1,7 @@
 //! What the tool remembers about its own changes: small files under `/run/netns-tool`, a tmpfs
 //! that dies with the reboot that kills the objects too.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ pub struct ForwardingRecord {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct TopologyRecord {
     /// What was asked for last.
-    pub topology: Topology,
+    pub topology: Arc<Topology>,
     /// How long it stays.
     pub lifetime: Lifetime,
 }

@@ -1,5 +1,7 @@
 //! A whole network, up or gone.
 
+use std::sync::Arc;
+
 use super::OnHolders;
 use crate::{
     record::Lifetime,
@@ -11,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TopologyUp {
     /// What there should be.
-    pub topology: Topology,
+    pub topology: Arc<Topology>,
     /// How long; as before, or until it is taken down, if not given.
     pub lifetime: Option<Lifetime>,
     /// What to do with processes in netns that have to go.

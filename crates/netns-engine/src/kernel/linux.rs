@@ -7,9 +7,10 @@ use super::{
     conversations::Conversations,
     hosts, iptables, namespace,
     nftables::Nftables,
+    outside::Outside,
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
-    state,
+    seal, state,
     supply::Supply,
     sysctl, visit,
 };
@@ -18,7 +19,9 @@ use crate::{
     observed::{Observed, Scope},
     place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation, Step},
+    record::{Record, RecordKey},
     sysctl::Sysctl,
+    topology::Topology,
 };
 
 /// The kernel this process runs on.
@@ -31,6 +34,8 @@ pub struct LinuxKernel {
     /// Once a netns is to be made.
     supply: Option<Supply>,
     netns_directory: Directory,
+    /// What needed no look from within.
+    outside: Outside,
 }
 
 /// Whether `/run/netns` is prepared; once is enough for all netns that are made.
@@ -44,7 +49,11 @@ enum Directory {
 impl Kernel for LinuxKernel {
     fn observe(&mut self, scope: &Scope) -> Result<Observed, Refusal> {
         self.conversations.forget_indices();
-        super::observe::observe(self, scope)
+        let (observed, outside) = super::observe::observe(self, scope)?;
+        if !scope.topologies.is_empty() {
+            self.outside = outside;
+        }
+        Ok(observed)
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), Refusal> {
@@ -86,8 +95,8 @@ impl Kernel for LinuxKernel {
             Operation::AddEntries(entries) => self.nftables()?.add_entries(entries),
             Operation::DeleteEntries(entries) => self.nftables()?.delete_entries(entries),
             Operation::ForgetFlows(forwards) => conntrack::forget_flows(forwards),
-            Operation::Remember(record) => state::remember(record),
-            Operation::Forget(key) => state::forget(key),
+            Operation::Remember(record) => remember(record),
+            Operation::Forget(key) => forget(key),
             Operation::ForgetNetns(name) => state::unmark_netns(name),
             Operation::WriteResolver(netns, file) => resolver::write(netns, file),
             Operation::RemoveResolver(netns) => resolver::remove(netns),
@@ -102,6 +111,14 @@ impl Kernel for LinuxKernel {
             && let Ok(supply) = self.supply()
         {
             supply.order(new);
+        }
+    }
+
+    /// What keeps a seal from being put on, the next change bears with a longer look.
+    fn settle(&mut self, topology: &Topology) {
+        let outside = std::mem::take(&mut self.outside);
+        if let Ok(talk) = self.talk(&Place::Host) {
+            outside.seal(talk, topology).ok();
         }
     }
 }
@@ -250,4 +267,19 @@ fn set_sysctl(place: &Place, setting: &Sysctl, value: i32) -> Result<(), Refusal
             namespace::within(namespace::open(name)?.as_fd(), || sysctl::write(setting, value))
         }
     }
+}
+
+/// With what is asked for of a topology changes what its seal vouches for.
+fn remember(record: &Record) -> Result<(), Refusal> {
+    if let Record::Topology(up) = record {
+        seal::break_on(&up.topology.name);
+    }
+    state::remember(record)
+}
+
+fn forget(key: &RecordKey) -> Result<(), Refusal> {
+    if let RecordKey::Topology(name) = key {
+        seal::break_on(name);
+    }
+    state::forget(key)
 }

@@ -35,6 +35,7 @@ mod refusal;
 pub(crate) mod resolver;
 mod rtnetlink;
 mod ruleset;
+mod seal;
 mod shaping;
 mod sight;
 mod signals;
@@ -57,6 +58,7 @@ pub use signals::{HeldBack, hold_back as hold_signals_back};
 use crate::{
     observed::{Observed, Scope},
     plan::{Operation, Step},
+    topology::Topology,
 };
 
 /// The kernel, reduced to the two things we ever ask of it.
@@ -77,4 +79,7 @@ pub trait Kernel {
 
     /// Hears what it will be asked to perform. It may get ready, but change nothing yet that anybody sees.
     fn expect(&mut self, _steps: &[Step]) {}
+
+    /// Hears that a topology is as described in every detail, as far as anybody can see.
+    fn settle(&mut self, _topology: &Topology) {}
 }

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    LinuxKernel, Refusal, beside, iptables, listeners, namespace, shaping, stacks, state, sysctl,
-    sysctl_files,
+    LinuxKernel, Refusal, beside, iptables, listeners, namespace,
+    outside::{self, Outside},
+    shaping, stacks, state, sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
@@ -19,12 +20,13 @@ use crate::{
     sysctl::Sysctl,
 };
 
-/// Fills an [`Observed`] with what `scope` asks for.
-pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observed, Refusal> {
+/// Fills an [`Observed`] with what `scope` asks for, and tells what was seen from outside of it.
+pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<(Observed, Outside), Refusal> {
     let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
-    let scope = &*scope.widened_by(&records);
+    let outside = outside::look(kernel, scope, &records)?;
+    let scope = &*scope.widened_by(&records, &outside.seen);
     let mut observed = Observed::default();
-    stacks::observe(kernel, scope, &mut observed)?;
+    stacks::observe(kernel, scope, &outside, &mut observed)?;
     beside::observe_holders(scope, &mut observed)?;
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
@@ -42,7 +44,7 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     observed.listeners = listeners::on_ports(&scope.listeners)?;
     beside::observe_resolvers(scope, &mut observed)?;
     beside::observe_topologies(scope, &mut observed)?;
-    Ok(observed)
+    Ok((observed, outside))
 }
 
 fn observe_own_table(

@@ -1,60 +1,164 @@
-//! Netns seen from outside: that the host's cables still lead to whatever bears the name.
+//! Nodes seen from outside: by their seal, that name and cables are those that were looked into, and by the
+//! host's ends of the cables, that these are as they should be.
 //!
-//! To enter a netns and to read it takes as long as thirty looks from here.
+//! To enter a netns and to read it takes as long as a hundred looks from here.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    os::fd::AsFd,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    LinuxKernel, Refusal, namespace,
+    LinuxKernel, Refusal,
     rtnetlink::{Carrier, RawLink, Rtnetlink},
+    seal::{self, Inodes, Numbers, Seal},
+    stacks,
 };
 use crate::{
     name::{LinkName, NetnsName},
-    observed::{LinkKind, Plug, Scope},
+    observed::{Edit, Observed, Scope, Selection, Untouched, seen_by_host},
     place::Place,
+    record::{Record, RecordKey},
+    topology::{CableEnd, ETHERNET_MTU, Mtus, Topology},
 };
 
-/// A netns that was seen from outside.
-#[derive(Debug)]
-pub(super) struct Seen<'a> {
-    pub(super) plugs: &'a [Plug],
-    /// The id by which the host knows it.
-    pub(super) id: i32,
+/// Up to here it is cheaper to ask for each link than to list all ports of bridges.
+const FEW: usize = 8;
+
+/// What was seen from outside, and needs no further look.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    pub(super) seen: BTreeSet<NetnsName>,
+    numbers: HashMap<NetnsName, Numbers>,
 }
 
-/// Returns the netns that `scope` lets be seen from outside, and that look from there as they should.
-pub(super) fn look<'a>(
+/// Looks at the nodes that edits do not touch.
+pub(super) fn look(
     kernel: &mut LinuxKernel,
-    scope: &'a Scope,
-    host: &[RawLink],
-) -> Result<BTreeMap<NetnsName, Seen<'a>>, Refusal> {
-    if scope.outside.is_empty() {
-        return Ok(BTreeMap::new());
+    scope: &Scope,
+    records: &BTreeMap<RecordKey, Record>,
+) -> Result<Outside, Refusal> {
+    let mut outside = Outside::default();
+    if !scope.trusts_outside() {
+        return Ok(outside);
     }
-    let links: HashMap<&LinkName, &RawLink> = host.iter().map(|link| (&link.name, link)).collect();
-    let talk = kernel.talk(&Place::Host)?;
-    let seen = scope.outside.iter().filter_map(|(name, plugs)| {
-        let id = where_to(plugs, &links)?;
-        bears_name(talk, name, id).then(|| (name.clone(), Seen { plugs, id }))
-    });
-    Ok(seen.collect())
+    for edit in scope.edits(records) {
+        let untouched = edit.untouched();
+        if let Some(seal) = Seal::read(&edit.wanted.name).filter(|_| !untouched.is_empty()) {
+            outside.look_at(kernel.talk(&Place::Host)?, edit, &untouched, seal)?;
+        }
+    }
+    Ok(outside)
 }
 
-/// The id of the netns that all of these cables lead to, as long as they are ours and whole.
-fn where_to(plugs: &[Plug], links: &HashMap<&LinkName, &RawLink>) -> Option<i32> {
-    let mut ids = plugs.iter().map(|plug| {
-        let link = links.get(&plug.outside)?;
-        let whole = link.ours && link.kind == LinkKind::Veth && link.carrier == Carrier::On;
-        link.peer_netns.filter(|_| whole)
-    });
-    let first = ids.next()??;
-    ids.all(|id| id == Some(first)).then_some(first)
+impl Outside {
+    fn look_at(
+        &mut self,
+        talk: &mut Rtnetlink,
+        edit: Edit<'_>,
+        untouched: &[Untouched<'_>],
+        mut seal: Seal,
+    ) -> Result<(), Refusal> {
+        let Some(inodes) = Inodes::of_this_machine() else { return Ok(()) };
+        let mut expected = Expected::of(talk, edit.wanted)?;
+        for Untouched { node, cables } in untouched {
+            let Some(numbers) = seal.0.remove(&node.name) else { continue };
+            let name_leads_there = inodes.of(&node.name) == Some(numbers.netns);
+            let whole = numbers.cables.len() == cables.len()
+                && cables.iter().zip(&numbers.cables).all(|(cable, indices)| {
+                    let [end, _] = &cable.ends;
+                    let mtu_bytes = expected.mtus.of_cable(cable).unwrap_or(ETHERNET_MTU);
+                    expected.is_met(talk, end, mtu_bytes, *indices)
+                });
+            if name_leads_there && whole {
+                self.seen.insert(node.name.clone());
+                self.numbers.insert(node.name.clone(), numbers);
+            }
+        }
+        Ok(())
+    }
+
+    /// The ports of bridges that need no further look: those of nodes that are not in `scope` at all.
+    pub(super) fn ports_beyond(&self, scope: &Scope) -> HashSet<u32> {
+        let beyond = self.numbers.iter().filter(|(name, _)| !scope.outside.contains_key(*name));
+        beyond.flat_map(|(_, numbers)| &numbers.cables).map(|[outside, _]| *outside).collect()
+    }
+
+    /// Puts a seal on a topology that is as described, unless it has one.
+    pub(super) fn seal(self, talk: &mut Rtnetlink, topology: &Topology) -> Result<(), Refusal> {
+        if seal::is_on(&topology.name) {
+            return Ok(());
+        }
+        let Some(inodes) = Inodes::of_this_machine() else { return Ok(()) };
+        let mut numbers = self.numbers;
+        let whole = seen_by_host(topology);
+        let open: Vec<_> = whole.iter().filter(|node| !numbers.contains_key(&node.node.name)).collect();
+        let links = links_of(talk, &open)?;
+        for Untouched { node, cables } in open {
+            let indices = cables.iter().map(|cable| {
+                let link = links.get(&cable.ends[0].at.name)?;
+                Some([link.index, link.peer.unwrap_or(link.index)])
+            });
+            if let (Some(netns), Some(cables)) = (inodes.of(&node.name), indices.collect()) {
+                numbers.insert(node.name.clone(), Numbers { netns, cables });
+            }
+        }
+        Seal(numbers).put_on(&topology.name)
+    }
 }
 
-/// Whatever keeps it from being seen, a look from within will tell.
-fn bears_name(talk: &mut Rtnetlink, name: &NetnsName, id: i32) -> bool {
-    namespace::open(name).and_then(|file| talk.netns_id(file.as_fd())) == Ok(Some(id))
+/// The host's ends of the cables of these nodes.
+fn links_of(talk: &mut Rtnetlink, nodes: &[&Untouched<'_>]) -> Result<HashMap<LinkName, RawLink>, Refusal> {
+    let ends = || nodes.iter().flat_map(|node| &node.cables).map(|cable| &cable.ends[0]);
+    let mut links: HashMap<LinkName, RawLink> = HashMap::new();
+    if ends().count() > FEW {
+        links.extend(talk.ports_of_bridges()?.into_iter().map(|port| (port.name.clone(), port)));
+    }
+    for end in ends().filter(|end| !links.contains_key(&end.at.name)).collect::<Vec<_>>() {
+        links.extend(talk.link(&end.at.name)?.map(|link| (link.name.clone(), link)));
+    }
+    Ok(links)
+}
+
+/// What the host's ends of cables should be, and what is there.
+struct Expected<'a> {
+    mtus: Mtus<'a>,
+    bridges: HashMap<&'a LinkName, u32>,
+    ports: HashMap<u32, RawLink>,
+}
+
+impl<'a> Expected<'a> {
+    fn of(talk: &mut Rtnetlink, wanted: &'a Topology) -> Result<Self, Refusal> {
+        let (host, _) = stacks::read(talk, &Selection::Links(BTreeSet::new()))?;
+        let observed = Observed { stacks: [(Place::Host, host)].into(), ..Observed::default() };
+        let mut bridges = HashMap::new();
+        for network in &wanted.networks {
+            bridges.extend(talk.link(&network.bridge)?.map(|link| (&network.bridge, link.index)));
+        }
+        let ports = talk.ports_of_bridges()?.into_iter().map(|port| (port.index, port)).collect();
+        Ok(Self { mtus: Mtus::of(wanted, observed.uplink_mtu()), bridges, ports })
+    }
+
+    /// Whether a cable's end is there, with these indices of both ends, as described and both ends up.
+    fn is_met(&mut self, talk: &mut Rtnetlink, end: &CableEnd, mtu_bytes: u32, indices: [u32; 2]) -> bool {
+        let [index, other] = indices;
+        let asked;
+        let link = match self.ports.get(&index) {
+            Some(port) => port,
+            None => match talk.link_by_index(index) {
+                Ok(Some(link)) => {
+                    asked = link;
+                    &asked
+                }
+                _ => return false,
+            },
+        };
+        let bridge = end.bridge.as_ref().map(|bridge| self.bridges.get(bridge).copied());
+        link.name == end.at.name
+            && link.up
+            && link.carrier == Carrier::On
+            && link.mac == Some(end.mac)
+            && link.mtu_bytes == mtu_bytes
+            && bridge.is_none_or(|bridge| bridge.is_some())
+            && link.master == bridge.flatten()
+            && link.isolation == end.isolation
+            && link.peer.unwrap_or(link.index) == other
+    }
 }

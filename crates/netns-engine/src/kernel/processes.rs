@@ -49,6 +49,11 @@ impl NetnsId {
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 
+    /// Whether both are on one file system, as all namespaces are.
+    pub(crate) fn is_on_device_of(self, other: Self) -> bool {
+        self.device == other.device
+    }
+
     /// Identifies a namespace file by its path, links followed; none if it may not be seen.
     ///
     /// Asks no server: a descriptor of another process may lead to a network file system whose

@@ -1,7 +1,7 @@
 //! Reads network stacks, and finds out which link is whose other end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     os::fd::AsFd,
 };
 
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{
     LinuxKernel, Refusal, namespace,
-    outside::{self, Seen},
+    outside::Outside,
     rtnetlink::{RawLink, Rtnetlink},
     visit::{self, Found},
 };
@@ -27,19 +27,19 @@ const MANY: usize = 16;
 pub(super) fn observe(
     kernel: &mut LinuxKernel,
     scope: &Scope,
+    outside: &Outside,
     observed: &mut Observed,
 ) -> Result<(), Refusal> {
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
-        let (stack, links) = read(kernel.talk(&Place::Host)?, selection)?;
+        let done = outside.ports_beyond(scope);
+        let (stack, links) = read_but(kernel.talk(&Place::Host)?, selection, &done)?;
         if scope.other_routes == Asked::Yes {
             observed.other_routes = other_routes(kernel.talk(&Place::Host)?, &links)?;
         }
         places.insert(Place::Host, Found { stack, links, host_id: None });
     }
-    let host = places.get(&Place::Host).map_or(&[][..], |found| found.links.as_slice());
-    let seen = outside::look(kernel, scope, host)?;
-    for (name, visit) in visit::all(kernel, scope, &seen)? {
+    for (name, visit) in visit::all(kernel, scope)? {
         places.extend(visit.found.map(|found| (Place::Netns(name.clone()), found)));
         if scope.netns.contains(&name) {
             observed.netns.insert(name, visit.entry);
@@ -51,7 +51,8 @@ pub(super) fn observe(
         known.insert(place, (links, host_id));
     }
     let mut connected = connect_to_host(&known, observed);
-    note_seen(seen, &mut connected, observed);
+    note_seen(scope, &mut connected, observed);
+    observed.outside.clone_from(&outside.seen);
     connect_peers(kernel, &known, &connected, observed)
 }
 
@@ -70,8 +71,17 @@ type Known = (Vec<RawLink>, Option<i32>);
 
 /// Reads routes first: the links of default routes are always of interest.
 pub(super) fn read(talk: &mut Rtnetlink, selection: &Selection) -> Result<(Stack, Vec<RawLink>), Refusal> {
+    read_but(talk, selection, &HashSet::new())
+}
+
+/// Does what [`read`] does, and leaves the links with indices in `done` out.
+fn read_but(
+    talk: &mut Rtnetlink,
+    selection: &Selection,
+    done: &HashSet<u32>,
+) -> Result<(Stack, Vec<RawLink>), Refusal> {
     let routes = talk.routes()?;
-    let mut links = selected_links(talk, selection)?;
+    let mut links = selected_links(talk, selection, done)?;
     let known: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
     let needed =
         routes.iter().filter_map(|route| route.link).chain(links.iter().filter_map(|link| link.master));
@@ -93,9 +103,14 @@ pub(super) fn read(talk: &mut Rtnetlink, selection: &Selection) -> Result<(Stack
     Ok((stack, links))
 }
 
-fn selected_links(talk: &mut Rtnetlink, selection: &Selection) -> Result<Vec<RawLink>, Refusal> {
+fn selected_links(
+    talk: &mut Rtnetlink,
+    selection: &Selection,
+    done: &HashSet<u32>,
+) -> Result<Vec<RawLink>, Refusal> {
     let names = match selection {
-        Selection::All => return talk.links(),
+        Selection::All if done.is_empty() => return talk.links(),
+        Selection::All => return links_but(talk, done),
         Selection::Links(names) => names,
     };
     let mut links = Vec::new();
@@ -105,6 +120,21 @@ fn selected_links(talk: &mut Rtnetlink, selection: &Selection) -> Result<Vec<Raw
         for name in names {
             links.extend(talk.link(name)?);
         }
+    }
+    Ok(links)
+}
+
+/// Returns every link whose index is not in `done`.
+fn links_but(talk: &mut Rtnetlink, done: &HashSet<u32>) -> Result<Vec<RawLink>, Refusal> {
+    let mut open = talk.indices()?;
+    open.retain(|index| !done.contains(index));
+    if open.len() > done.len() {
+        let links = talk.links()?.into_iter();
+        return Ok(links.filter(|link| !done.contains(&link.index)).collect());
+    }
+    let mut links = Vec::new();
+    for index in open {
+        links.extend(talk.link_by_index(index)?);
     }
     Ok(links)
 }
@@ -177,17 +207,15 @@ fn connect_to_host(known: &BTreeMap<Place, Known>, observed: &mut Observed) -> C
 }
 
 /// Of what was seen from outside, only the host's ends were read.
-fn note_seen(seen: BTreeMap<NetnsName, Seen<'_>>, connected: &mut Connected, observed: &mut Observed) {
-    for (name, Seen { plugs, id }) in seen {
+fn note_seen(scope: &Scope, connected: &mut Connected, observed: &mut Observed) {
+    for (name, plugs) in &scope.outside {
         for plug in plugs {
             let outside = LinkAt::on_host(plug.outside.clone());
             set_peer(observed, &outside, &LinkAt::inside(name.clone(), plug.inside.clone()));
             connected.ends.insert(outside);
         }
-        connected.ids_of_host.insert(id, Place::Netns(name.clone()));
         let entry = NetnsEntry { state: NetnsState::Live, ours: true, holders: Vec::new() };
         observed.netns.insert(name.clone(), entry);
-        observed.outside.insert(name);
     }
 }
 

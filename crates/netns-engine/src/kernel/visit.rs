@@ -11,7 +11,6 @@ use rustix::thread::LinkNameSpaceType;
 use super::{
     LinuxKernel, Refusal,
     namespace::{self, Named},
-    outside::Seen,
     rtnetlink::{RawLink, Rtnetlink},
     stacks, state,
 };
@@ -47,16 +46,13 @@ struct Round<'a> {
     host: BorrowedFd<'a>,
 }
 
-/// Visits all netns that `scope` names, but for those that were seen already; those that are not there are
+/// Visits all netns that `scope` names, but for those that were seen from outside; those that are not there are
 /// left out.
-pub(super) fn all(
-    kernel: &mut LinuxKernel,
-    scope: &Scope,
-    seen: &BTreeMap<NetnsName, Seen<'_>>,
-) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
+pub(super) fn all(kernel: &mut LinuxKernel, scope: &Scope) -> Result<BTreeMap<NetnsName, Visit>, Refusal> {
     let of_stacks = scope.stacks.keys().filter_map(Place::netns);
     let names: BTreeSet<&NetnsName> = scope.netns.iter().chain(of_stacks).collect();
-    let names: Vec<&NetnsName> = names.into_iter().filter(|name| !seen.contains_key(*name)).collect();
+    let names: Vec<&NetnsName> =
+        names.into_iter().filter(|name| !scope.outside.contains_key(*name)).collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -32,6 +32,7 @@ use std::{
 
 pub use firewall::{Firewall, ForeignChain, Iptables, TableRules};
 use ipnet::IpNet;
+pub use outside::{Edit, Untouched, seen_by_host};
 pub use scope::{Asked, Plug, Scope, Selection, TableSelection};
 
 use crate::{

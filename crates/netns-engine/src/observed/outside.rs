@@ -1,61 +1,140 @@
 //! Which nodes of an edited topology need no look from within.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
-use super::{Asked, Plug, Scope};
+use super::{Asked, Observed, Plug, Scope};
 use crate::{
     name::{LinkName, NetnsName},
     place::Place,
-    topology::{Cable, Network, Node, Topology},
+    record::{Record, RecordKey},
+    topology::{Cable, ETHERNET_MTU, Network, Node, Topology},
 };
 
-impl Scope {
-    /// Lets the nodes that the edit does not touch be seen from outside, if that is asked for.
-    pub(super) fn with_untouched_from_outside(mut self, former: &Topology, wanted: &Topology) -> Self {
-        if self.untouched_from_outside == Asked::Yes && former != wanted {
-            self.outside.extend(untouched(former, wanted));
-        }
-        self
+/// A node that an edit leaves as it was, and all that it hangs on.
+#[derive(Clone, Debug)]
+pub struct Untouched<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Its cables, all of them from the host, which is their first end; at least one.
+    pub cables: Vec<&'a Cable>,
+}
+
+/// A topology as it was asked for last, and as it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// As it was; none if it was not there.
+    pub former: Option<&'a Topology>,
+    /// As it is to be.
+    pub wanted: &'a Topology,
+}
+
+impl<'a> Edit<'a> {
+    /// Returns the nodes that it does not touch, and that the host sees whole; none if it changes nothing.
+    #[must_use]
+    pub fn untouched(self) -> Vec<Untouched<'a>> {
+        let Some(former) = self.former.filter(|former| *former != self.wanted) else { return Vec::new() };
+        let before = Surroundings::of(former);
+        let mut after = Surroundings::of(self.wanted);
+        let nodes: HashMap<&NetnsName, &Node> = former.nodes.iter().map(|node| (&node.name, node)).collect();
+        let same = self.wanted.nodes.iter().filter(|node| nodes.get(&node.name) == Some(node));
+        let untouched = same.filter_map(|node| {
+            let cables = after.cables.remove(&node.name)?;
+            let same = before.cables.get(&node.name) == Some(&cables)
+                && cables.iter().all(|cable| before.network_of(cable) == after.network_of(cable));
+            (same && cables.iter().all(|cable| is_seen_by_host(cable))).then_some(Untouched { node, cables })
+        });
+        untouched.collect()
     }
 }
 
-/// The nodes that are the same in both, with all that they hang on, and with the cables by which the
-/// host sees them.
-fn untouched(former: &Topology, wanted: &Topology) -> BTreeMap<NetnsName, Vec<Plug>> {
-    let (before, after) = (Surroundings::of(former), Surroundings::of(wanted));
-    let nodes: BTreeMap<&NetnsName, &Node> = former.nodes.iter().map(|node| (&node.name, node)).collect();
-    let same = wanted.nodes.iter().filter(|node| nodes.get(&node.name) == Some(node));
-    let plugs = same.filter_map(|node| {
-        let cables =
-            after.cables.get(&node.name).filter(|cables| before.cables.get(&node.name) == Some(*cables))?;
-        let plugs: Option<Vec<Plug>> = cables
-            .iter()
-            .filter(|cable| before.network_of(cable) == after.network_of(cable))
-            .map(|cable| plug(cable))
-            .collect();
-        Some((node.name.clone(), plugs.filter(|plugs| plugs.len() == cables.len())?))
+impl Scope {
+    /// Returns the topologies in it, each with what `records` know of it.
+    #[must_use]
+    pub fn edits<'a>(&'a self, records: &'a BTreeMap<RecordKey, Record>) -> Vec<Edit<'a>> {
+        let edits = self.topologies.values().map(|wanted| {
+            let former = match records.get(&RecordKey::Topology(wanted.name.clone())) {
+                Some(Record::Topology(up)) => Some(&*up.topology),
+                _ => None,
+            };
+            Edit { former, wanted }
+        });
+        edits.collect()
+    }
+
+    /// Also reads what `edit` is about, but what the nodes in `seen` consist of.
+    pub(super) fn with_edit(self, edit: Edit<'_>, seen: &BTreeSet<NetnsName>) -> Self {
+        let wanted = edit.wanted.beyond(seen);
+        let Some(former) = edit.former.map(|former| former.beyond(seen)) else {
+            return self.with_topology(&wanted);
+        };
+        let mut scope = self.with_topology(&wanted).with_former(&former, &wanted);
+        if let Cow::Owned(wanted) = wanted {
+            let mut plugs = Surroundings::of(&wanted).cables;
+            for node in wanted.nodes.iter().filter(|node| seen.contains(&node.name)) {
+                let cables = plugs.remove(&node.name).unwrap_or_default();
+                scope.outside.insert(node.name.clone(), cables.into_iter().map(plug).collect());
+            }
+        }
+        scope
+    }
+
+    /// Returns whether nodes that an edit does not touch may be seen from outside.
+    #[must_use]
+    pub fn trusts_outside(&self) -> bool {
+        self.untouched_from_outside == Asked::Yes
+    }
+}
+
+impl Observed {
+    /// The MTU in bytes that both ends of a cable need so that nothing has to be fragmented on the way out;
+    /// none for Ethernet's.
+    ///
+    /// With 1500 inside and less outside, and ICMP filtered on the way, uploads stall for good.
+    #[must_use]
+    pub fn uplink_mtu(&self) -> Option<u32> {
+        let host = self.stack(&Place::Host)?;
+        let uplink = host.routes.iter().find(|route| route.is_default())?.link.as_ref()?;
+        let mtu = host.links.get(uplink)?.mtu_bytes;
+        (mtu < ETHERNET_MTU).then_some(mtu)
+    }
+}
+
+/// The nodes of a topology that the host sees whole, with their cables.
+#[must_use]
+pub fn seen_by_host(topology: &Topology) -> Vec<Untouched<'_>> {
+    let mut surroundings = Surroundings::of(topology);
+    let whole = topology.nodes.iter().filter_map(|node| {
+        let cables = surroundings.cables.remove(&node.name)?;
+        cables.iter().all(|cable| is_seen_by_host(cable)).then_some(Untouched { node, cables })
     });
-    plugs.collect()
+    whole.collect()
 }
 
 /// A cable between two nodes is seen from neither the host nor one of them.
-fn plug(cable: &Cable) -> Option<Plug> {
+fn is_seen_by_host(cable: &Cable) -> bool {
     let [outside, inside] = &cable.ends;
-    let leads_in = outside.at.place == Place::Host && inside.at.place != Place::Host;
-    leads_in.then(|| Plug { outside: outside.at.name.clone(), inside: inside.at.name.clone() })
+    outside.at.place == Place::Host && inside.at.place != Place::Host
+}
+
+fn plug(cable: &Cable) -> Plug {
+    let [outside, inside] = &cable.ends;
+    Plug { outside: outside.at.name.clone(), inside: inside.at.name.clone() }
 }
 
 /// What nodes hang on.
 struct Surroundings<'a> {
-    cables: BTreeMap<&'a NetnsName, Vec<&'a Cable>>,
-    networks: BTreeMap<&'a LinkName, &'a Network>,
+    cables: HashMap<&'a NetnsName, Vec<&'a Cable>>,
+    networks: HashMap<&'a LinkName, &'a Network>,
 }
 
 impl<'a> Surroundings<'a> {
     fn of(topology: &'a Topology) -> Self {
-        let mut cables: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut cables: HashMap<_, Vec<_>> = HashMap::with_capacity(topology.nodes.len());
         for cable in &topology.cables {
-            for netns in cable.ends.iter().filter_map(|end| end.at.place.netns()) {
+            for netns in cable.netns() {
                 cables.entry(netns).or_default().push(cable);
             }
         }

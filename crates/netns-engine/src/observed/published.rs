@@ -9,6 +9,7 @@ use super::{Asked, Scope, Selection, Stack};
 use crate::{
     address::Family,
     firewall::Published,
+    name::NetnsName,
     place::Place,
     record::{Record, RecordKey},
 };
@@ -65,21 +66,25 @@ impl Scope {
     }
 
     /// Returns the scope with what the ports published into [`Scope::ports_of`] touch, and with what
-    /// [`Scope::topologies`] consist of: only the notes tell which those are.
+    /// [`Scope::topologies`] consist of, but for nodes in `seen`, which were seen from outside: only the notes
+    /// tell which those are.
     #[must_use]
-    pub fn widened_by<'a>(&'a self, records: &BTreeMap<RecordKey, Record>) -> Cow<'a, Self> {
+    pub fn widened_by<'a>(
+        &'a self,
+        records: &BTreeMap<RecordKey, Record>,
+        seen: &BTreeSet<NetnsName>,
+    ) -> Cow<'a, Self> {
         let mut widened = Cow::Borrowed(self);
         for record in records.values() {
-            match record {
-                Record::Published(port) if self.ports_of.contains(&port.netns) => {
-                    widened = Cow::Owned(widened.into_owned().with_published(&port.forward.published));
-                }
-                Record::Topology(up) => {
-                    if let Some(wanted) = self.topologies.get(&up.topology.name) {
-                        widened = Cow::Owned(widened.into_owned().with_former(&up.topology, wanted));
-                    }
-                }
-                _ => {}
+            if let Record::Published(port) = record
+                && self.ports_of.contains(&port.netns)
+            {
+                widened = Cow::Owned(widened.into_owned().with_published(&port.forward.published));
+            }
+        }
+        for edit in self.edits(records) {
+            if edit.former.is_some() || !edit.wanted.is_empty() {
+                widened = Cow::Owned(widened.into_owned().with_edit(edit, seen));
             }
         }
         widened

@@ -1,6 +1,9 @@
 //! What to look at: nothing is read that nobody asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::Doomed;
 use crate::{
@@ -58,10 +61,10 @@ pub struct Scope {
     /// Files that let these topologies return after a reboot.
     pub boot_files: BTreeSet<TopologyName>,
     /// Topologies as they are to be; all that was made for them before is read, as their notes tell.
-    pub topologies: BTreeMap<TopologyName, Topology>,
+    pub topologies: BTreeMap<TopologyName, Arc<Topology>>,
     /// Whether nodes that an edit of these topologies does not touch may be seen from outside.
     pub untouched_from_outside: Asked,
-    /// Netns that need not be entered as long as these cables of the host lead to them.
+    /// Netns that were seen from outside and need not be entered, with the host's cables to them.
     pub outside: BTreeMap<NetnsName, Vec<Plug>>,
     /// Programs of topologies that run in these (walks `/proc`).
     pub programs: BTreeSet<NetnsName>,

@@ -83,7 +83,7 @@ impl Scope {
     pub(super) fn with_former(self, former: &Topology, wanted: &Topology) -> Self {
         let nodes: BTreeSet<_> = wanted.nodes.iter().map(|node| &node.name).collect();
         let gone = former.nodes.iter().map(|node| &node.name).filter(|name| !nodes.contains(name));
-        let mut scope = self.with_topology(former).with_untouched_from_outside(former, wanted);
+        let mut scope = self.with_topology(former);
         scope.holders.extend(gone.cloned());
         if needs_less(former, wanted) {
             scope.link_forwarding.extend([Family::Ipv4, Family::Ipv6]);

@@ -17,9 +17,6 @@ use crate::{
     route::Route,
 };
 
-/// An Ethernet link's MTU, in bytes.
-pub(super) const ETHERNET_MTU: u32 = 1500;
-
 impl Desired for Attachment {
     fn scope(&self) -> Scope {
         let mut scope =
@@ -64,7 +61,7 @@ impl Attachment {
     }
 
     fn pair(&self, observed: &Observed, addresses: &[IpNet]) -> NewVeth {
-        let mtu_bytes = uplink_mtu(observed);
+        let mtu_bytes = observed.uplink_mtu();
         NewVeth {
             main: NewVethEnd {
                 master: Some(self.bridge.clone()),
@@ -193,14 +190,4 @@ fn addresses_above(gateway: &IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
             Box::new((u128::from(net.addr()).saturating_add(1)..=last).map(|bits| IpAddr::V6(bits.into())))
         }
     }
-}
-
-/// The MTU both ends need so that nothing has to be fragmented on the way out; none for Ethernet's.
-///
-/// With 1500 inside and less outside, and ICMP filtered on the way, uploads stall for good.
-pub(super) fn uplink_mtu(observed: &Observed) -> Option<u32> {
-    let host = observed.stack(&Place::Host)?;
-    let uplink = host.routes.iter().find(|route| route.is_default())?.link.as_ref()?;
-    let mtu = host.links.get(uplink)?.mtu_bytes;
-    (mtu < ETHERNET_MTU).then_some(mtu)
 }

@@ -31,7 +31,10 @@ pub use conflict::Conflict;
 pub(crate) use draft::Draft;
 use serde::{Deserialize, Serialize};
 
-use crate::observed::{Observed, Scope};
+use crate::{
+    observed::{Observed, Scope},
+    topology::Topology,
+};
 
 /// Something that can be asked for: it knows what to look at and what would have to change.
 pub trait Desired {
@@ -44,6 +47,11 @@ pub trait Desired {
     ///
     /// Returns why the desired state cannot be: nothing was changed then.
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict>;
+
+    /// Returns the topology that is as described once the plan is carried out, if this is about one.
+    fn settles(&self) -> Option<&Topology> {
+        None
+    }
 }
 
 /// An ordered list of steps, and the state they lead to.

@@ -4,7 +4,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::Shaping;
-use crate::{address::MacAddress, name::LinkName, place::LinkAt};
+use crate::{
+    address::MacAddress,
+    name::{LinkName, NetnsName},
+    place::LinkAt,
+};
 
 /// A veth pair: two ends, each in the host or in a node.
 ///
@@ -42,4 +46,11 @@ pub enum Isolation {
     Off,
     /// Only to ports that are not isolated, and to the host.
     On,
+}
+
+impl Cable {
+    /// The nodes it leads to.
+    pub fn netns(&self) -> impl Iterator<Item = &NetnsName> {
+        self.ends.iter().filter_map(|end| end.at.place.netns())
+    }
 }

@@ -4,6 +4,7 @@
 //! for it; the note on a topology that is up holds one of these, so that the next change knows what was
 //! asked for last.
 
+mod beyond;
 mod cable;
 mod check;
 mod clab;
@@ -13,6 +14,7 @@ mod generate;
 mod import;
 pub mod likeness;
 mod mistake;
+mod mtus;
 mod network;
 mod node;
 mod position;
@@ -31,6 +33,7 @@ pub use check::{Check, Expectation, Prober, Target};
 pub use error::{Excerpt, TopologyError};
 pub use import::{Details, Document, Limit, Names, Sight, import};
 pub use mistake::Mistake;
+pub use mtus::{ETHERNET_MTU, Mtus};
 pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
 
@@ -75,6 +78,12 @@ impl Topology {
             hosts: Vec::new(),
             checks: Vec::new(),
         }
+    }
+
+    /// Returns whether nothing of it is in the kernel or on file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.nodes.is_empty() && self.cables.is_empty()
     }
 
     /// Returns the families that the host must forward for it.

@@ -82,7 +82,7 @@ fn edit_on_the_kernel(first: &Topology, second: &Topology) {
 
 pub(crate) fn up(topology: &Topology) -> TopologyUp {
     TopologyUp {
-        topology: topology.clone(),
+        topology: topology.clone().into(),
         lifetime: None,
         on_holders: OnHolders::Refuse,
         untouched: Look::FromOutside,

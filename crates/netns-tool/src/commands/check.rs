@@ -1,6 +1,6 @@
 //! `check`: does a topology do what it is for?
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -46,7 +46,7 @@ impl Check {
             return Ok(vec![source.read(context)?]);
         }
         let records = look::topologies().map_err(Error::Unreadable)?;
-        Ok(records.into_iter().map(|record| record.topology).collect())
+        Ok(records.into_iter().map(|record| Arc::unwrap_or_clone(record.topology)).collect())
     }
 }
 

@@ -43,7 +43,9 @@ fn no_leftovers() -> Result<NoLeftovers, Refusal> {
 /// Topologies whose watcher was killed.
 fn expired() -> Result<Vec<TopologyExpired>, Refusal> {
     let over = look::topologies()?.into_iter().filter(|record| lifetime::is_over(record.lifetime));
-    Ok(over.map(|record| TopologyExpired { name: record.topology.name, lifetime: record.lifetime }).collect())
+    Ok(over
+        .map(|record| TopologyExpired { name: record.topology.name.clone(), lifetime: record.lifetime })
+        .collect())
 }
 
 fn say(report: &Report) -> Vec<String> {

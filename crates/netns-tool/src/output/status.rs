@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -21,7 +22,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// One topology that is up, and how it differs from what was asked.
 #[derive(Debug)]
 pub(crate) struct TopologyStatus {
-    pub(crate) topology: Topology,
+    pub(crate) topology: Arc<Topology>,
     pub(crate) lifetime: Lifetime,
     pub(crate) drift: Vec<Drift>,
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod detail;
+mod indices;
 mod link;
 mod link_group;
 mod netconf;
@@ -45,6 +46,7 @@ mod message {
     pub(super) const GET_QDISC: u16 = 38;
     pub(super) const GET_NETCONF: u16 = 82;
     pub(super) const GET_NSID: u16 = 90;
+    pub(super) const GET_STATISTICS: u16 = 94;
 }
 
 /// A conversation about the links, addresses and routes of one netns.

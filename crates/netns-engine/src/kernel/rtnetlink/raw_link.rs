@@ -53,6 +53,8 @@ mod attribute {
     pub(super) const MTU: u16 = 4;
     pub(super) const LINK: u16 = 5;
     pub(super) const MASTER: u16 = 10;
+    /// `IFLA_PROTINFO`, by which a bridge tells of its port.
+    pub(super) const PORT_INFO: u16 = 12;
     pub(super) const INFO: u16 = 18;
     pub(super) const ALIAS: u16 = 20;
     pub(super) const LINK_NETNS_ID: u16 = 37;
@@ -65,6 +67,9 @@ mod attribute {
     pub(super) const ISOLATED: u16 = 33;
 }
 
+/// `AF_BRIDGE`, the family of what a bridge tells of its ports: of a veth's other end, but not of kinds.
+const OF_BRIDGE: u8 = 7;
+
 /// Reads one link: a `struct ifinfomsg` with attributes behind it (`linux/rtnetlink.h`).
 pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
     let malformed = || Refusal::new(Errno::BADMSG).with_message("a link was told in less than its header");
@@ -73,7 +78,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
     for (kind, value) in attributes_of(attributes) {
         read_attribute(&mut link, kind, value);
     }
-    if link.kind != LinkKind::Veth {
+    if link.kind != LinkKind::Veth && header.first() != Some(&OF_BRIDGE) {
         link.peer = None;
     }
     Ok(link)
@@ -118,6 +123,7 @@ fn read_attribute(link: &mut RawLink, kind: u16, value: &[u8]) {
         attribute::LINK_NETNS_ID => link.peer_netns = number(value).map(u32::cast_signed),
         attribute::ALIAS => link.ours = text(value) == MARK,
         attribute::INFO => read_info(link, value),
+        attribute::PORT_INFO => read_port(link, value),
         _ => {}
     }
 }

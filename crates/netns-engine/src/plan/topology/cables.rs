@@ -6,10 +6,9 @@ use crate::{
     plan::{
         Conflict, Draft, LinkChange, LinkLimits, LinkLocal, NewVeth, NewVethEnd, Operation,
         address::{add_address, refuse_unusable},
-        attachment::ETHERNET_MTU,
         veth::{link_local_for, switch_on},
     },
-    topology::{Cable, CableEnd, Isolation, Shaping},
+    topology::{Cable, CableEnd, ETHERNET_MTU, Isolation, Shaping},
 };
 
 use super::networks::set_mtu;

@@ -27,7 +27,8 @@ use crate::{
 
 impl Desired for TopologyUp {
     fn scope(&self) -> Scope {
-        let mut scope = Scope::default().with_topology(&self.topology);
+        let mut scope = Scope::default();
+        scope.noted.insert(RecordKey::Topology(self.topology.name.clone()));
         scope.topologies.insert(self.topology.name.clone(), self.topology.clone());
         if self.untouched == Look::FromOutside {
             scope.untouched_from_outside = Asked::Yes;
@@ -36,9 +37,10 @@ impl Desired for TopologyUp {
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict> {
-        let wanted = &self.topology;
-        let record = record_of(observed, &wanted.name);
-        let before = record.map(|record| &record.topology);
+        let record = record_of(observed, &self.topology.name);
+        let wanted = &*self.topology.beyond(&observed.outside);
+        let before = record.map(|record| record.topology.beyond(&observed.outside));
+        let before = before.as_deref();
         refuse_taken_netns(observed, wanted, before)?;
         refuse_taken_links(observed, wanted, before)?;
         let mut draft = Draft::from(observed);
@@ -58,6 +60,10 @@ impl Desired for TopologyUp {
         ports::publish(&mut draft, wanted)?;
         nodes::start_programs(&mut draft, wanted);
         Ok(draft.finish())
+    }
+
+    fn settles(&self) -> Option<&Topology> {
+        Some(&self.topology)
     }
 }
 

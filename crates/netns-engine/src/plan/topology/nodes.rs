@@ -14,18 +14,17 @@ use crate::{
     plan::{
         Conflict, Draft, NewLink, NewLinkKind, Operation,
         address::{add_address, ipv6_probe},
-        attachment::uplink_mtu,
         netns::switch_loopback_on,
         veth::{link_local_for, switch_on},
     },
     route::Route,
     sysctl::Sysctl,
-    topology::{Cable, Forwarding, KnownHosts, Macvlan, Node, ProgramKey, Reach, Topology},
+    topology::{Cable, Forwarding, KnownHosts, Macvlan, Mtus, Node, ProgramKey, Topology},
 };
 
 /// Makes what is missing of all nodes and cables.
 pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict> {
-    let mtus = Mtus::of(draft.state(), wanted);
+    let mtus = Mtus::of(wanted, draft.state().uplink_mtu());
     let numbers: BTreeMap<_, _> = wanted.nodes.iter().map(|node| &node.name).zip(0..).collect();
     let mut cables = CablesByNode::of(wanted, &numbers);
     write_hosts(draft, wanted);
@@ -103,30 +102,6 @@ impl<'a> CablesByNode<'a> {
             cables.complete.entry(last).or_default().push(node);
         }
         cables
-    }
-}
-
-/// The MTU of cables, by the bridge they are plugged into.
-struct Mtus<'a> {
-    by_bridge: BTreeMap<&'a LinkName, u32>,
-}
-
-impl<'a> Mtus<'a> {
-    /// A network that leads to the internet takes no larger packets than the uplink.
-    fn of(state: &Observed, wanted: &'a Topology) -> Self {
-        let of_uplink = uplink_mtu(state);
-        let by_bridge = wanted.networks.iter().filter_map(|network| {
-            let leads_out = matches!(network.reach, Reach::Internet { .. });
-            let mtu_bytes = network.mtu_bytes.or_else(|| of_uplink.filter(|_| leads_out))?;
-            Some((&network.bridge, mtu_bytes))
-        });
-        Self { by_bridge: by_bridge.collect() }
-    }
-
-    fn of_cable(&self, cable: &Cable) -> Option<u32> {
-        let bridges = cable.ends.iter().filter_map(|end| end.bridge.as_ref());
-        let of_bridges = bridges.filter_map(|bridge| self.by_bridge.get(bridge).copied()).min();
-        cable.mtu_bytes.or(of_bridges)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 impl Desired for TopologyRemoved {
     fn scope(&self) -> Scope {
         let mut scope = Scope::default();
-        scope.topologies.insert(self.name.clone(), Topology::new(self.name.clone()));
+        scope.topologies.insert(self.name.clone(), Topology::new(self.name.clone()).into());
         scope.noted.insert(RecordKey::Topology(self.name.clone()));
         scope
     }

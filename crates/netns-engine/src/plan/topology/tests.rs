@@ -6,7 +6,7 @@ use crate::{
     desired::{OnHolders, TopologyRemoved},
     firewall::{PortForward, Published, Transport},
     name::NetnsName,
-    observed::{Iptables, Link, LinkKind, Stack},
+    observed::{Edit, Iptables, Link, LinkKind, Stack},
     plan::{LinkChange, Step},
     record::Lifetime,
     route::{Route, RouteProtocol},
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-type Edit = fn(&mut Topology);
+type Change = fn(&mut Topology);
 
 fn link(name: &str) -> LinkName {
     LinkName::new(name).unwrap()
@@ -125,7 +125,7 @@ fn pair() -> Topology {
 
 fn up(topology: &Topology) -> TopologyUp {
     TopologyUp {
-        topology: topology.clone(),
+        topology: topology.clone().into(),
         lifetime: None,
         on_holders: OnHolders::Refuse,
         untouched: Look::FromOutside,
@@ -249,18 +249,15 @@ fn what_is_in_a_node_seen_from_outside_is_taken_as_asked() {
 
 #[test]
 fn only_nodes_that_the_host_sees_whole_are_seen_from_outside() {
-    let outside = |edit: Edit| {
+    let outside = |edit: Change| {
         let (mut former, mut wanted) = (pair(), pair());
         for topology in [&mut former, &mut wanted] {
             topology.nodes.push(node("db", Vec::new()));
             topology.cables.push(plug("db", "br0", "10.0.0.4/24"));
         }
         edit(&mut wanted);
-        let record = Record::Topology(TopologyRecord { topology: former, lifetime: Lifetime::default() });
-        let scope = up(&wanted).scope();
-        let names =
-            scope.widened_by(&[(record.key(), record)].into()).outside.keys().cloned().collect::<Vec<_>>();
-        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        let untouched = Edit { former: Some(&former), wanted: &wanted }.untouched();
+        untouched.iter().map(|untouched| untouched.node.name.to_string()).collect::<Vec<_>>()
     };
     assert!(outside(|_| {}).is_empty(), "asked for unchanged, everything is looked into");
     // The others have a cable between them, which the host does not see.
@@ -271,8 +268,29 @@ fn only_nodes_that_the_host_sees_whole_are_seen_from_outside() {
 }
 
 #[test]
+fn a_node_seen_from_outside_is_read_as_far_as_it_is_on_the_host() {
+    let mut former = pair();
+    former.nodes.push(node("db", Vec::new()));
+    former.cables.push(plug("db", "br0", "10.0.0.4/24"));
+    let mut wanted = former.clone();
+    wanted.nodes.push(node("new", Vec::new()));
+    wanted.cables.push(plug("new", "br0", "10.0.0.5/24"));
+    let record = TopologyRecord { topology: former.into(), lifetime: Lifetime::default() };
+    let records = [(RecordKey::Topology(wanted.name.clone()), Record::Topology(record))].into();
+    let scope = up(&wanted).scope();
+    let names = |scope: &Scope| scope.netns.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let whole = scope.widened_by(&records, &BTreeSet::new());
+    assert_eq!(names(&whole), ["db", "new", "router", "web"]);
+    assert!(whole.outside.is_empty());
+    // One has a published port, the other is nothing but a netns on a cable.
+    let scope = scope.widened_by(&records, &["web", "db"].map(netns).into());
+    assert_eq!(names(&scope), ["new", "router", "web"]);
+    assert_eq!(scope.outside.keys().collect::<Vec<_>>(), [&netns("web")]);
+}
+
+#[test]
 fn every_kind_of_edit_leads_where_a_fresh_start_would() {
-    let edits: [(&str, Edit); 14] = [
+    let edits: [(&str, Change); 14] = [
         ("no nat", |t| t.networks[0].reach = Reach::Host),
         ("no cable between nodes", |t| drop(t.cables.pop())),
         ("no router", |t| {

@@ -34,7 +34,7 @@ pub(crate) struct PlanFile {
 
 impl PlanFile {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        let topology = self.file.read(context)?;
+        let topology = self.file.read(context)?.into();
         let on_holders = OnHolders::Refuse;
         let desired =
             TopologyUp { topology, lifetime: None, on_holders, untouched: self.thoroughness.look() };

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
+    sync::Arc,
 };
 
 use anyhow::{Context as _, Result};
@@ -132,7 +133,7 @@ impl Source {
             Self::Name(name) => {
                 let record = look::topology(name).map_err(Error::Unreadable)?;
                 let record = record.ok_or_else(|| Error::Conflict(Conflict::NoTopology(name.clone())))?;
-                Ok(record.topology)
+                Ok(Arc::unwrap_or_clone(record.topology))
             }
         }
     }

@@ -44,7 +44,7 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        let topology = self.file.read(context)?;
+        let topology = self.file.read(context)?.into();
         let on_holders = if self.kill { OnHolders::Kill } else { OnHolders::Refuse };
         let lifetime = match (self.ttl, self.with_me) {
             (Some(ttl), _) => Some(ttl.into()),

@@ -1,0 +1,77 @@
+//! By which numbers the nodes of a topology are known again that were as asked for.
+//!
+//! A seal is put on a topology when `up` leaves it as described. A netns keeps its inode for as long as it
+//! lives, and a link its index, which is never given twice: as long as a name leads to the same inode and the
+//! cables are the same, the node is the one that was looked into. Of a seal nothing depends but how much
+//! has to be looked at: one that is lost or broken is none.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{namespace, processes::NetnsId, refusal::Refusal, state};
+use crate::{name::NetnsName, topology::TopologyName};
+
+/// The numbers of one node.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Numbers {
+    /// The inode of the netns.
+    pub(super) netns: u64,
+    /// The indices of the ends of its cables, the host's first, in the order of the topology.
+    pub(super) cables: Vec<[u32; 2]>,
+}
+
+/// The numbers of nodes.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(super) struct Seal(pub(super) HashMap<NetnsName, Numbers>);
+
+impl Seal {
+    /// Reads the seal of a topology.
+    pub(super) fn read(topology: &TopologyName) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path_of(topology)).ok()?).ok()
+    }
+
+    /// Puts it on a topology. Written in place: what is half-written cannot be read.
+    pub(super) fn put_on(&self, topology: &TopologyName) -> Result<(), Refusal> {
+        let path = path_of(topology);
+        state::make_directory(path.parent().unwrap_or(Path::new("/")))?;
+        let text = serde_json::to_vec(self).map_err(std::io::Error::from)?;
+        fs::write(path, text).map_err(Refusal::from)
+    }
+}
+
+/// Whether a topology has one.
+pub(super) fn is_on(topology: &TopologyName) -> bool {
+    path_of(topology).exists()
+}
+
+/// Breaks the seal of a topology that is about to change.
+pub(super) fn break_on(topology: &TopologyName) {
+    fs::remove_file(path_of(topology)).ok();
+}
+
+fn path_of(topology: &TopologyName) -> PathBuf {
+    Path::new(state::DIRECTORY).join("seal").join(topology.as_str())
+}
+
+/// Tells inodes of netns by the names of these.
+pub(super) struct Inodes {
+    /// The file system that all namespaces are on.
+    device: NetnsId,
+}
+
+impl Inodes {
+    pub(super) fn of_this_machine() -> Option<Self> {
+        Some(Self { device: NetnsId::at("/proc/thread-self/ns/net")? })
+    }
+
+    /// Returns the inode of the netns called `name`; none if there is no netns of that name.
+    pub(super) fn of(&self, name: &NetnsName) -> Option<u64> {
+        let found = NetnsId::at(namespace::path_of(name))?;
+        found.is_on_device_of(self.device).then_some(found.inode)
+    }
+}
