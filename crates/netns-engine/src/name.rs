@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// At most 15 bytes: the kernel keeps 16 (`IFNAMSIZ` in `linux/if.h`), the last one for NUL.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct LinkName(String);
 
 impl LinkName {
@@ -61,7 +61,7 @@ impl LinkName {
 /// file name, also ones with a newline or an escape sequence; this is the part of it that can be
 /// typed, printed and put into a script without quoting.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct NetnsName(String);
 
 impl NetnsName {

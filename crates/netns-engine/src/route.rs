@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{address::Family, name::LinkName};
+use crate::{address::Family, name::LinkName, record::goes_without_saying};
 
 /// A unicast route in the main table.
 ///
@@ -16,12 +16,16 @@ pub struct Route {
     /// The network it leads to; `0.0.0.0/0` or `::/0` is the default route.
     pub destination: IpNet,
     /// The next router, unless the destination is directly on the link.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub gateway: Option<IpAddr>,
     /// The link packets leave through; the kernel finds it by the gateway if not given.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub link: Option<LinkName>,
     /// Smaller wins; 0 is what `ip route` shows as no metric (IPv6: 1024).
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub metric: u32,
     /// Who made it (`RTPROT_*` in `linux/rtnetlink.h`).
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub protocol: RouteProtocol,
 }
 
@@ -37,9 +41,10 @@ pub struct OtherRoute {
 }
 
 /// Who made a route.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum RouteProtocol {
     /// This tool: number 110, unassigned in iproute2's `rt_protos`.
+    #[default]
     Ours,
     /// `ip route` without a protocol (`RTPROT_BOOT`).
     Boot,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     LinuxKernel, Refusal,
-    rtnetlink::{Carrier, RawLink, Rtnetlink},
+    rtnetlink::{Carrier, Port, Rtnetlink},
     seal::{self, Inodes, Numbers, Seal},
     stacks,
 };
@@ -56,7 +56,7 @@ impl Outside {
         untouched: &[Untouched<'_>],
         mut seal: Seal,
     ) -> Result<(), Refusal> {
-        let Some(inodes) = Inodes::of_this_machine() else { return Ok(()) };
+        let Some(inodes) = Inodes::of_this_host() else { return Ok(()) };
         let mut expected = Expected::of(talk, edit.wanted)?;
         for Untouched { node, cables } in untouched {
             let Some(numbers) = seal.0.remove(&node.name) else { continue };
@@ -86,15 +86,15 @@ impl Outside {
         if seal::is_on(&topology.name) {
             return Ok(());
         }
-        let Some(inodes) = Inodes::of_this_machine() else { return Ok(()) };
+        let Some(inodes) = Inodes::of_this_host() else { return Ok(()) };
         let mut numbers = self.numbers;
         let whole = seen_by_host(topology);
         let open: Vec<_> = whole.iter().filter(|node| !numbers.contains_key(&node.node.name)).collect();
         let links = links_of(talk, &open)?;
         for Untouched { node, cables } in open {
             let indices = cables.iter().map(|cable| {
-                let link = links.get(&cable.ends[0].at.name)?;
-                Some([link.index, link.peer.unwrap_or(link.index)])
+                let port = links.get(&cable.ends[0].at.name)?;
+                Some([port.index, port.peer])
             });
             if let (Some(netns), Some(cables)) = (inodes.of(&node.name), indices.collect()) {
                 numbers.insert(node.name.clone(), Numbers { netns, cables });
@@ -105,14 +105,14 @@ impl Outside {
 }
 
 /// The host's ends of the cables of these nodes.
-fn links_of(talk: &mut Rtnetlink, nodes: &[&Untouched<'_>]) -> Result<HashMap<LinkName, RawLink>, Refusal> {
+fn links_of(talk: &mut Rtnetlink, nodes: &[&Untouched<'_>]) -> Result<HashMap<LinkName, Port>, Refusal> {
     let ends = || nodes.iter().flat_map(|node| &node.cables).map(|cable| &cable.ends[0]);
-    let mut links: HashMap<LinkName, RawLink> = HashMap::new();
+    let mut links: HashMap<LinkName, Port> = HashMap::new();
     if ends().count() > FEW {
         links.extend(talk.ports_of_bridges()?.into_iter().map(|port| (port.name.clone(), port)));
     }
     for end in ends().filter(|end| !links.contains_key(&end.at.name)).collect::<Vec<_>>() {
-        links.extend(talk.link(&end.at.name)?.map(|link| (link.name.clone(), link)));
+        links.extend(talk.link(&end.at.name)?.map(|link| (link.name.clone(), link.into())));
     }
     Ok(links)
 }
@@ -121,7 +121,8 @@ fn links_of(talk: &mut Rtnetlink, nodes: &[&Untouched<'_>]) -> Result<HashMap<Li
 struct Expected<'a> {
     mtus: Mtus<'a>,
     bridges: HashMap<&'a LinkName, u32>,
-    ports: HashMap<u32, RawLink>,
+    /// In the order of their indices.
+    ports: Vec<Port>,
 }
 
 impl<'a> Expected<'a> {
@@ -132,19 +133,19 @@ impl<'a> Expected<'a> {
         for network in &wanted.networks {
             bridges.extend(talk.link(&network.bridge)?.map(|link| (&network.bridge, link.index)));
         }
-        let ports = talk.ports_of_bridges()?.into_iter().map(|port| (port.index, port)).collect();
+        let ports = talk.ports_of_bridges()?;
         Ok(Self { mtus: Mtus::of(wanted, observed.uplink_mtu()), bridges, ports })
     }
 
     /// Whether a cable's end is there, with these indices of both ends, as described and both ends up.
     fn is_met(&mut self, talk: &mut Rtnetlink, end: &CableEnd, mtu_bytes: u32, indices: [u32; 2]) -> bool {
         let [index, other] = indices;
-        let asked;
-        let link = match self.ports.get(&index) {
-            Some(port) => port,
-            None => match talk.link_by_index(index) {
+        let asked: Port;
+        let link = match self.ports.binary_search_by_key(&index, |port| port.index) {
+            Ok(at) => &self.ports[at],
+            Err(_) => match talk.link_by_index(index) {
                 Ok(Some(link)) => {
-                    asked = link;
+                    asked = link.into();
                     &asked
                 }
                 _ => return false,
@@ -152,13 +153,12 @@ impl<'a> Expected<'a> {
         };
         let bridge = end.bridge.as_ref().map(|bridge| self.bridges.get(bridge).copied());
         link.name == end.at.name
-            && link.up
             && link.carrier == Carrier::On
             && link.mac == Some(end.mac)
             && link.mtu_bytes == mtu_bytes
             && bridge.is_none_or(|bridge| bridge.is_some())
             && link.master == bridge.flatten()
             && link.isolation == end.isolation
-            && link.peer.unwrap_or(link.index) == other
+            && link.peer == other
     }
 }

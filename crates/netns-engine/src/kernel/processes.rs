@@ -15,6 +15,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::{AtFlags, CWD, StatxFlags},
     io::Errno,
+    path::Arg,
     process::{Pid, PidfdFlags, Signal},
     thread::LinkNameSpaceType,
 };
@@ -59,8 +60,13 @@ impl NetnsId {
     /// Asks no server: a descriptor of another process may lead to a network file system whose
     /// server is gone, and asking would hang.
     pub(crate) fn at(path: impl AsRef<Path>) -> Option<Self> {
+        Self::in_folder(CWD, path.as_ref())
+    }
+
+    /// Does what [`Self::at`] does, from an open folder on.
+    pub(crate) fn in_folder(folder: impl AsFd, name: impl Arg) -> Option<Self> {
         let wanted = StatxFlags::INO;
-        let stat = rustix::fs::statx(CWD, path.as_ref(), AtFlags::STATX_DONT_SYNC, wanted).ok()?;
+        let stat = rustix::fs::statx(folder, name, AtFlags::STATX_DONT_SYNC, wanted).ok()?;
         let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
         Some(Self { device, inode: stat.stx_ino })
     }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
@@ -60,18 +60,22 @@ fn path_of(topology: &TopologyName) -> PathBuf {
 
 /// Tells inodes of netns by the names of these.
 pub(super) struct Inodes {
-    /// The file system that all namespaces are on.
-    device: NetnsId,
+    /// Where the names are.
+    folder: File,
+    /// Any netns: they are all on one file system.
+    own: NetnsId,
 }
 
 impl Inodes {
-    pub(super) fn of_this_machine() -> Option<Self> {
-        Some(Self { device: NetnsId::at("/proc/thread-self/ns/net")? })
+    /// None on a host that has no names of netns.
+    pub(super) fn of_this_host() -> Option<Self> {
+        let folder = File::open(namespace::DIRECTORY).ok()?;
+        Some(Self { folder, own: NetnsId::at("/proc/thread-self/ns/net")? })
     }
 
     /// Returns the inode of the netns called `name`; none if there is no netns of that name.
     pub(super) fn of(&self, name: &NetnsName) -> Option<u64> {
-        let found = NetnsId::at(namespace::path_of(name))?;
-        found.is_on_device_of(self.device).then_some(found.inode)
+        let found = NetnsId::in_folder(&self.folder, name.as_str())?;
+        found.is_on_device_of(self.own).then_some(found.inode)
     }
 }

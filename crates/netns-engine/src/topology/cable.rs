@@ -8,6 +8,7 @@ use crate::{
     address::MacAddress,
     name::{LinkName, NetnsName},
     place::LinkAt,
+    record::goes_without_saying,
 };
 
 /// A veth pair: two ends, each in the host or in a node.
@@ -18,6 +19,7 @@ pub struct Cable {
     /// The ends; where one is on the host, it is the first.
     pub ends: [CableEnd; 2],
     /// MTU of both ends, in bytes; that of the network, or 1500, if not given.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub mtu_bytes: Option<u32>,
 }
 
@@ -29,12 +31,16 @@ pub struct CableEnd {
     /// Its link-layer address.
     pub mac: MacAddress,
     /// The bridge it is a port of.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub bridge: Option<LinkName>,
     /// Whether other isolated ports of that bridge reach it.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub isolation: Isolation,
     /// Its addresses.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub addresses: Vec<IpNet>,
     /// What happens to packets that leave through it.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub shaping: Option<Shaping>,
 }
 

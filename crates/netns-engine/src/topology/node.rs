@@ -10,6 +10,7 @@ use crate::{
     address::MacAddress,
     firewall::PortForward,
     name::{LinkName, NetnsName},
+    record::goes_without_saying,
     resolver::ResolvConf,
     route::Route,
     sysctl::Sysctl,
@@ -21,22 +22,31 @@ pub struct Node {
     /// The netns.
     pub name: NetnsName,
     /// Addresses of its loopback link, beside the kernel's own.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub addresses: Vec<IpNet>,
     /// Its routes, default routes included.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub routes: Vec<Route>,
     /// Whether it is a router.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub forwarding: Forwarding,
     /// Further settings, written in this order.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub settings: Vec<(Sysctl, i32)>,
     /// Its `resolv.conf`; the host's counts if not given.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub resolver: Option<ResolvConf>,
     /// Which names it knows by `/etc/netns/NODE/hosts`.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub hosts: KnownHosts,
     /// Ports of the host that lead here.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub ports: Vec<PortForward>,
     /// Links of its own on a link of the host.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub macvlans: Vec<Macvlan>,
     /// Programs that run in it while the topology is up.
+    #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub programs: Vec<Program>,
 }
 

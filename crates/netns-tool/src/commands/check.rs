@@ -46,7 +46,7 @@ impl Check {
             return Ok(vec![source.read(context)?]);
         }
         let records = look::topologies().map_err(Error::Unreadable)?;
-        Ok(records.into_iter().map(|record| Arc::unwrap_or_clone(record.topology)).collect())
+        Ok(records.into_iter().map(|record| Arc::unwrap_or_clone(record.topology.shared())).collect())
     }
 }
 

@@ -4,7 +4,6 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::Parseable;
 use netlink_packet_route::{
-    AddressFamily,
     link::{
         AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoData, InfoKind, InfoPortData,
         InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
@@ -59,14 +58,6 @@ impl Rtnetlink {
     /// Returns every link.
     pub(crate) fn links(&mut self) -> Result<Vec<RawLink>, Refusal> {
         self.dump_links(&without_statistics())
-    }
-
-    /// Returns the ports of all bridges, told by the bridges: an eighth of the work that it is to list links, and
-    /// nothing of their kind and mark.
-    pub(crate) fn ports_of_bridges(&mut self) -> Result<Vec<RawLink>, Refusal> {
-        let mut message = LinkMessage::default();
-        message.header.interface_family = AddressFamily::Bridge;
-        self.dump_links(&message)
     }
 
     /// Returns the ports of the bridge with `index`; the kernel does the filtering.

@@ -7,6 +7,7 @@ mod link;
 mod link_group;
 mod netconf;
 mod new_link;
+mod port;
 mod qdisc;
 mod qdisc_options;
 mod raw_link;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 pub(crate) use link::VethEnd;
 pub(crate) use netconf::Ipv4Forwarding;
 use netlink_packet_core::Emitable;
+pub(crate) use port::Port;
 pub(crate) use raw_link::{Carrier, RawLink};
 pub(crate) use survey::{LinkNames, SurveyedLink};
 

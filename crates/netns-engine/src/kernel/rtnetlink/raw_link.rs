@@ -47,14 +47,12 @@ pub(crate) enum Carrier {
 }
 
 /// Attributes of `linux/if_link.h`.
-mod attribute {
-    pub(super) const ADDRESS: u16 = 1;
-    pub(super) const NAME: u16 = 3;
-    pub(super) const MTU: u16 = 4;
-    pub(super) const LINK: u16 = 5;
-    pub(super) const MASTER: u16 = 10;
-    /// `IFLA_PROTINFO`, by which a bridge tells of its port.
-    pub(super) const PORT_INFO: u16 = 12;
+pub(super) mod attribute {
+    pub(in super::super) const ADDRESS: u16 = 1;
+    pub(in super::super) const NAME: u16 = 3;
+    pub(in super::super) const MTU: u16 = 4;
+    pub(in super::super) const LINK: u16 = 5;
+    pub(in super::super) const MASTER: u16 = 10;
     pub(super) const INFO: u16 = 18;
     pub(super) const ALIAS: u16 = 20;
     pub(super) const LINK_NETNS_ID: u16 = 37;
@@ -67,9 +65,6 @@ mod attribute {
     pub(super) const ISOLATED: u16 = 33;
 }
 
-/// `AF_BRIDGE`, the family of what a bridge tells of its ports: of a veth's other end, but not of kinds.
-const OF_BRIDGE: u8 = 7;
-
 /// Reads one link: a `struct ifinfomsg` with attributes behind it (`linux/rtnetlink.h`).
 pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
     let malformed = || Refusal::new(Errno::BADMSG).with_message("a link was told in less than its header");
@@ -78,7 +73,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<RawLink, Refusal> {
     for (kind, value) in attributes_of(attributes) {
         read_attribute(&mut link, kind, value);
     }
-    if link.kind != LinkKind::Veth && header.first() != Some(&OF_BRIDGE) {
+    if link.kind != LinkKind::Veth {
         link.peer = None;
     }
     Ok(link)
@@ -89,8 +84,6 @@ fn born(header: &[u8]) -> Option<RawLink> {
     const LOOPBACK: u16 = 772;
     /// `IFF_UP` of `linux/if.h`.
     const UP: u32 = 1;
-    /// `IFF_LOWER_UP` of `linux/if.h`.
-    const CARRIER: u32 = 1 << 16;
     let layer = u16::from_ne_bytes(header.get(2..4)?.try_into().ok()?);
     let flags = number(header.get(8..12)?)?;
     Some(RawLink {
@@ -98,7 +91,7 @@ fn born(header: &[u8]) -> Option<RawLink> {
         name: LinkName::from_kernel(String::new()),
         kind: if layer == LOOPBACK { LinkKind::Loopback } else { LinkKind::Other("physical".to_owned()) },
         up: flags & UP != 0,
-        carrier: if flags & CARRIER == 0 { Carrier::Off } else { Carrier::On },
+        carrier: running(header)?,
         mac: None,
         mtu_bytes: 0,
         master: None,
@@ -108,6 +101,19 @@ fn born(header: &[u8]) -> Option<RawLink> {
         peer_netns: None,
         ours: false,
     })
+}
+
+/// Whether something answers at the other end.
+pub(super) fn running(header: &[u8]) -> Option<Carrier> {
+    /// `IFF_LOWER_UP` of `linux/if.h`.
+    const CARRIER: u32 = 1 << 16;
+    let flags = number(header.get(8..12)?)?;
+    Some(if flags & CARRIER == 0 { Carrier::Off } else { Carrier::On })
+}
+
+/// Whether what is said of a port is that the other isolated ones do not reach it.
+pub(super) fn is_isolated((kind, value): (u16, &[u8])) -> bool {
+    kind == attribute::ISOLATED && value == [1]
 }
 
 fn read_attribute(link: &mut RawLink, kind: u16, value: &[u8]) {
@@ -123,7 +129,6 @@ fn read_attribute(link: &mut RawLink, kind: u16, value: &[u8]) {
         attribute::LINK_NETNS_ID => link.peer_netns = number(value).map(u32::cast_signed),
         attribute::ALIAS => link.ours = text(value) == MARK,
         attribute::INFO => read_info(link, value),
-        attribute::PORT_INFO => read_port(link, value),
         _ => {}
     }
 }
@@ -145,7 +150,7 @@ fn read_port(link: &mut RawLink, port: &[u8]) {
     for (kind, value) in attributes_of(port) {
         match kind {
             attribute::HAIRPIN => link.hairpin = value == [1],
-            attribute::ISOLATED if value == [1] => link.isolation = Isolation::On,
+            _ if is_isolated((kind, value)) => link.isolation = Isolation::On,
             _ => {}
         }
     }
@@ -163,6 +168,6 @@ fn text(value: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(value))
 }
 
-fn number(value: &[u8]) -> Option<u32> {
+pub(super) fn number(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_ne_bytes)
 }

@@ -70,7 +70,7 @@ impl Desired for TopologyUp {
 impl TopologyUp {
     fn note(&self, draft: &mut Draft, before: Option<&TopologyRecord>) {
         let lifetime = self.lifetime.or_else(|| before.map(|record| record.lifetime)).unwrap_or_default();
-        let record = TopologyRecord { topology: self.topology.clone(), lifetime };
+        let record = TopologyRecord { topology: self.topology.clone().into(), lifetime };
         if before != Some(&record) {
             draft.then(
                 Operation::Remember(Record::Topology(record)),

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use super::*;
 use crate::{
@@ -275,7 +275,7 @@ fn a_node_seen_from_outside_is_read_as_far_as_it_is_on_the_host() {
     let mut wanted = former.clone();
     wanted.nodes.push(node("new", Vec::new()));
     wanted.cables.push(plug("new", "br0", "10.0.0.5/24"));
-    let record = TopologyRecord { topology: former.into(), lifetime: Lifetime::default() };
+    let record = TopologyRecord { topology: Arc::new(former).into(), lifetime: Lifetime::default() };
     let records = [(RecordKey::Topology(wanted.name.clone()), Record::Topology(record))].into();
     let scope = up(&wanted).scope();
     let names = |scope: &Scope| scope.netns.iter().map(ToString::to_string).collect::<Vec<_>>();

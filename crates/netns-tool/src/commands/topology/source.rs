@@ -133,7 +133,7 @@ impl Source {
             Self::Name(name) => {
                 let record = look::topology(name).map_err(Error::Unreadable)?;
                 let record = record.ok_or_else(|| Error::Conflict(Conflict::NoTopology(name.clone())))?;
-                Ok(Arc::unwrap_or_clone(record.topology))
+                Ok(Arc::unwrap_or_clone(record.topology.shared()))
             }
         }
     }

@@ -52,7 +52,7 @@ impl Status {
 /// What differs is what `up` would change now.
 fn status(record: TopologyRecord) -> Result<TopologyStatus> {
     let desired = TopologyUp {
-        topology: record.topology,
+        topology: record.topology.shared(),
         lifetime: None,
         on_holders: OnHolders::Refuse,
         untouched: Look::Within,

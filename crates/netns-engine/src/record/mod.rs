@@ -1,9 +1,12 @@
 //! What the tool remembers about its own changes: small files under `/run/netns-tool`, a tmpfs
 //! that dies with the reboot that kills the objects too.
 
-use std::{fmt, sync::Arc};
+mod noted;
+
+use std::fmt;
 
 use ipnet::IpNet;
+pub use noted::NotedTopology;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
     firewall::{Driver, IptablesRule, PortForward, Published, TableEntry, Translation},
     name::{LinkName, NetnsName},
     sysctl::Sysctl,
-    topology::{Topology, TopologyName},
+    topology::TopologyName,
 };
 
 /// One remembered change: what the kernel objects themselves cannot tell.
@@ -74,7 +77,7 @@ pub struct ForwardingRecord {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct TopologyRecord {
     /// What was asked for last.
-    pub topology: Arc<Topology>,
+    pub topology: NotedTopology,
     /// How long it stays.
     pub lifetime: Lifetime,
 }
@@ -129,6 +132,11 @@ impl Record {
             Self::Topology(record) => RecordKey::Topology(record.topology.name.clone()),
         }
     }
+}
+
+/// Whether a note may leave `value` out. A network has thousands of values, and few of them are asked for.
+pub(crate) fn goes_without_saying<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl fmt::Display for RecordKey {
