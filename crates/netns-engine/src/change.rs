@@ -1,10 +1,12 @@
 //! The road every change takes: observe, plan, apply, report.
 
+use std::fs::File;
+
 use crate::{
     apply::{Progress, apply},
     error::Error,
     journal::{self, Journal},
-    kernel::{Kernel, Refusal, hold_signals_back, state},
+    kernel::{Ahead, Kernel, LinuxKernel, Refusal, hold_signals_back, state},
     plan::{Desired, Operation, Plan},
 };
 
@@ -58,7 +60,30 @@ pub fn make_watched(
     kernel: &mut impl Kernel,
     watch: &mut dyn FnMut(Stage),
 ) -> Result<Report, Error> {
-    let _lock = state::lock().map_err(Error::NoState)?;
+    make_locked(desired, kernel, &state::lock().map_err(Error::NoState)?, watch)
+}
+
+/// Does what [`make_watched`] does, with what was read `ahead`.
+///
+/// # Errors
+///
+/// Returns why nothing was changed, or which step was refused and what became of the others.
+pub fn make_ahead(
+    desired: &dyn Desired,
+    kernel: &mut LinuxKernel,
+    ahead: Ahead,
+    watch: &mut dyn FnMut(Stage),
+) -> Result<Report, Error> {
+    let lock = kernel.catch_up(ahead).map_err(Error::NoState)?;
+    make_locked(desired, kernel, &lock, watch)
+}
+
+fn make_locked(
+    desired: &dyn Desired,
+    kernel: &mut impl Kernel,
+    _lock: &File,
+    watch: &mut dyn FnMut(Stage),
+) -> Result<Report, Error> {
     let _held = hold_signals_back().map_err(Error::NoState)?;
     let recovered = journal::recover(kernel).map_err(Error::Unrecovered)?;
     carry_out(desired, kernel, recovered, watch)

@@ -45,6 +45,11 @@ impl Progress for Journal {
     }
 }
 
+/// Returns whether a process is in the middle of a change, or was killed there.
+pub(crate) fn is_open() -> bool {
+    path().exists()
+}
+
 /// Returns the steps a killed process had begun, in order; none without a journal.
 pub(crate) fn unfinished() -> Result<Vec<Step>, Refusal> {
     let text = match fs::read(path()) {

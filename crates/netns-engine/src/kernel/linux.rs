@@ -1,13 +1,15 @@
 //! The real kernel: one place that knows which file talks to which subsystem.
 
-use std::{fs::File, os::fd::AsFd};
+use std::{collections::BTreeMap, fs::File, os::fd::AsFd};
 
 use super::{
-    Kernel, Refusal, boot_files, conntrack,
+    Kernel, Refusal,
+    ahead::{Ahead, Early},
+    boot_files, conntrack,
     conversations::Conversations,
     hosts, iptables, namespace,
     nftables::Nftables,
-    outside::Outside,
+    outside::{Glance, Outside},
     processes, programs, resolver,
     rtnetlink::{Rtnetlink, VethEnd},
     seal, state,
@@ -36,6 +38,8 @@ pub struct LinuxKernel {
     netns_directory: Directory,
     /// What needed no look from within.
     outside: Outside,
+    /// What was read before the first look.
+    early: Option<Early>,
 }
 
 /// Whether `/run/netns` is prepared; once is enough for all netns that are made.
@@ -124,6 +128,20 @@ impl Kernel for LinuxKernel {
 }
 
 impl LinuxKernel {
+    /// Takes over what was read ahead, and returns the lock.
+    pub(crate) fn catch_up(&mut self, ahead: Ahead) -> Result<File, Refusal> {
+        let (lock, early) = ahead.finish()?;
+        self.early = early;
+        Ok(lock)
+    }
+
+    /// What was read ahead, if it is what `scope` asks for.
+    pub(super) fn early(&mut self, scope: &Scope) -> (BTreeMap<RecordKey, Record>, Option<Glance>) {
+        let asked = |early: &Early| matches!(&early.key, RecordKey::Topology(name) if scope.topologies.contains_key(name));
+        let Some(early) = self.early.take().filter(asked) else { return (BTreeMap::new(), None) };
+        (early.record.map(|record| (early.key, record)).into_iter().collect(), early.glance)
+    }
+
     /// Returns the conversation about `place`, opened on first use.
     pub(super) fn talk(&mut self, place: &Place) -> Result<&mut Rtnetlink, Refusal> {
         self.conversations.about(place, || match place {

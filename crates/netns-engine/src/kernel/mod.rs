@@ -3,6 +3,7 @@
 //! [`Kernel`] is the seam: everything above it works on data, and the tests put a kernel in memory
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
+mod ahead;
 pub mod background;
 mod beside;
 mod boot_files;
@@ -50,6 +51,7 @@ pub mod trace;
 pub mod user;
 mod visit;
 
+pub use ahead::Ahead;
 pub use linux::LinuxKernel;
 pub use refusal::{KernelOption, Refusal, RefusalKind};
 pub use sight::sight;

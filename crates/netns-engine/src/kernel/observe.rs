@@ -22,8 +22,10 @@ use crate::{
 
 /// Fills an [`Observed`] with what `scope` asks for, and tells what was seen from outside of it.
 pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<(Observed, Outside), Refusal> {
-    let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
-    let outside = outside::look(kernel, scope, &records)?;
+    let (known, glance) = kernel.early(scope);
+    let records =
+        if scope.ports_of.is_empty() { state::topologies_in(scope, known)? } else { state::records()? };
+    let outside = outside::look(kernel, scope, &records, glance)?;
     let scope = &*scope.widened_by(&records, &outside.seen);
     let mut observed = Observed::default();
     stacks::observe(kernel, scope, &outside, &mut observed)?;

@@ -16,7 +16,7 @@ use crate::{
     observed::{Edit, Observed, Scope, Selection, Untouched, seen_by_host},
     place::Place,
     record::{Record, RecordKey},
-    topology::{CableEnd, ETHERNET_MTU, Mtus, Topology},
+    topology::{CableEnd, ETHERNET_MTU, Mtus, Topology, TopologyName},
 };
 
 /// Up to here it is cheaper to ask for each link than to list all ports of bridges.
@@ -29,11 +29,33 @@ pub(super) struct Outside {
     numbers: HashMap<NetnsName, Numbers>,
 }
 
-/// Looks at the nodes that edits do not touch.
+/// What the kernel says to a seal, before anybody asks what it should be.
+#[derive(Debug)]
+pub(super) struct Glance {
+    topology: TopologyName,
+    /// Of the nodes whose names lead where they led.
+    seal: Seal,
+    /// In the order of their indices.
+    ports: Vec<Port>,
+}
+
+impl Glance {
+    /// Looks for what a topology's seal tells of; none if it has no seal.
+    pub(super) fn at(talk: &mut Rtnetlink, topology: &TopologyName) -> Result<Option<Self>, Refusal> {
+        let (Some(mut seal), Some(inodes)) = (Seal::read(topology), Inodes::of_this_host()) else {
+            return Ok(None);
+        };
+        seal.0.retain(|name, numbers| inodes.of(name) == Some(numbers.netns));
+        Ok(Some(Self { topology: topology.clone(), seal, ports: talk.ports_of_bridges()? }))
+    }
+}
+
+/// Looks at the nodes that edits do not touch, of which one may have been looked at already.
 pub(super) fn look(
     kernel: &mut LinuxKernel,
     scope: &Scope,
     records: &BTreeMap<RecordKey, Record>,
+    mut early: Option<Glance>,
 ) -> Result<Outside, Refusal> {
     let mut outside = Outside::default();
     if !scope.trusts_outside() {
@@ -41,8 +63,16 @@ pub(super) fn look(
     }
     for edit in scope.edits(records) {
         let untouched = edit.untouched();
-        if let Some(seal) = Seal::read(&edit.wanted.name).filter(|_| !untouched.is_empty()) {
-            outside.look_at(kernel.talk(&Place::Host)?, edit, &untouched, seal)?;
+        if untouched.is_empty() {
+            continue;
+        }
+        let talk = kernel.talk(&Place::Host)?;
+        let glance = match early.take().filter(|early| early.topology == edit.wanted.name) {
+            Some(early) => Some(early),
+            None => Glance::at(talk, &edit.wanted.name)?,
+        };
+        if let Some(glance) = glance {
+            outside.look_at(talk, edit, &untouched, glance)?;
         }
     }
     Ok(outside)
@@ -54,20 +84,18 @@ impl Outside {
         talk: &mut Rtnetlink,
         edit: Edit<'_>,
         untouched: &[Untouched<'_>],
-        mut seal: Seal,
+        Glance { mut seal, ports, .. }: Glance,
     ) -> Result<(), Refusal> {
-        let Some(inodes) = Inodes::of_this_host() else { return Ok(()) };
-        let mut expected = Expected::of(talk, edit.wanted)?;
+        let expected = Expected::of(talk, edit.wanted, ports)?;
         for Untouched { node, cables } in untouched {
             let Some(numbers) = seal.0.remove(&node.name) else { continue };
-            let name_leads_there = inodes.of(&node.name) == Some(numbers.netns);
             let whole = numbers.cables.len() == cables.len()
                 && cables.iter().zip(&numbers.cables).all(|(cable, indices)| {
                     let [end, _] = &cable.ends;
                     let mtu_bytes = expected.mtus.of_cable(cable).unwrap_or(ETHERNET_MTU);
                     expected.is_met(talk, end, mtu_bytes, *indices)
                 });
-            if name_leads_there && whole {
+            if whole {
                 self.seen.insert(node.name.clone());
                 self.numbers.insert(node.name.clone(), numbers);
             }
@@ -126,19 +154,18 @@ struct Expected<'a> {
 }
 
 impl<'a> Expected<'a> {
-    fn of(talk: &mut Rtnetlink, wanted: &'a Topology) -> Result<Self, Refusal> {
+    fn of(talk: &mut Rtnetlink, wanted: &'a Topology, ports: Vec<Port>) -> Result<Self, Refusal> {
         let (host, _) = stacks::read(talk, &Selection::Links(BTreeSet::new()))?;
         let observed = Observed { stacks: [(Place::Host, host)].into(), ..Observed::default() };
         let mut bridges = HashMap::new();
         for network in &wanted.networks {
             bridges.extend(talk.link(&network.bridge)?.map(|link| (&network.bridge, link.index)));
         }
-        let ports = talk.ports_of_bridges()?;
         Ok(Self { mtus: Mtus::of(wanted, observed.uplink_mtu()), bridges, ports })
     }
 
     /// Whether a cable's end is there, with these indices of both ends, as described and both ends up.
-    fn is_met(&mut self, talk: &mut Rtnetlink, end: &CableEnd, mtu_bytes: u32, indices: [u32; 2]) -> bool {
+    fn is_met(&self, talk: &mut Rtnetlink, end: &CableEnd, mtu_bytes: u32, indices: [u32; 2]) -> bool {
         let [index, other] = indices;
         let asked: Port;
         let link = match self.ports.binary_search_by_key(&index, |port| port.index) {

@@ -82,12 +82,17 @@ pub(crate) fn records_in(
     Ok(records)
 }
 
-/// Reads the notes on the topologies that `scope` asks for.
-pub(crate) fn topologies_in(scope: &Scope) -> Result<BTreeMap<RecordKey, Record>, Refusal> {
-    let mut records = BTreeMap::new();
+/// Reads the notes on the topologies that `scope` asks for, but for what is among the `known`.
+pub(crate) fn topologies_in(
+    scope: &Scope,
+    known: BTreeMap<RecordKey, Record>,
+) -> Result<BTreeMap<RecordKey, Record>, Refusal> {
+    let mut records = known;
     for name in scope.topologies.keys() {
-        let record = record(&path_of(&RecordKey::Topology(name.clone())))?;
-        records.extend(record.map(|record| (record.key(), record)));
+        let key = RecordKey::Topology(name.clone());
+        if !records.contains_key(&key) {
+            records.extend(record(&path_of(&key))?.map(|record| (key, record)));
+        }
     }
     Ok(records)
 }
@@ -106,7 +111,7 @@ pub(crate) fn records() -> Result<BTreeMap<RecordKey, Record>, Refusal> {
     Ok(records)
 }
 
-fn record(path: &Path) -> Result<Option<Record>, Refusal> {
+pub(super) fn record(path: &Path) -> Result<Option<Record>, Refusal> {
     match fs::read(path) {
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| damaged(path, &error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -38,7 +38,7 @@ pub use network::{Network, Reach, Tunnel};
 pub use node::{Forwarding, HostEntry, KnownHosts, Macvlan, MacvlanMode, Node, Program, ProgramKey};
 
 pub use position::Position;
-pub use read::{MAX_BYTES, read};
+pub use read::{MAX_BYTES, likely_name, read};
 pub use schema::json_schema;
 use serde::{Deserialize, Serialize};
 pub use shaping::{Loss, Shaping};

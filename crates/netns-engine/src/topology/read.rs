@@ -4,7 +4,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, MessageFormatter, Options, budget::BudgetBreach, options::DuplicateKeyPolicy};
 
 use super::{
-    Mistake, Position, Topology, TopologyError, Warning, clab, file::File, generate, mistake::Flaw, resolve,
+    Mistake, Position, Topology, TopologyError, TopologyName, Warning, clab, file::File, generate,
+    mistake::Flaw, resolve,
 };
 
 /// The largest file that is read, in bytes.
@@ -39,6 +40,14 @@ const MOST_ALIASES: usize = 1_000;
 /// ```
 pub fn read(text: &str) -> Result<(Topology, Vec<Warning>), TopologyError> {
     read_parts(text).map_err(|flaw| TopologyError::new(flaw, text))
+}
+
+/// Returns the name that a file seems to give its topology, told by a line that says nothing else: whoever has
+/// time before the file is understood may look what is known under it.
+#[must_use]
+pub fn likely_name(text: &str) -> Option<TopologyName> {
+    let line = text.lines().find_map(|line| line.strip_prefix("name:"))?;
+    TopologyName::new(line.trim()).ok()
 }
 
 fn read_parts(text: &str) -> Result<(Topology, Vec<Warning>), Flaw> {

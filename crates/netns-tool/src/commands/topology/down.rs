@@ -27,6 +27,8 @@ impl Down {
         let name = self.source.name(context)?;
         let on_holders = if self.kill { OnHolders::Kill } else { OnHolders::Refuse };
         let desired = TopologyRemoved { name, on_holders };
-        source::change_patiently(&desired, context, |_| vec![format!("Topology '{}' is down", desired.name)])
+        source::change_patiently(&desired, None, context, |_| {
+            vec![format!("Topology '{}' is down", desired.name)]
+        })
     }
 }

@@ -17,7 +17,7 @@ use netns_engine::{
     change::{self, Report},
     desired::Look,
     error::Error,
-    kernel::{LinuxKernel, look},
+    kernel::{Ahead, LinuxKernel, look},
     plan::{Conflict, Desired},
     topology::{self, Topology, TopologyName},
 };
@@ -92,12 +92,28 @@ impl File {
     /// Reads the topology, and returns what the file says word for word too.
     pub(super) fn read_with_text(&self, context: Context<'_>) -> Result<(Topology, String)> {
         let text = self.text()?;
+        Ok((self.understand(&text, context)?, text))
+    }
+
+    /// Reads the topology, and meanwhile what is known of it, if that takes as long. Until the change is made,
+    /// or is not, nobody else makes one.
+    pub(super) fn read_to_change(&self, context: Context<'_>) -> Result<(Topology, Option<Ahead>)> {
+        /// A thread is worth it from here on, in bytes.
+        const LONG: usize = 4096;
+        let text = self.text()?;
+        let name = topology::likely_name(&text).filter(|_| text.len() > LONG && !context.global.only_shows());
+        // Without a thread to do it, it is read later.
+        let ahead = name.and_then(|name| Ahead::begin(name).ok());
+        Ok((self.understand(&text, context)?, ahead))
+    }
+
+    fn understand(&self, text: &str, context: Context<'_>) -> Result<Topology> {
         let (topology, warnings) =
-            topology::read(&text).map_err(|mistake| InFile { file: self.name(), remark: mistake })?;
+            topology::read(text).map_err(|mistake| InFile { file: self.name(), remark: mistake })?;
         for warning in warnings {
             context.output.warn(&InFile { file: self.name(), remark: warning });
         }
-        Ok((topology, text))
+        Ok(topology)
     }
 
     /// Reads the file, but no more of it than a topology may have.
@@ -150,6 +166,7 @@ impl Source {
 /// Makes a change and shows how far it is; what goes by itself before it can be deleted is no error.
 pub(super) fn change_patiently(
     desired: &dyn Desired,
+    mut ahead: Option<Ahead>,
     context: Context<'_>,
     say: impl Fn(&Report) -> Vec<String>,
 ) -> Result<ExitCode> {
@@ -159,7 +176,12 @@ pub(super) fn change_patiently(
     }
     let progress = context.output.progress();
     let report = patiently(|| {
-        change::make_watched(desired, &mut LinuxKernel::default(), &mut |stage| progress.show(stage))
+        let mut kernel = LinuxKernel::default();
+        let mut watch = |stage| progress.show(stage);
+        match ahead.take() {
+            Some(ahead) => change::make_ahead(desired, &mut kernel, ahead, &mut watch),
+            None => change::make_watched(desired, &mut kernel, &mut watch),
+        }
     });
     progress.end();
     context.output.changed(&report?, say);

@@ -44,15 +44,21 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
-        let topology = self.file.read(context)?.into();
+        let (topology, ahead) = self.file.read_to_change(context)?;
         let on_holders = if self.kill { OnHolders::Kill } else { OnHolders::Refuse };
         let lifetime = match (self.ttl, self.with_me) {
             (Some(ttl), _) => Some(ttl.into()),
             (None, true) => Some(lifetime::with_caller().context("cannot watch the calling process")?),
             (None, false) => None,
         };
-        let desired = TopologyUp { topology, lifetime, on_holders, untouched: self.thoroughness.look() };
-        let code = source::change_patiently(&desired, context, |report| say(&desired.topology, report))?;
+        let desired = TopologyUp {
+            topology: topology.into(),
+            lifetime,
+            on_holders,
+            untouched: self.thoroughness.look(),
+        };
+        let code =
+            source::change_patiently(&desired, ahead, context, |report| say(&desired.topology, report))?;
         if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
             watch::start_watcher(&desired.topology.name)?;
         }

@@ -28,7 +28,7 @@ impl Watch {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let Some(lifetime) = lifetime::wait(&self.name)? else { return Ok(ExitCode::SUCCESS) };
         let expired = TopologyExpired { name: self.name, lifetime };
-        source::change_patiently(&expired, context, |_| Vec::new())
+        source::change_patiently(&expired, None, context, |_| Vec::new())
     }
 }
 

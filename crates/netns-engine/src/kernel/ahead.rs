@@ -1,0 +1,61 @@
+//! What a change of a topology will ask for, read while its file is still being understood.
+//!
+//! A thread takes the lock, then reads the note and the seal, and looks at the host's ends of the cables: for a
+//! thousand nodes, as long as it takes to understand the file. Whoever comes first with the lock has it until
+//! the change is made, so what was read stays true as far as this tool goes.
+
+use std::{
+    fs::File,
+    io,
+    thread::{self, JoinHandle},
+};
+
+use super::{outside::Glance, refusal::Refusal, rtnetlink::Rtnetlink, state};
+use crate::{
+    journal,
+    record::{Record, RecordKey},
+    topology::TopologyName,
+};
+
+/// Reading that was begun.
+#[derive(Debug)]
+pub struct Ahead {
+    thread: JoinHandle<Result<(File, Option<Early>), Refusal>>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) key: RecordKey,
+    pub(super) record: Option<Record>,
+    pub(super) glance: Option<Glance>,
+}
+
+impl Ahead {
+    /// Begins to read what is known of a topology, in the caller's netns.
+    ///
+    /// # Errors
+    ///
+    /// Returns why there is no thread to do it.
+    pub fn begin(name: TopologyName) -> io::Result<Self> {
+        let thread = thread::Builder::new().name("ahead".to_owned()).spawn(move || read(name))?;
+        Ok(Self { thread })
+    }
+
+    /// Waits for it, and returns the lock.
+    pub(super) fn finish(self) -> Result<(File, Option<Early>), Refusal> {
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Nothing is read where a killed process left something to take back first.
+fn read(name: TopologyName) -> Result<(File, Option<Early>), Refusal> {
+    let lock = state::lock()?;
+    if journal::is_open() {
+        return Ok((lock, None));
+    }
+    let glance = Glance::at(&mut Rtnetlink::open()?, &name)?;
+    let key = RecordKey::Topology(name);
+    let record = state::record(&state::path_of(&key))?;
+    Ok((lock, Some(Early { key, record, glance })))
+}
