@@ -115,6 +115,14 @@ fn an_edit_looks_at_the_rest_from_outside(host: &Sandbox) {
         "ip netns delete b",
         "ip link set veth-a nomaster",
         "ip link delete veth-b",
+        "ip link set veth-b mtu 1400",
+        "ip link set veth-a address 02:00:00:00:00:0a",
+        "ip link set veth-b type bridge_slave isolated on",
+        // The same cable, at another node.
+        "ip link set veth-a down; ip link set veth-a name other; ip link set other up",
+        // What they are known again by.
+        "rm /run/netns-tool/seal/star",
+        "echo '{' >/run/netns-tool/seal/star",
     ] {
         sh(deed);
         more(&["c", "d", "e"]);
@@ -124,6 +132,12 @@ fn an_edit_looks_at_the_rest_from_outside(host: &Sandbox) {
         up("");
         well();
     }
+    sh("touch /run/old; mount --bind /run/netns/b /run/old; ip netns delete b; ip netns add b");
+    more(&["c", "d", "e"]);
+    drop(host.netns_tool(&format!("up {FILE}")).fails_with(5).complains("netns 'b' already exists"));
+    sh("ip netns delete b; umount /run/old; rm /run/old");
+    up("");
+    well();
     drop(host.netns_tool("down star").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
 }

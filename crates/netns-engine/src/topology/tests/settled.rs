@@ -1,7 +1,7 @@
 //! What becomes of a file that is right.
 
 use super::good;
-use crate::topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, read};
+use crate::topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read};
 
 fn inner_addresses(topology: &Topology) -> Vec<String> {
     let ends =
@@ -183,6 +183,16 @@ fn containerlab_writes_links_in_two_ways() {
     let error = read(&file.replace("type: veth", "type: macvlan")).unwrap_err().to_string();
     assert!(error.starts_with("link type 'macvlan' is not supported: veth and host are\n"), "{error}");
     assert!(error.contains("--> line 8, column 13"), "{error}");
+}
+
+#[test]
+fn the_likely_name_is_the_one_that_the_file_gives() {
+    let likely = |text: &str| likely_name(text).map(|name| name.to_string());
+    assert_eq!(likely("# a lab\nname: lab\nnodes: {}\n"), Some("lab".to_owned()));
+    assert_eq!(likely("name:   lab  \n"), Some("lab".to_owned()));
+    for unsure in ["nodes:\n  name: lab\n", "name: 'lab'\n", "name: lab # mine\n", "{name: lab}", ""] {
+        assert_eq!(likely(unsure), None, "{unsure}");
+    }
 }
 
 #[test]
