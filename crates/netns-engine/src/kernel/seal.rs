@@ -37,10 +37,9 @@ impl Seal {
 
     /// Puts it on a topology. Written in place: what is half-written cannot be read.
     pub(super) fn put_on(&self, topology: &TopologyName) -> Result<(), Refusal> {
-        let path = path_of(topology);
-        state::make_directory(path.parent().unwrap_or(Path::new("/")))?;
+        state::make_directory(&folder())?;
         let text = serde_json::to_vec(self).map_err(std::io::Error::from)?;
-        fs::write(path, text).map_err(Refusal::from)
+        fs::write(path_of(topology), text).map_err(Refusal::from)
     }
 }
 
@@ -54,8 +53,12 @@ pub(super) fn break_on(topology: &TopologyName) {
     fs::remove_file(path_of(topology)).ok();
 }
 
+fn folder() -> PathBuf {
+    Path::new(state::DIRECTORY).join("seal")
+}
+
 fn path_of(topology: &TopologyName) -> PathBuf {
-    Path::new(state::DIRECTORY).join("seal").join(topology.as_str())
+    folder().join(topology.as_str())
 }
 
 /// Tells inodes of netns by the names of these.

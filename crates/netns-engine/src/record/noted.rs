@@ -52,14 +52,11 @@ impl Eq for NotedTopology {}
 
 impl Serialize for NotedTopology {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = match self.text.get() {
-            Some(text) => text,
-            None => {
-                let made = serde_json::value::to_raw_value(&*self.topology).map_err(S::Error::custom)?;
-                self.text.get_or_init(|| made)
-            }
-        };
-        text.serialize(serializer)
+        if let Some(text) = self.text.get() {
+            return text.serialize(serializer);
+        }
+        let text = serde_json::value::to_raw_value(&*self.topology).map_err(S::Error::custom)?;
+        self.text.get_or_init(|| text).serialize(serializer)
     }
 }
 
