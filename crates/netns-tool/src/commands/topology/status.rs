@@ -42,7 +42,7 @@ impl Status {
             }
         }
         records.retain(|record| self.names.is_empty() || self.names.contains(&record.topology.name));
-        let statuses = records.into_iter().map(status).collect::<Result<Vec<_>>>()?;
+        let statuses = records.iter().map(status).collect::<Result<Vec<_>>>()?;
         context.output.status(&statuses);
         let all_well = statuses.iter().all(|status| status.drift.is_empty());
         Ok(if all_well { ExitCode::SUCCESS } else { Code::NotAsAsked.into() })
@@ -50,7 +50,7 @@ impl Status {
 }
 
 /// What differs is what `up` would change now.
-fn status(record: TopologyRecord) -> Result<TopologyStatus> {
+fn status(record: &TopologyRecord) -> Result<TopologyStatus> {
     let desired = TopologyUp {
         topology: record.topology.shared(),
         lifetime: None,
