@@ -10,7 +10,7 @@ use netlink_packet_route::{
     },
     nsid::{NsidAttribute, NsidMessage},
 };
-use rustix::io::Errno;
+use rustix::{io::Errno, net::netdevice};
 
 use super::{
     Rtnetlink, message,
@@ -200,12 +200,14 @@ impl Rtnetlink {
         if let Some(index) = self.indices.get(name) {
             return Ok(*index);
         }
-        match self.link(name)? {
-            Some(link) => {
-                self.indices.insert(name.clone(), link.index);
-                Ok(link.index)
+        // Not by netlink: the kernel would tell all that there is to know of the link.
+        match netdevice::name_to_index(self.socket.fd(), name.as_str()) {
+            Ok(index) => {
+                self.indices.insert(name.clone(), index);
+                Ok(index)
             }
-            None => Err(Refusal::new(Errno::NODEV).with_message(format!("no link '{name}'"))),
+            Err(Errno::NODEV) => Err(Refusal::new(Errno::NODEV).with_message(format!("no link '{name}'"))),
+            Err(errno) => Err(errno.into()),
         }
     }
 }
