@@ -107,7 +107,18 @@ impl MacAddress {
     /// its address however its ports come and go.
     #[must_use]
     pub fn derived_from(seed: &str) -> Self {
-        let [first, rest @ .., _, _] = stable_hash(seed).to_be_bytes();
+        Self::from_hash(stable_hash(seed))
+    }
+
+    /// Derives one from what `parts` are with slashes between them.
+    pub(crate) fn derived_from_path(parts: [&str; 3]) -> Self {
+        let [first, second, third] = parts.map(str::bytes);
+        let slash = || std::iter::once(b'/');
+        Self::from_hash(stable_hash_of(first.chain(slash()).chain(second).chain(slash()).chain(third)))
+    }
+
+    fn from_hash(hash: u64) -> Self {
+        let [first, rest @ .., _, _] = hash.to_be_bytes();
         let mut octets = [0; 6];
         octets[1..].copy_from_slice(&rest);
         // IEEE 802: bit 1 of the first octet marks local administration, bit 0 multicast.
@@ -139,7 +150,11 @@ impl MacAddress {
 
 /// FNV-1a over 64 bits: stable across Rust releases, which [`std::hash`] does not promise.
 pub(crate) fn stable_hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+    stable_hash_of(text.bytes())
+}
+
+fn stable_hash_of(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
@@ -210,6 +225,10 @@ mod tests {
     #[test]
     fn mac_addresses_survive_the_way_through_text() {
         let mac = MacAddress::derived_from("br0");
+        assert_eq!(
+            MacAddress::derived_from("lab/red/eth0"),
+            MacAddress::derived_from_path(["lab", "red", "eth0"])
+        );
         assert_eq!(mac.to_string().parse(), Ok(mac));
         assert_eq!(mac.octets()[0] & 3, 2, "locally administered unicast");
         for wrong in ["", "02:00:00:00:00", "02:00:00:00:00:01:02", "2:0:0:0:0:1", "01:00:5e:00:00:01"] {

@@ -37,8 +37,13 @@ fn one(names: &Names<'_>, naming: &mut Naming, node: usize, entry: &MacvlanEntry
         Some(asked) => link_name(asked)?,
         None => naming.made_inside(node),
     };
-    let derived =
-        || MacAddress::derived_from(&format!("{}/{}/{link}", names.topology, names.node_name(node)));
+    let derived = || {
+        MacAddress::derived_from_path([
+            names.topology.as_str(),
+            names.node_name(node).as_str(),
+            link.as_str(),
+        ])
+    };
     Ok(Macvlan {
         mac: entry.mac.as_ref().map_or_else(|| Ok(derived()), mac)?,
         parent: link_name(&entry.parent)?,

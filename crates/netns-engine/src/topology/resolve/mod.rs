@@ -118,7 +118,7 @@ fn cable_end(names: &Names<'_>, sites: &[Site], end: &End<'_>, name: LinkName) -
             (Place::Netns(node.clone()), node.as_str())
         }
     };
-    let derived = || MacAddress::derived_from(&format!("{}/{whose}/{name}", names.topology));
+    let derived = || MacAddress::derived_from_path([names.topology.as_str(), whose, name.as_str()]);
     CableEnd {
         mac: end.mac.unwrap_or_else(derived),
         at: LinkAt { place, name },

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     name::NetnsName,
     topology::{
-        Mistake, TopologyName,
+        Mistake, Position, TopologyName,
         file::{File, Text},
         mistake::Flaw,
         resolve::Found,
@@ -19,7 +19,7 @@ pub(in crate::topology) const HOST: &str = "host";
 pub(super) struct Names<'a> {
     pub(super) topology: TopologyName,
     nodes: Vec<NetnsName>,
-    by_name: HashMap<&'a str, Named>,
+    by_name: HashMap<&'a str, (Named, Position)>,
 }
 
 /// What a name stands for.
@@ -32,8 +32,8 @@ pub(super) enum Named {
 impl<'a> Names<'a> {
     pub(super) fn of(file: &'a File) -> Found<Self> {
         let topology = checked(&file.name)?;
-        let mut by_name = HashMap::new();
-        let mut places = HashMap::new();
+        let mut by_name = HashMap::with_capacity(file.networks.0.len() + file.nodes.0.len());
+        let mut checked_nodes = Vec::with_capacity(file.nodes.0.len());
         let networks = file.networks.0.iter().enumerate();
         let networks = networks.map(|(number, (name, _))| (name, "network", Named::Network(number)));
         let nodes = file.nodes.0.iter().enumerate();
@@ -42,19 +42,20 @@ impl<'a> Names<'a> {
             if name.value == HOST {
                 return Err(Flaw::new(name.at, Mistake::Reserved { name: HOST.to_owned(), thing }));
             }
-            if let Some(first) = places.insert(name.value.as_str(), name.at) {
+            if let Some((_, first)) = by_name.insert(name.value.as_str(), (named, name.at)) {
                 let mistake = Mistake::Twice { thing: "name", name: name.value.clone(), first: Some(first) };
                 return Err(Flaw::new(name.at, mistake));
             }
-            checked(name)?;
-            by_name.insert(name.value.as_str(), named);
+            let checked = checked(name)?;
+            if matches!(named, Named::Node(_)) {
+                checked_nodes.push(checked);
+            }
         }
-        let nodes = file.nodes.0.iter().map(|(name, _)| checked(name)).collect::<Found<_>>()?;
-        Ok(Self { topology, nodes, by_name })
+        Ok(Self { topology, nodes: checked_nodes, by_name })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Named> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name).map(|(named, _)| *named)
     }
 
     pub(super) fn node_name(&self, node: usize) -> &NetnsName {
@@ -81,7 +82,7 @@ impl<'a> Names<'a> {
 
     /// Names in the order of the alphabet: a suggestion must not depend on chance.
     fn all(&self, wanted: impl Fn(Named) -> bool) -> impl Iterator<Item = &'a str> {
-        let names = self.by_name.iter().filter(|(_, named)| wanted(**named)).map(|(name, _)| *name);
+        let names = self.by_name.iter().filter(|(_, (named, _))| wanted(*named)).map(|(name, _)| *name);
         let mut names: Vec<_> = names.collect();
         names.sort_unstable();
         names.into_iter()

@@ -90,6 +90,9 @@ impl Naming {
         sites: &[Site],
         wires: &[Wire<'_>],
     ) -> Found<Vec<Pair>> {
+        self.on_host.reserve(wires.len());
+        self.inside.reserve(wires.len());
+        self.next.reserve(names.node_count());
         for end in wires.iter().flat_map(|wire| &wire.ends) {
             if let Some(name) = &end.link {
                 match end.seat {

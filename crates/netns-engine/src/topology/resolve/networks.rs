@@ -1,7 +1,7 @@
 //! The networks: bridges, subnets, tunnels.
 
 use super::{
-    Found, gateways, names::Names, naming::Naming, shaping::Limits, subnet::Subnet, wires::Wire,
+    Found, HOST, gateways, names::Names, naming::Naming, shaping::Limits, subnet::Subnet, wires::Wire,
     words::malformed,
 };
 use crate::{
@@ -48,7 +48,7 @@ fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody)
         Some(asked) => link_name(asked)?,
         None => naming.made_on_host(&name.value, name.at)?,
     };
-    let mac = MacAddress::derived_from(&format!("{}/host/{bridge}", names.topology));
+    let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, bridge.as_str()]);
     let tunnels = tunnels(names, naming, name, body)?;
     let mtu_bytes = body.mtu.as_ref().map(mtu).transpose()?;
     Ok(Site {
@@ -102,7 +102,7 @@ fn tunnels(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBo
         let remote =
             text.value.parse().map_err(|_| malformed(text, "the address of a host, such as 192.0.2.1"))?;
         let link = naming.made_on_host(&format!("vx{number}-{}", name.value), text.at)?;
-        let mac = MacAddress::derived_from(&format!("{}/host/{link}", names.topology));
+        let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, link.as_str()]);
         Ok(Tunnel { link, mac, vni: vni.value, remote, port: VXLAN_PORT })
     };
     body.remote.0.iter().zip(1..).map(tunnel).collect()

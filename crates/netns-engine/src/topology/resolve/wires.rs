@@ -1,5 +1,7 @@
 //! Who is connected to whom, before names and addresses: nodes to their networks, then `links:`.
 
+use std::collections::HashMap;
+
 use super::{
     Found, MOST_CABLES,
     names::{HOST, Named, Names},
@@ -58,9 +60,10 @@ impl End<'_> {
 
 /// Finds all cables of a file.
 pub(super) fn wires<'a>(file: &'a File, names: &Names<'a>, sites: &[Site]) -> Found<Vec<Wire<'a>>> {
-    let mut wires = Vec::new();
+    let mut wires = Vec::with_capacity(file.nodes.0.len());
+    let mut seen = HashMap::new();
     for (node, (_, body)) in file.nodes.0.iter().enumerate() {
-        let mut seen = std::collections::HashMap::new();
+        seen.clear();
         for (network, membership) in &body.networks.0 {
             if let Some(first) = seen.insert(network.value.as_str(), network.at) {
                 let name = network.value.clone();
@@ -235,7 +238,7 @@ pub(super) fn mac(text: &Text) -> Found<MacAddress> {
 /// A node's own `mac` is that of its first link.
 fn give_nodes_their_macs(file: &File, wires: &mut [Wire<'_>]) -> Found<()> {
     let mut wanted: Vec<Option<&Text>> = file.nodes.0.iter().map(|(_, body)| body.mac.as_ref()).collect();
-    let mut given = std::collections::HashMap::new();
+    let mut given = HashMap::new();
     for end in wires.iter_mut().flat_map(|wire| &mut wire.ends) {
         if let Seat::Node(node) = end.seat
             && let Some(asked) = wanted[node].take()
