@@ -24,8 +24,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
-    stacks::observe(kernel, scope, &mut observed)?;
-    beside::observe_holders(scope, &mut observed)?;
+    let entered = stacks::observe(kernel, scope, &mut observed)?;
+    beside::observe_holders(scope, entered, &mut observed)?;
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;

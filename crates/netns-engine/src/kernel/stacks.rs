@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::{
     LinuxKernel, Refusal, namespace,
     outside::{self, Seen},
+    processes::Inside,
     rtnetlink::{RawLink, Rtnetlink},
     visit::{self, Found},
 };
@@ -23,12 +24,13 @@ use crate::{
 /// From here on it is cheaper to read all links than to ask for each.
 const MANY: usize = 16;
 
-/// Reads the netns and the stacks that `scope` asks for.
+/// Reads the netns and the stacks that `scope` asks for, and returns what whoever looks for holders needs to
+/// know of those that were entered.
 pub(super) fn observe(
     kernel: &mut LinuxKernel,
     scope: &Scope,
     observed: &mut Observed,
-) -> Result<(), Refusal> {
+) -> Result<BTreeMap<NetnsName, Inside>, Refusal> {
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
         let (stack, links) = read(kernel.talk(&Place::Host)?, selection)?;
@@ -39,7 +41,9 @@ pub(super) fn observe(
     }
     let host = places.get(&Place::Host).map_or(&[][..], |found| found.links.as_slice());
     let seen = outside::look(kernel, scope, host)?;
+    let mut entered = BTreeMap::new();
     for (name, visit) in visit::all(kernel, scope, &seen)? {
+        entered.extend(visit.inside.map(|inside| (name.clone(), inside)));
         places.extend(visit.found.map(|found| (Place::Netns(name.clone()), found)));
         if scope.netns.contains(&name) {
             observed.netns.insert(name, visit.entry);
@@ -52,7 +56,8 @@ pub(super) fn observe(
     }
     let mut connected = connect_to_host(&known, observed);
     note_seen(seen, &mut connected, observed);
-    connect_peers(kernel, &known, &connected, observed)
+    connect_peers(kernel, &known, &connected, observed)?;
+    Ok(entered)
 }
 
 fn other_routes(talk: &mut Rtnetlink, links: &[RawLink]) -> Result<BTreeSet<OtherRoute>, Refusal> {
