@@ -1,14 +1,17 @@
 //! Reads what a scope asks for, and no more.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     os::fd::AsFd,
 };
 
 use super::{
-    LinuxKernel, Refusal, beside, iptables, listeners, namespace, shaping, stacks, state, sysctl,
-    sysctl_files,
+    LinuxKernel, Refusal, beside, iptables, listeners, namespace,
+    rtnetlink::RawLink,
+    shaping,
+    stacks::{self, Told},
+    state, sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
@@ -24,14 +27,14 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<Observe
     let records = if scope.ports_of.is_empty() { state::topologies_in(scope)? } else { state::records()? };
     let scope = &*scope.widened_by(&records);
     let mut observed = Observed::default();
-    let entered = stacks::observe(kernel, scope, &mut observed)?;
-    beside::observe_holders(scope, entered, &mut observed)?;
+    let Told { inside, links_of_host } = stacks::observe(kernel, scope, &mut observed)?;
+    beside::observe_holders(scope, inside, &mut observed)?;
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
     }
     shaping::observe(kernel, scope, &mut observed)?;
-    observe_sysctls(scope, &mut observed)?;
+    observe_sysctls(scope, &links_of_host, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
         let users = users_of(kernel, bridge)?;
@@ -80,7 +83,7 @@ fn observe_iptables(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Obse
     Ok(())
 }
 
-fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+fn observe_sysctls(scope: &Scope, links_of_host: &[RawLink], observed: &mut Observed) -> Result<(), Refusal> {
     let mut wanted: BTreeMap<Place, Vec<Sysctl>> = BTreeMap::new();
     let lost = scope.doomed.iter().flat_map(|doomed| observed.settings_lost_with(doomed));
     for (place, setting) in scope.sysctls.iter().cloned().chain(lost) {
@@ -98,7 +101,7 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     }
     for (place, settings) in wanted {
         let values = match &place {
-            Place::Host => read_all(&settings)?,
+            Place::Host => read_untold(&settings, links_of_host)?,
             Place::Netns(name) if namespace::state(name)? != Some(NetnsState::Live) => continue,
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
         };
@@ -131,6 +134,22 @@ fn observe_route_localnet(scope: &Scope, observed: &mut Observed) -> Result<(), 
         host.sysctls.extend(read_all(&settings)?);
     }
     Ok(())
+}
+
+/// Reads settings of the host, but for those that its links told: with thousands of links, to open a file for
+/// each would take longer than all else.
+fn read_untold(settings: &[Sysctl], links: &[RawLink]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
+    let by_name: HashMap<_, _> = links.iter().map(|link| (&link.name, link)).collect();
+    let told = |setting: &Sysctl| by_name.get(setting.link()?)?.setting(setting);
+    let mut values = BTreeMap::new();
+    for setting in settings {
+        let value = match told(setting) {
+            Some(value) => Some(value),
+            None => sysctl::read(setting)?,
+        };
+        values.extend(value.map(|value| (setting.clone(), value)));
+    }
+    Ok(values)
 }
 
 fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {

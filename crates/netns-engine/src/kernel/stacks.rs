@@ -24,13 +24,20 @@ use crate::{
 /// From here on it is cheaper to read all links than to ask for each.
 const MANY: usize = 16;
 
-/// Reads the netns and the stacks that `scope` asks for, and returns what whoever looks for holders needs to
-/// know of those that were entered.
+/// What the look at stacks told that others would have to ask for again.
+pub(super) struct Told {
+    /// By netns that was entered, for the search for their holders.
+    pub(super) inside: BTreeMap<NetnsName, Inside>,
+    /// Those that were read.
+    pub(super) links_of_host: Vec<RawLink>,
+}
+
+/// Reads the netns and the stacks that `scope` asks for.
 pub(super) fn observe(
     kernel: &mut LinuxKernel,
     scope: &Scope,
     observed: &mut Observed,
-) -> Result<BTreeMap<NetnsName, Inside>, Refusal> {
+) -> Result<Told, Refusal> {
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
         let (stack, links) = read(kernel.talk(&Place::Host)?, selection)?;
@@ -41,9 +48,9 @@ pub(super) fn observe(
     }
     let host = places.get(&Place::Host).map_or(&[][..], |found| found.links.as_slice());
     let seen = outside::look(kernel, scope, host)?;
-    let mut entered = BTreeMap::new();
+    let mut inside = BTreeMap::new();
     for (name, visit) in visit::all(kernel, scope, &seen)? {
-        entered.extend(visit.inside.map(|inside| (name.clone(), inside)));
+        inside.extend(visit.inside.map(|inside| (name.clone(), inside)));
         places.extend(visit.found.map(|found| (Place::Netns(name.clone()), found)));
         if scope.netns.contains(&name) {
             observed.netns.insert(name, visit.entry);
@@ -57,7 +64,8 @@ pub(super) fn observe(
     let mut connected = connect_to_host(&known, observed);
     note_seen(seen, &mut connected, observed);
     connect_peers(kernel, &known, &connected, observed)?;
-    Ok(entered)
+    let links_of_host = known.remove(&Place::Host).map(|(links, _)| links).unwrap_or_default();
+    Ok(Told { inside, links_of_host })
 }
 
 fn other_routes(talk: &mut Rtnetlink, links: &[RawLink]) -> Result<BTreeSet<OtherRoute>, Refusal> {

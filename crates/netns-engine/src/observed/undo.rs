@@ -301,7 +301,7 @@ impl Observed {
     }
 
     /// This place and nothing else: a copy of all that is known would cost as much as the largest network.
-    fn only(&self, place: &Place) -> Self {
+    pub(super) fn only(&self, place: &Place) -> Self {
         let netns = place.netns().and_then(|netns| self.netns.get_key_value(netns));
         let stack = self.stacks.get_key_value(place);
         let copy = |(place, stack): (&Place, &Stack)| (place.clone(), stack.clone());
