@@ -16,7 +16,7 @@ use super::{
 use crate::{
     address::Family,
     name::LinkName,
-    observed::{Asked, Iptables, Link, NetnsState, Observed, Scope, TableSelection},
+    observed::{Asked, Iptables, Link, NetnsState, Observed, Scope, Selection, TableSelection},
     place::Place,
     record::{Record, RecordKey},
     sysctl::Sysctl,
@@ -93,7 +93,11 @@ fn observe_sysctls(scope: &Scope, links_of_host: &[RawLink], observed: &mut Obse
     let to_switch = forwarding_to_switch(scope, observed)?;
     if !to_switch.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();
-        let dragged_along = dragged_along_by_forwarding(&to_switch, &host.links)?;
+        let links = match scope.stacks.get(&Place::Host) {
+            Some(Selection::All) => Some(links_of_host),
+            _ => None,
+        };
+        let dragged_along = dragged_along_by_forwarding(&to_switch, &host.links, links)?;
         let of_host = wanted.entry(Place::Host).or_default();
         of_host.extend(dragged_along);
         of_host.extend(remembered(&observed.records));
@@ -170,22 +174,34 @@ fn remembered(records: &BTreeMap<RecordKey, Record>) -> impl Iterator<Item = Sys
 }
 
 /// The forwarding switches with every setting that they overwrite, those of `default` included,
-/// which the links to come start with; and what decides whether links that were read lose routes.
+/// which the links to come start with; and what decides whether links that were read lose routes. Where `all`
+/// links are known, the folder of their settings, slow to list, need not be.
 fn dragged_along_by_forwarding(
     families: &BTreeSet<Family>,
     read: &BTreeMap<LinkName, Link>,
+    all: Option<&[RawLink]>,
 ) -> Result<Vec<Sysctl>, Refusal> {
     let mut settings = Vec::new();
     for family in families {
         settings.push(Sysctl::forwarding(*family));
-        let links = links_with_settings(*family)?.into_iter();
-        settings.extend(links.map(|link| Sysctl::LinkForwarding(*family, link)));
+        let links = match all {
+            Some(all) => links_that_tell(*family, all),
+            None => links_with_settings(*family)?,
+        };
+        settings.extend(links.into_iter().map(|link| Sysctl::LinkForwarding(*family, link)));
         match family {
             Family::Ipv4 => settings.push(Sysctl::AcceptRedirects),
             Family::Ipv6 => settings.extend(read.keys().cloned().map(Sysctl::AcceptRa)),
         }
     }
     Ok(settings)
+}
+
+/// The links that have the family, and `default`.
+fn links_that_tell(family: Family, all: &[RawLink]) -> Vec<LinkName> {
+    let tells = |link: &&RawLink| link.setting(&Sysctl::LinkForwarding(family, link.name.clone())).is_some();
+    let default = LinkName::from_kernel("default".to_owned());
+    all.iter().filter(tells).map(|link| link.name.clone()).chain([default]).collect()
 }
 
 /// The folders of `/proc/sys/net/ipv{4,6}/conf` but `all`; none where the kernel lacks the family.

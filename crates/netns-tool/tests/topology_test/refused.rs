@@ -117,8 +117,8 @@ fn a_held_netns_is_not_taken_down(host: &Sandbox) {
 /// A few netns are entered one after the other, many by several threads.
 fn a_netns_held_by_a_socket_is_not_taken_down(host: &Sandbox) {
     for nodes in [2, 20] {
-        let nodes: String = (1..=nodes).map(|node| format!("  n{node}: {{}}\n")).collect();
-        fs::write(FILE, format!("name: lab\nnodes:\n{nodes}")).unwrap();
+        let nodes: Vec<_> = (1..=nodes).map(|node| format!("  n{node}: {{}}\n")).collect();
+        fs::write(FILE, format!("name: lab\nnodes:\n{}", nodes.concat())).unwrap();
         drop(host.netns_tool(&format!("up {FILE}")).succeeds());
         let socket = host.inside("n2", || UdpSocket::bind("127.0.0.1:0").unwrap());
         let own = std::process::id().to_string();
