@@ -1,16 +1,27 @@
 //! What is read beside the kernel's own objects: files under `/etc/netns`, shared names, programs, and who holds a
 //! netns.
 
-use super::{Refusal, boot_files, hosts, processes, programs, resolver};
+use std::collections::BTreeMap;
+
+use super::{
+    Refusal, boot_files, hosts,
+    processes::{self, Inside},
+    programs, resolver,
+};
 use crate::{
     boot::{BootFile, BootPart},
+    name::NetnsName,
     observed::{Asked, Observed, Scope},
 };
 
 /// Reads who keeps netns alive beside their names.
-pub(super) fn observe_holders(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+pub(super) fn observe_holders(
+    scope: &Scope,
+    entered: BTreeMap<NetnsName, Inside>,
+    observed: &mut Observed,
+) -> Result<(), Refusal> {
     let names = scope.holders.iter().filter(|name| observed.netns.contains_key(name));
-    for (name, holders) in processes::holders_of(&names.cloned().collect())? {
+    for (name, holders) in processes::holders_of(&names.cloned().collect(), entered)? {
         if let Some(entry) = observed.netns.get_mut(&name) {
             entry.holders = holders;
         }

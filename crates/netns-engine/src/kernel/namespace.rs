@@ -114,6 +114,12 @@ pub(crate) fn is_network_namespace(file: &File) -> bool {
     on_nsfs && syscall::namespace_type(file) == Ok(libc::CLONE_NEWNET)
 }
 
+/// Moves the calling thread into a netns: for threads that end there.
+pub(super) fn enter(namespace: impl AsFd) -> Result<(), Refusal> {
+    let network = Some(LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), network).map_err(Refusal::new)
+}
+
 /// Runs `work` on a thread inside the netns `namespace`.
 ///
 /// `setns` moves one thread; the thread ends afterwards, so no caller is ever in the wrong netns.
@@ -122,7 +128,7 @@ pub(crate) fn within<T: Send>(
     work: impl FnOnce() -> Result<T, Refusal> + Send,
 ) -> Result<T, Refusal> {
     on_own_thread(|| {
-        rustix::thread::move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?;
+        enter(namespace)?;
         work()
     })
 }

@@ -1,7 +1,7 @@
 //! Reads what a scope asks for, and no more.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     os::fd::AsFd,
 };
@@ -9,12 +9,15 @@ use std::{
 use super::{
     LinuxKernel, Refusal, beside, iptables, listeners, namespace,
     outside::{self, Outside},
-    shaping, stacks, state, sysctl, sysctl_files,
+    rtnetlink::RawLink,
+    shaping,
+    stacks::{self, Told},
+    state, sysctl, sysctl_files,
 };
 use crate::{
     address::Family,
     name::LinkName,
-    observed::{Asked, Iptables, Link, NetnsState, Observed, Scope, TableSelection},
+    observed::{Asked, Iptables, Link, NetnsState, Observed, Scope, Selection, TableSelection},
     place::Place,
     record::{Record, RecordKey},
     sysctl::Sysctl,
@@ -28,14 +31,14 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<(Observ
     let outside = outside::look(kernel, scope, &records, glance)?;
     let scope = &*scope.widened_by(&records, &outside.seen);
     let mut observed = Observed::default();
-    stacks::observe(kernel, scope, &outside, &mut observed)?;
-    beside::observe_holders(scope, &mut observed)?;
+    let Told { inside, links_of_host } = stacks::observe(kernel, scope, &outside, &mut observed)?;
+    beside::observe_holders(scope, inside, &mut observed)?;
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
     }
     shaping::observe(kernel, scope, &mut observed)?;
-    observe_sysctls(scope, &mut observed)?;
+    observe_sysctls(scope, &links_of_host, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
     for bridge in &scope.bridge_users {
         let users = users_of(kernel, bridge)?;
@@ -84,7 +87,7 @@ fn observe_iptables(kernel: &mut LinuxKernel, scope: &Scope, observed: &mut Obse
     Ok(())
 }
 
-fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal> {
+fn observe_sysctls(scope: &Scope, links_of_host: &[RawLink], observed: &mut Observed) -> Result<(), Refusal> {
     let mut wanted: BTreeMap<Place, Vec<Sysctl>> = BTreeMap::new();
     let lost = scope.doomed.iter().flat_map(|doomed| observed.settings_lost_with(doomed));
     for (place, setting) in scope.sysctls.iter().cloned().chain(lost) {
@@ -94,7 +97,10 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     let to_switch = forwarding_to_switch(scope, observed)?;
     if !to_switch.is_empty() {
         let host = observed.stacks.entry(Place::Host).or_default();
-        let dragged_along = dragged_along_by_forwarding(&to_switch, &host.links)?;
+        // The cables of nodes that were seen from outside are not among the links that were read.
+        let all_read = scope.stacks.get(&Place::Host) == Some(&Selection::All) && observed.outside.is_empty();
+        let links = all_read.then_some(links_of_host);
+        let dragged_along = dragged_along_by_forwarding(&to_switch, &host.links, links)?;
         let of_host = wanted.entry(Place::Host).or_default();
         of_host.extend(dragged_along);
         of_host.extend(remembered(&observed.records));
@@ -102,7 +108,7 @@ fn observe_sysctls(scope: &Scope, observed: &mut Observed) -> Result<(), Refusal
     }
     for (place, settings) in wanted {
         let values = match &place {
-            Place::Host => read_all(&settings)?,
+            Place::Host => read_untold(&settings, links_of_host)?,
             Place::Netns(name) if namespace::state(name)? != Some(NetnsState::Live) => continue,
             Place::Netns(name) => namespace::within(namespace::open(name)?.as_fd(), || read_all(&settings))?,
         };
@@ -137,6 +143,22 @@ fn observe_route_localnet(scope: &Scope, observed: &mut Observed) -> Result<(), 
     Ok(())
 }
 
+/// Reads settings of the host, but for those that its links told: with thousands of links, to open a file for
+/// each would take longer than all else.
+fn read_untold(settings: &[Sysctl], links: &[RawLink]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
+    let by_name: HashMap<_, _> = links.iter().map(|link| (&link.name, link)).collect();
+    let told = |setting: &Sysctl| by_name.get(setting.link()?)?.setting(setting);
+    let mut values = BTreeMap::new();
+    for setting in settings {
+        let value = match told(setting) {
+            Some(value) => Some(value),
+            None => sysctl::read(setting)?,
+        };
+        values.extend(value.map(|value| (setting.clone(), value)));
+    }
+    Ok(values)
+}
+
 fn read_all(settings: &[Sysctl]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
     let mut values = BTreeMap::new();
     for setting in settings {
@@ -155,22 +177,34 @@ fn remembered(records: &BTreeMap<RecordKey, Record>) -> impl Iterator<Item = Sys
 }
 
 /// The forwarding switches with every setting that they overwrite, those of `default` included,
-/// which the links to come start with; and what decides whether links that were read lose routes.
+/// which the links to come start with; and what decides whether links that were read lose routes. Where `all`
+/// links are known, the folder of their settings, slow to list, need not be.
 fn dragged_along_by_forwarding(
     families: &BTreeSet<Family>,
     read: &BTreeMap<LinkName, Link>,
+    all: Option<&[RawLink]>,
 ) -> Result<Vec<Sysctl>, Refusal> {
     let mut settings = Vec::new();
     for family in families {
         settings.push(Sysctl::forwarding(*family));
-        let links = links_with_settings(*family)?.into_iter();
-        settings.extend(links.map(|link| Sysctl::LinkForwarding(*family, link)));
+        let links = match all {
+            Some(all) => links_that_tell(*family, all),
+            None => links_with_settings(*family)?,
+        };
+        settings.extend(links.into_iter().map(|link| Sysctl::LinkForwarding(*family, link)));
         match family {
             Family::Ipv4 => settings.push(Sysctl::AcceptRedirects),
             Family::Ipv6 => settings.extend(read.keys().cloned().map(Sysctl::AcceptRa)),
         }
     }
     Ok(settings)
+}
+
+/// The links that have the family, and `default`.
+fn links_that_tell(family: Family, all: &[RawLink]) -> Vec<LinkName> {
+    let tells = |link: &&RawLink| link.setting(&Sysctl::LinkForwarding(family, link.name.clone())).is_some();
+    let default = LinkName::from_kernel("default".to_owned());
+    all.iter().filter(tells).map(|link| link.name.clone()).chain([default]).collect()
 }
 
 /// The folders of `/proc/sys/net/ipv{4,6}/conf` but `all`; none where the kernel lacks the family.

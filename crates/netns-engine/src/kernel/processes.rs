@@ -17,7 +17,6 @@ use rustix::{
     io::Errno,
     path::Arg,
     process::{Pid, PidfdFlags, Signal},
-    thread::LinkNameSpaceType,
 };
 
 use super::{
@@ -83,20 +82,44 @@ pub(crate) fn census() -> Result<BTreeMap<NetnsId, Vec<u32>>, Refusal> {
     Ok(census)
 }
 
+/// Which sockets belong to a netns, as it is told inside.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    netns: NetnsId,
+    sockets: BTreeSet<u64>,
+}
+
+impl Inside {
+    /// Enters the netns for good, and looks. Best before this process opens a socket there: the kernel counts
+    /// one for a while after it was closed, and to list what it counts takes as long as all else.
+    pub(crate) fn enter(file: &File) -> Result<Self, Refusal> {
+        let netns = NetnsId::of(file)?;
+        let entered = namespace::enter(file);
+        // What cannot be listed may still be held by other means.
+        let sockets = entered.and_then(|()| sockets::inodes()).unwrap_or_default();
+        Ok(Self { netns, sockets })
+    }
+}
+
 /// Returns who keeps the netns `name` alive beside its name: other processes only.
 pub(crate) fn holders(name: &NetnsName) -> Result<Vec<Holder>, Refusal> {
     // Asked for by name, a netns that is not there is an error.
     namespace::open(name)?;
-    Ok(holders_of(&[name.clone()].into())?.remove(name).unwrap_or_default())
+    Ok(holders_of(&[name.clone()].into(), BTreeMap::new())?.remove(name).unwrap_or_default())
 }
 
 /// Returns who keeps each netns of `names` alive beside its name, of those that there are: other processes only,
-/// found by one walk over `/proc`.
-pub(crate) fn holders_of(names: &BTreeSet<NetnsName>) -> Result<BTreeMap<NetnsName, Vec<Holder>>, Refusal> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
+/// found by one walk over `/proc`. Those that were `entered` are not entered again.
+pub(crate) fn holders_of(
+    names: &BTreeSet<NetnsName>,
+    mut entered: BTreeMap<NetnsName, Inside>,
+) -> Result<BTreeMap<NetnsName, Vec<Holder>>, Refusal> {
+    entered.retain(|name, _| names.contains(name));
+    let unknown: Vec<_> = names.iter().filter(|name| !entered.contains_key(*name)).collect();
+    let mut search = Search::of(&unknown)?;
+    for (name, inside) in entered {
+        search.want(name, inside);
     }
-    let mut search = Search::of(names)?;
     if search.wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -136,9 +159,8 @@ struct Wanted {
 
 impl Search {
     /// On threads that enter all of them: they end afterwards, so the caller never moves.
-    fn of(names: &BTreeSet<NetnsName>) -> Result<Self, Refusal> {
-        let names: Vec<&NetnsName> = names.iter().collect();
-        let parts = namespace::on_own_threads(&names, Self::within)?;
+    fn of(names: &[&NetnsName]) -> Result<Self, Refusal> {
+        let parts = namespace::on_own_threads(names, Self::within)?;
         Ok(parts.into_iter().reduce(Self::and).unwrap_or_default())
     }
 
@@ -160,17 +182,16 @@ impl Search {
                 opened => opened?,
             };
             if namespace::is_network_namespace(&file) {
-                let netns = NetnsId::of(&file)?;
-                let network = Some(LinkNameSpaceType::Network);
-                let entered = rustix::thread::move_into_link_name_space(file.as_fd(), network);
-                let sockets =
-                    entered.map_err(Refusal::new).and_then(|()| sockets::inodes()).unwrap_or_default();
-                search.sockets.extend(sockets.into_iter().map(|socket| (socket, netns)));
-                search.inodes.insert(netns.inode, netns);
-                search.wanted.entry(netns).or_default().names.push((*name).clone());
+                search.want((*name).clone(), Inside::enter(&file)?);
             }
         }
         Ok(search)
+    }
+
+    fn want(&mut self, name: NetnsName, Inside { netns, sockets }: Inside) {
+        self.sockets.extend(sockets.into_iter().map(|socket| (socket, netns)));
+        self.inodes.insert(netns.inode, netns);
+        self.wanted.entry(netns).or_default().names.push(name);
     }
 
     fn found(&mut self, netns: NetnsId, pid: u32, by: Hold) {

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::{
     LinuxKernel, Refusal, namespace,
     outside::Outside,
+    processes::Inside,
     rtnetlink::{RawLink, Rtnetlink},
     visit::{self, Found},
 };
@@ -23,13 +24,21 @@ use crate::{
 /// From here on it is cheaper to read all links than to ask for each.
 const MANY: usize = 16;
 
+/// What the look at stacks told that others would have to ask for again.
+pub(super) struct Told {
+    /// By netns that was entered, for the search for their holders.
+    pub(super) inside: BTreeMap<NetnsName, Inside>,
+    /// Those that were read.
+    pub(super) links_of_host: Vec<RawLink>,
+}
+
 /// Reads the netns and the stacks that `scope` asks for.
 pub(super) fn observe(
     kernel: &mut LinuxKernel,
     scope: &Scope,
     outside: &Outside,
     observed: &mut Observed,
-) -> Result<(), Refusal> {
+) -> Result<Told, Refusal> {
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
         let done = outside.ports_beyond(scope);
@@ -39,7 +48,9 @@ pub(super) fn observe(
         }
         places.insert(Place::Host, Found { stack, links, host_id: None });
     }
+    let mut inside = BTreeMap::new();
     for (name, visit) in visit::all(kernel, scope)? {
+        inside.extend(visit.inside.map(|inside| (name.clone(), inside)));
         places.extend(visit.found.map(|found| (Place::Netns(name.clone()), found)));
         if scope.netns.contains(&name) {
             observed.netns.insert(name, visit.entry);
@@ -53,7 +64,9 @@ pub(super) fn observe(
     let mut connected = connect_to_host(&known, observed);
     note_seen(scope, &mut connected, observed);
     observed.outside.clone_from(&outside.seen);
-    connect_peers(kernel, &known, &connected, observed)
+    connect_peers(kernel, &known, &connected, observed)?;
+    let links_of_host = known.remove(&Place::Host).map(|(links, _)| links).unwrap_or_default();
+    Ok(Told { inside, links_of_host })
 }
 
 fn other_routes(talk: &mut Rtnetlink, links: &[RawLink]) -> Result<BTreeSet<OtherRoute>, Refusal> {

@@ -6,11 +6,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use rustix::thread::LinkNameSpaceType;
-
 use super::{
     LinuxKernel, Refusal,
     namespace::{self, Named},
+    processes::Inside,
     rtnetlink::{RawLink, Rtnetlink},
     stacks, state,
 };
@@ -38,6 +37,8 @@ pub(super) struct Visit {
     pub(super) entry: NetnsEntry,
     /// Where the scope asks for it, and there is one.
     pub(super) found: Option<Found>,
+    /// Where the scope asks for who holds it.
+    pub(super) inside: Option<Inside>,
 }
 
 /// A round of visits.
@@ -76,12 +77,24 @@ impl Round<'_> {
                 Some(Named::Live(file)) => live.push((*name, file)),
             }
         }
+        let mut entered = self.look_inside(&live)?;
         kernel.talk_to_all(&live)?;
         for (name, _) in live {
             let visit = self.read(name, kernel.talk(&Place::Netns(name.clone()))?)?;
-            visits.insert(name.clone(), visit);
+            visits.insert(name.clone(), Visit { inside: entered.remove(name), ..visit });
         }
         Ok(visits)
+    }
+
+    /// Lists the sockets of those whose holders are asked for.
+    fn look_inside(&self, live: &[(&NetnsName, File)]) -> Result<BTreeMap<NetnsName, Inside>, Refusal> {
+        let asked = |(name, _): &&(&NetnsName, File)| self.scope.holders.contains(*name);
+        let asked: Vec<_> = live.iter().filter(asked).collect();
+        let enter = |asked: &[&(&NetnsName, File)]| {
+            let enter = |(name, file): &&(&NetnsName, File)| Ok(((*name).clone(), Inside::enter(file)?));
+            asked.iter().map(enter).collect::<Result<Vec<_>, Refusal>>()
+        };
+        Ok(namespace::on_own_threads(&asked, enter)?.into_iter().flatten().collect())
     }
 
     /// `setns` moves one thread, and these end when they are through: the caller never moves.
@@ -98,9 +111,17 @@ impl Round<'_> {
         let visit = match namespace::look(name)? {
             None => return Ok(None),
             Some(Named::HalfMade) => half_made(),
-            Some(Named::Live(file)) => self.read(name, &mut converse(&file)?)?,
+            Some(Named::Live(file)) => self.read_all(name, &file)?,
         };
         Ok(Some((name.clone(), visit)))
+    }
+
+    fn read_all(&self, name: &NetnsName, file: &File) -> Result<Visit, Refusal> {
+        if !self.scope.holders.contains(name) {
+            return self.read(name, &mut converse(file)?);
+        }
+        let inside = Some(Inside::enter(file)?);
+        Ok(Visit { inside, ..self.read(name, &mut converse(file)?)? })
     }
 
     fn read(&self, name: &NetnsName, talk: &mut Rtnetlink) -> Result<Visit, Refusal> {
@@ -110,22 +131,22 @@ impl Round<'_> {
         };
         let entry = NetnsEntry { state: NetnsState::Live, ours, holders: Vec::new() };
         let Some(selection) = self.scope.stacks.get(&Place::Netns(name.clone())) else {
-            return Ok(Visit { entry, found: None });
+            return Ok(Visit { entry, found: None, inside: None });
         };
         let (stack, links) = stacks::read(talk, selection)?;
         let leads_out = links.iter().any(|link| link.peer_netns.is_some());
         let host_id = if leads_out { talk.netns_id(self.host)? } else { None };
-        Ok(Visit { entry, found: Some(Found { stack, links, host_id }) })
+        Ok(Visit { entry, found: Some(Found { stack, links, host_id }), inside: None })
     }
 }
 
 fn half_made() -> Visit {
     let entry = NetnsEntry { state: NetnsState::HalfMade, ours: false, holders: Vec::new() };
-    Visit { entry, found: None }
+    Visit { entry, found: None, inside: None }
 }
 
 /// Begins a conversation from a thread that stays in the netns.
 pub(super) fn converse(netns: &File) -> Result<Rtnetlink, Refusal> {
-    rustix::thread::move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
+    namespace::enter(netns)?;
     Rtnetlink::open()
 }

@@ -46,6 +46,9 @@ impl Observed {
     pub(super) fn undo_sysctl(&self, place: &Place, sysctl: &Sysctl, value: i32) -> Vec<Operation> {
         let Some(before) = self.sysctl(place, sysctl) else { return Vec::new() };
         let mut operations = vec![Operation::SetSysctl(place.clone(), sysctl.clone(), before)];
+        if !matches!(sysctl, Sysctl::IpForward | Sysctl::Ipv6Forwarding) {
+            return operations;
+        }
         let there_and_back =
             [value, before].map(|to| Operation::SetSysctl(place.clone(), sysctl.clone(), to));
         for (setting, value) in self.settings_changed_by(place, &there_and_back) {
@@ -57,7 +60,7 @@ impl Observed {
     /// Returns the settings of `place` that differ after `operations`, with the values they have
     /// before.
     pub(crate) fn settings_changed_by(&self, place: &Place, operations: &[Operation]) -> Vec<(Sysctl, i32)> {
-        let mut after = self.clone();
+        let mut after = self.only(place);
         for operation in operations {
             // What the model refuses changes nothing.
             drop(after.project(operation));

@@ -163,12 +163,17 @@ impl Observed {
         let is_deleted = |port: &LinkAt| port.place == Place::Host && deleted.contains(&port.name);
         let of_bridges = bridges.iter().filter_map(|at| Some((at, self.link(at)?)));
         let of_bridges = of_bridges.flat_map(|(at, link)| self.rebuild_bridge(at, link, &is_deleted));
-        let rebuilt = of_bridges.chain(others.iter().flat_map(|at| self.rebuild_link(at)));
-        let mut operations: Vec<_> = rebuilt.collect();
+        let mut operations: Vec<_> = of_bridges.collect();
         // A process killed just before the deletion leaves them in the group that was to be deleted.
-        let can_be_made = |at: &&LinkAt| !self.rebuild_link(at).is_empty();
         let back = |at: &LinkAt| Operation::SetLink(at.clone(), LinkChange::DefaultGroup);
-        operations.extend(bridges.iter().chain(others.iter().filter(can_be_made)).map(back));
+        let mut regrouped: Vec<_> = bridges.iter().map(back).collect();
+        for at in &others {
+            let rebuilt = self.rebuild_link(at);
+            // What cannot be made again is not there to be put back.
+            regrouped.extend((!rebuilt.is_empty()).then(|| back(at)));
+            operations.extend(rebuilt);
+        }
+        operations.extend(regrouped);
         operations
     }
 
@@ -301,7 +306,7 @@ impl Observed {
     }
 
     /// This place and nothing else: a copy of all that is known would cost as much as the largest network.
-    fn only(&self, place: &Place) -> Self {
+    pub(super) fn only(&self, place: &Place) -> Self {
         let netns = place.netns().and_then(|netns| self.netns.get_key_value(netns));
         let stack = self.stacks.get_key_value(place);
         let copy = |(place, stack): (&Place, &Stack)| (place.clone(), stack.clone());

@@ -279,9 +279,13 @@ impl Operation {
         }
     }
 
-    /// Returns whether a refusal with `errno` says that there was nothing left to take away.
+    /// Returns whether a refusal with `errno` says that there was nothing left to take away, or to bring back:
+    /// with `keep_addr_on_down` (`ip-sysctl.rst`) the IPv6 addresses of a link outlast it being down.
     #[must_use]
     pub fn is_moot_after(&self, errno: Errno) -> bool {
+        if matches!(self, Self::AddAddress(..)) && errno == Errno::EXIST {
+            return true;
+        }
         let takes_away = matches!(
             self,
             Self::DeleteNetns(_)

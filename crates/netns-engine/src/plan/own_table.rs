@@ -96,6 +96,16 @@ pub(super) fn unneeded_entries(observed: &Observed, leaving: &NatRecord) -> Vec<
     entries
 }
 
+/// Returns whether something in the table keeps `bridge` closed.
+pub(super) fn closes(observed: &Observed, bridge: &LinkName) -> bool {
+    closed_by(bridge).iter().any(|entry| has(observed, entry))
+}
+
+/// What keeps a network of a topology closed.
+fn closed_by(bridge: &LinkName) -> [TableEntry; 2] {
+    [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Confine { bridge: bridge.clone() }]
+}
+
 /// Takes away what kept the networks of a topology closed, but for bridges that somebody else relies on.
 pub(super) fn open(draft: &mut Draft, bridges: &[&LinkName], topology: &TopologyName) {
     let others = draft
@@ -104,9 +114,8 @@ pub(super) fn open(draft: &mut Draft, bridges: &[&LinkName], topology: &Topology
         .values()
         .filter(|record| !matches!(record, Record::Topology(up) if up.topology.name == *topology));
     let relied_on: BTreeSet<_> = others.flat_map(bridges_of_user).collect();
-    let unneeded = bridges.iter().filter(|bridge| !relied_on.contains(**bridge)).flat_map(|bridge| {
-        [TableEntry::Guard { bridge: (*bridge).clone() }, TableEntry::Confine { bridge: (*bridge).clone() }]
-    });
+    let unneeded =
+        bridges.iter().filter(|bridge| !relied_on.contains(**bridge)).flat_map(|bridge| closed_by(bridge));
     let there: Vec<_> = unneeded.filter(|entry| has(draft.state(), entry)).collect();
     delete_entries(draft, there);
 }

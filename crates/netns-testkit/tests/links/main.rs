@@ -4,13 +4,13 @@
 
 mod limits;
 
-use std::process::ExitCode;
+use std::{fs, process::ExitCode};
 
 use netns_engine::{
-    address::MacAddress,
+    address::{Family, MacAddress},
     kernel::{Kernel, LinuxKernel},
     name::{LinkName, NetnsName},
-    observed::Scope,
+    observed::{Scope, Selection},
     place::{LinkAt, Place},
     plan::{LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, NewVeth, NewVethEnd, Operation},
     sysctl::{NamedSetting, Sysctl},
@@ -29,9 +29,34 @@ fn main() -> ExitCode {
         isolated_ports_reach_only_others,
         a_setting_that_does_not_exist_is_named,
         a_setting_that_is_no_number_is_named,
+        settings_that_links_tell_are_those_of_the_files,
     );
     trials.extend(limits::trials());
     netns_testkit::main(trials)
+}
+
+/// Forwarding is read with all that it drags along, most of it without a look at the files.
+fn settings_that_links_tell_are_those_of_the_files(_: &Sandbox) {
+    sh("ip link add va type veth peer name vb; ip link add small mtu 1000 type veth peer name large");
+    sh("cd /proc/sys/net; echo 1 > ipv4/conf/va/forwarding; echo 1 > ipv6/conf/vb/forwarding");
+    sh("cd /proc/sys/net; echo 2 > ipv6/conf/va/accept_ra; echo 0 > ipv6/conf/vb/accept_ra");
+    let mut scope = Scope::default();
+    scope.stacks.insert(Place::Host, Selection::All);
+    scope.link_forwarding.extend([Family::Ipv4, Family::Ipv6]);
+    let observed = LinuxKernel::default().observe(&scope).unwrap();
+    let mut asked = 0;
+    for name in ["lo", "va", "vb", "small", "large", "default"].map(link) {
+        for setting in Sysctl::of_link(&name).into_iter().take(3) {
+            let file = fs::read_to_string(format!("/proc/sys/{}", setting.path())).ok();
+            let is = observed.sysctl(&Place::Host, &setting).map(|value| value.to_string());
+            let should = file.map(|text| text.trim().to_owned());
+            if name.as_str() != "default" || !matches!(setting, Sysctl::AcceptRa(_)) {
+                assert_eq!(is, should, "{setting}");
+                asked += 1;
+            }
+        }
+    }
+    assert_eq!(asked, 17);
 }
 
 fn a_tunnel_is_as_asked(_: &Sandbox) {

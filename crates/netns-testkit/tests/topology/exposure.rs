@@ -25,6 +25,7 @@ const LIMIT: Duration = Duration::from_millis(150);
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         online("nobody_gets_in_while_a_topology_comes_up_or_goes_down", at_no_step),
+        online("nobody_gets_in_while_a_router_gains_or_loses_a_topology", at_no_step_on_a_router),
         online("nobody_gets_in_while_a_refused_change_is_undone", at_no_undone_step),
     ]
 }
@@ -76,6 +77,12 @@ fn at_no_step(host: &Sandbox) {
     let plan = planned(&down(), &mut LinuxKernel::default());
     apply(&plan, &mut kernel, &mut Unwatched).unwrap();
     assert!(kernel.looked > plan.steps.len(), "every step was looked at");
+}
+
+/// Where forwarding is somebody else's and stays on, only the guards keep the neighbour out.
+fn at_no_step_on_a_router(host: &Sandbox) {
+    sh("sysctl -qw net.ipv4.ip_forward=1");
+    at_no_step(host);
 }
 
 fn at_no_undone_step(host: &Sandbox) {

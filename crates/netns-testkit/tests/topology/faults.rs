@@ -12,7 +12,7 @@ use netns_engine::{
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
 };
-use netns_testkit::{FakeKernel, Fault, Moment, Refusing, Sandbox, Snapshot, hostless, online};
+use netns_testkit::{FakeKernel, Fault, Moment, Refusing, Sandbox, Snapshot, hostless, online, sh};
 use rustix::io::Errno;
 
 use crate::{down, networks, planned, up};
@@ -43,7 +43,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             survives_on_the_kernel(&case);
         })
     });
-    on_the_model.chain(on_the_kernel).collect()
+    let lasting = online("refused_on_the_kernel::down_where_addresses_outlast_a_link", |_: &Sandbox| {
+        sh("sysctl -qw net.ipv6.conf.all.keep_addr_on_down=1");
+        cases().iter().filter(|case| case.name == "down").for_each(survives_on_the_kernel);
+    });
+    on_the_model.chain(on_the_kernel).chain([lasting]).collect()
 }
 
 fn survives_on_the_model(case: &Case) {

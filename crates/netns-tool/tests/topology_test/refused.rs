@@ -1,6 +1,6 @@
 //! What cannot be is refused before anything is touched.
 
-use std::fs;
+use std::{fs, net::UdpSocket};
 
 use libtest_mimic::Trial;
 use netns_testkit::{Sandbox, Sleeper, Snapshot, sh, trials};
@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_way_out_is_not_in_the_way,
         what_is_not_up_cannot_be_taken_down,
         a_held_netns_is_not_taken_down,
+        a_netns_held_by_a_socket_is_not_taken_down,
     )
 }
 
@@ -111,4 +112,18 @@ fn a_held_netns_is_not_taken_down(host: &Sandbox) {
     drop(host.netns_tool("down lab --kill").succeeds());
     assert!(!sleeper.end().success(), "the sleeper was killed");
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// A few netns are entered one after the other, many by several threads.
+fn a_netns_held_by_a_socket_is_not_taken_down(host: &Sandbox) {
+    for nodes in [2, 20] {
+        let nodes: Vec<_> = (1..=nodes).map(|node| format!("  n{node}: {{}}\n")).collect();
+        fs::write(FILE, format!("name: lab\nnodes:\n{}", nodes.concat())).unwrap();
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+        let socket = host.inside("n2", || UdpSocket::bind("127.0.0.1:0").unwrap());
+        let own = std::process::id().to_string();
+        drop(host.netns_tool("down lab").fails_with(6).complains("'n2'").complains(&own));
+        drop(socket);
+        drop(host.netns_tool("down lab").succeeds());
+    }
 }

@@ -6,10 +6,11 @@
 use rustix::io::Errno;
 
 use crate::{
-    address::MacAddress,
+    address::{Family, MacAddress},
     kernel::{netlink::attributes_of, refusal::Refusal},
     name::LinkName,
     observed::LinkKind,
+    sysctl::Sysctl,
     topology::Isolation,
 };
 
@@ -37,6 +38,15 @@ pub(crate) struct RawLink {
     /// The id by which this netns knows the other end's netns; none if it is the same one.
     pub(crate) peer_netns: Option<i32>,
     pub(crate) ours: bool,
+    settings: Settings,
+}
+
+/// Settings of `/proc/sys/net` that a link tells with everything else; none of a family that it does without.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Settings {
+    ipv4_forwarding: Option<i32>,
+    ipv6_forwarding: Option<i32>,
+    accept_ra: Option<i32>,
 }
 
 /// Whether something answers at the other end; of a cable, that both ends are up.
@@ -55,6 +65,7 @@ pub(super) mod attribute {
     pub(in super::super) const MASTER: u16 = 10;
     pub(super) const INFO: u16 = 18;
     pub(super) const ALIAS: u16 = 20;
+    pub(super) const BY_FAMILY: u16 = 26;
     pub(super) const LINK_NETNS_ID: u16 = 37;
     /// `IFLA_INFO_KIND`, `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`, inside of [`INFO`].
     pub(super) const KIND: u16 = 1;
@@ -63,6 +74,24 @@ pub(super) mod attribute {
     /// `IFLA_BRPORT_MODE` and `IFLA_BRPORT_ISOLATED`, inside of [`PORT_DATA`].
     pub(super) const HAIRPIN: u16 = 4;
     pub(super) const ISOLATED: u16 = 33;
+    /// `AF_INET` and `AF_INET6`, inside of [`BY_FAMILY`].
+    pub(super) const IPV4: u16 = 2;
+    pub(super) const IPV6: u16 = 10;
+    /// `IFLA_INET_CONF` and `IFLA_INET6_CONF`, inside of those: all settings, one number each.
+    pub(super) const IPV4_SETTINGS: u16 = 1;
+    pub(super) const IPV6_SETTINGS: u16 = 2;
+}
+
+impl RawLink {
+    /// Returns what the link told of a setting of its own.
+    pub(crate) fn setting(&self, sysctl: &Sysctl) -> Option<i32> {
+        match sysctl {
+            Sysctl::LinkForwarding(Family::Ipv4, _) => self.settings.ipv4_forwarding,
+            Sysctl::LinkForwarding(Family::Ipv6, _) => self.settings.ipv6_forwarding,
+            Sysctl::AcceptRa(_) => self.settings.accept_ra,
+            _ => None,
+        }
+    }
 }
 
 /// Reads one link: a `struct ifinfomsg` with attributes behind it (`linux/rtnetlink.h`).
@@ -100,6 +129,7 @@ fn born(header: &[u8]) -> Option<RawLink> {
         peer: None,
         peer_netns: None,
         ours: false,
+        settings: Settings::default(),
     })
 }
 
@@ -129,6 +159,7 @@ fn read_attribute(link: &mut RawLink, kind: u16, value: &[u8]) {
         attribute::LINK_NETNS_ID => link.peer_netns = number(value).map(u32::cast_signed),
         attribute::ALIAS => link.ours = text(value) == MARK,
         attribute::INFO => read_info(link, value),
+        attribute::BY_FAMILY => read_settings(&mut link.settings, value),
         _ => {}
     }
 }
@@ -151,6 +182,30 @@ fn read_port(link: &mut RawLink, port: &[u8]) {
         match kind {
             attribute::HAIRPIN => link.hairpin = value == [1],
             _ if is_isolated((kind, value)) => link.isolation = Isolation::On,
+            _ => {}
+        }
+    }
+}
+
+fn read_settings(settings: &mut Settings, by_family: &[u8]) {
+    /// `IPV4_DEVCONF_FORWARDING` of `linux/ip.h`, where the first is 1.
+    const IPV4_FORWARDING: usize = 0;
+    /// `DEVCONF_FORWARDING` and `DEVCONF_ACCEPT_RA` of `linux/ipv6.h`.
+    const IPV6_FORWARDING: usize = 0;
+    const ACCEPT_RA: usize = 3;
+    let told = |family: &[u8], kind: u16, setting: usize| {
+        let (_, all) = attributes_of(family).find(|(found, _)| *found == kind)?;
+        number(all.get(4 * setting..)?.get(..4)?).map(u32::cast_signed)
+    };
+    for (family, value) in attributes_of(by_family) {
+        match family {
+            attribute::IPV4 => {
+                settings.ipv4_forwarding = told(value, attribute::IPV4_SETTINGS, IPV4_FORWARDING);
+            }
+            attribute::IPV6 => {
+                settings.ipv6_forwarding = told(value, attribute::IPV6_SETTINGS, IPV6_FORWARDING);
+                settings.accept_ra = told(value, attribute::IPV6_SETTINGS, ACCEPT_RA);
+            }
             _ => {}
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     desired::OnHolders,
     firewall::PortForward,
     name::{LinkName, NetnsName},
+    observed::Observed,
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, LinkChange, NewLink, Operation, forwarding,
@@ -38,8 +39,12 @@ pub(super) fn retire(
     kept.unpublish(draft, before);
     kept.withdraw_nat(draft, before)?;
     kept.empty_links(draft, before);
+    kept.switch_bridges_off(draft, before);
+    // Whoever closes a socket soon after a deletion of nftables waits in the kernel for what is under way:
+    // so this goes before the links, which take longer than that.
+    kept.lift_guards(draft, before, is_off);
     kept.delete_links(draft, before);
-    kept.lift_guards(draft, before);
+    kept.lift_guards(draft, before, |_, _| true);
     kept.delete_files(draft, before, wanted);
     for node in before.nodes.iter().filter(|node| !kept.nodes.contains_key(&node.name)) {
         delete_netns(draft, &node.name);
@@ -224,9 +229,31 @@ impl<'a> Kept<'a> {
         }
     }
 
-    fn lift_guards(&self, draft: &mut Draft, before: &Topology) {
-        let gone = before.networks.iter().filter(|network| !self.networks.contains_key(&network.bridge));
-        let bridges: Vec<_> = gone.map(|network| &network.bridge).collect();
+    fn gone_bridges<'b>(&self, before: &'b Topology) -> impl Iterator<Item = &'b LinkName> {
+        let bridges = before.networks.iter().map(|network| &network.bridge);
+        bridges.filter(|bridge| !self.networks.contains_key(*bridge))
+    }
+
+    /// A bridge that is off passes nothing on, guarded or not.
+    fn switch_bridges_off(&self, draft: &mut Draft, before: &Topology) {
+        for bridge in self.gone_bridges(before) {
+            let at = LinkAt::on_host(bridge.clone());
+            let goes = draft.state().link(&at).is_some_and(|link| link.ours && link.up);
+            if goes && own_table::closes(draft.state(), bridge) {
+                let why = "What passes nothing on needs no guard any more.";
+                draft.then(Operation::SetLink(at, LinkChange::Down), why);
+            }
+        }
+    }
+
+    fn lift_guards(
+        &self,
+        draft: &mut Draft,
+        before: &Topology,
+        may_go: impl Fn(&Observed, &LinkName) -> bool,
+    ) {
+        let bridges: Vec<_> =
+            self.gone_bridges(before).filter(|bridge| may_go(draft.state(), bridge)).collect();
         own_table::open(draft, &bridges, &before.name);
     }
 
@@ -252,6 +279,11 @@ impl<'a> Kept<'a> {
             draft.then(Operation::RemoveHosts(before.name.clone()), "No node asks for these names.");
         }
     }
+}
+
+/// Whether a bridge is there, and passes nothing on.
+fn is_off(state: &Observed, bridge: &LinkName) -> bool {
+    state.link(&LinkAt::on_host(bridge.clone())).is_some_and(|link| !link.up)
 }
 
 /// Deletes a link of another kind; only what was asked for tells how to make it again.

@@ -200,6 +200,36 @@ fn up_twice_is_a_no_op_and_down_leaves_the_first_state() {
     assert_up_and_down(&pair());
 }
 
+/// What `down` does to the host's network, in order.
+fn order_of_going(state: &Observed) -> Vec<String> {
+    let removed = TopologyRemoved { name: netns("pair"), on_holders: OnHolders::Refuse };
+    let plan = removed.plan(state).unwrap();
+    assert_undone(state, &plan);
+    let of_interest = |operation: &&Operation| match operation {
+        Operation::SetLink(_, LinkChange::Down) => true,
+        other => matches!(other, Operation::DeleteTable | Operation::DeleteLinks(_)),
+    };
+    plan.steps.iter().map(|step| &step.operation).filter(of_interest).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_bridge_is_off_before_its_guard_goes() {
+    let mut up = up(&pair()).plan(&host()).unwrap().expected;
+    let (guards, links) = ("delete nftables table 'inet netns_tool'", "delete 3 links of the host together");
+    assert_eq!(order_of_going(&up), ["set link 'br0' down", guards, links]);
+    let bridge = up.stacks.get_mut(&Place::Host).unwrap().links.get_mut(&link("br0")).unwrap();
+    bridge.up = false;
+    assert_eq!(order_of_going(&up), [guards, links], "somebody switched it off");
+    let bridge = up.stacks.get_mut(&Place::Host).unwrap().links.get_mut(&link("br0")).unwrap();
+    (bridge.up, bridge.ours) = (true, false);
+    let links = "delete 2 links of the host together";
+    assert_eq!(
+        order_of_going(&up),
+        [links, guards],
+        "somebody's own stays on, and guarded while nodes hang on it"
+    );
+}
+
 #[test]
 fn an_edit_changes_only_the_difference() {
     let first = host();
