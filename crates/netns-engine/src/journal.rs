@@ -25,9 +25,10 @@ pub(crate) struct Journal {
 impl Journal {
     /// Writes down what is about to be done.
     pub(crate) fn open(steps: &[Step]) -> Result<Self, Refusal> {
-        let mut text = serde_json::to_vec(steps).map_err(io::Error::from)?;
-        text.push(b'\n');
-        state::replace(&path(), &text)?;
+        state::replace(&path(), |file| {
+            serde_json::to_writer(&mut *file, steps)?;
+            file.write_all(b"\n")
+        })?;
         let file = File::options().append(true).open(path())?;
         Ok(Self { file })
     }

@@ -1,6 +1,6 @@
 //! A kernel in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use netns_engine::{
     address::Family,
@@ -38,7 +38,7 @@ impl FakeKernel {
 
 impl Kernel for FakeKernel {
     fn observe(&mut self, scope: &Scope) -> Result<Observed, Refusal> {
-        Ok(seen_through(&scope.widened_by(&self.state.records, &BTreeSet::new()), &self.state))
+        Ok(seen_through(&scope.widened_by(&self.state.records, &HashSet::new()), &self.state))
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), Refusal> {

@@ -45,7 +45,7 @@ pub(super) fn write(file: &BootFile, text: &str) -> Result<(), Refusal> {
     if file.part == BootPart::Wanted {
         return link(&path, text);
     }
-    state::replace(&path, text.as_bytes())?;
+    state::replace(&path, |file| file.write_all(text.as_bytes()))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(Refusal::from)
 }
 

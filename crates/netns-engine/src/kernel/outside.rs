@@ -3,7 +3,10 @@
 //!
 //! To enter a netns and to read it takes as long as a hundred looks from here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     LinuxKernel, Refusal,
@@ -25,7 +28,7 @@ const FEW: usize = 8;
 /// What was seen from outside, and needs no further look.
 #[derive(Debug, Default)]
 pub(super) struct Outside {
-    pub(super) seen: BTreeSet<NetnsName>,
+    pub(super) seen: Arc<HashSet<NetnsName>>,
     numbers: HashMap<NetnsName, Numbers>,
 }
 
@@ -87,6 +90,9 @@ impl Outside {
         Glance { mut seal, ports, .. }: Glance,
     ) -> Result<(), Refusal> {
         let expected = Expected::of(talk, edit.wanted, ports)?;
+        let seen = Arc::make_mut(&mut self.seen);
+        seen.reserve(untouched.len());
+        self.numbers.reserve(untouched.len());
         for Untouched { node, cables } in untouched {
             let Some(numbers) = seal.0.remove(&node.name) else { continue };
             let whole = numbers.cables.len() == cables.len()
@@ -96,7 +102,7 @@ impl Outside {
                     expected.is_met(talk, end, mtu_bytes, *indices)
                 });
             if whole {
-                self.seen.insert(node.name.clone());
+                seen.insert(node.name.clone());
                 self.numbers.insert(node.name.clone(), numbers);
             }
         }
@@ -116,8 +122,7 @@ impl Outside {
         }
         let Some(inodes) = Inodes::of_this_host() else { return Ok(()) };
         let mut numbers = self.numbers;
-        let whole = seen_by_host(topology);
-        let open: Vec<_> = whole.iter().filter(|node| !numbers.contains_key(&node.node.name)).collect();
+        let open = seen_by_host(topology, |name| !numbers.contains_key(name));
         let links = links_of(talk, &open)?;
         for Untouched { node, cables } in open {
             let indices = cables.iter().map(|cable| {
@@ -133,7 +138,7 @@ impl Outside {
 }
 
 /// The host's ends of the cables of these nodes.
-fn links_of(talk: &mut Rtnetlink, nodes: &[&Untouched<'_>]) -> Result<HashMap<LinkName, Port>, Refusal> {
+fn links_of(talk: &mut Rtnetlink, nodes: &[Untouched<'_>]) -> Result<HashMap<LinkName, Port>, Refusal> {
     let ends = || nodes.iter().flat_map(|node| &node.cables).map(|cable| &cable.ends[0]);
     let mut links: HashMap<LinkName, Port> = HashMap::new();
     if ends().count() > FEW {

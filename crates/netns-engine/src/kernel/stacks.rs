@@ -23,6 +23,8 @@ use crate::{
 
 /// From here on it is cheaper to read all links than to ask for each.
 const MANY: usize = 16;
+/// The same of addresses in a netns, which has few others.
+const FEW: usize = 1;
 
 /// What the look at stacks told that others would have to ask for again.
 pub(super) struct Told {
@@ -42,7 +44,7 @@ pub(super) fn observe(
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
         let done = outside.ports_beyond(scope);
-        let (stack, links) = read_but(kernel.talk(&Place::Host)?, selection, &done)?;
+        let (stack, links) = read_but(kernel.talk(&Place::Host)?, selection, &done, MANY)?;
         if scope.other_routes == Asked::Yes {
             observed.other_routes = other_routes(kernel.talk(&Place::Host)?, &links)?;
         }
@@ -82,16 +84,18 @@ fn other_routes(talk: &mut Rtnetlink, links: &[RawLink]) -> Result<BTreeSet<Othe
 /// The links of a place, and the id by which it knows the host.
 type Known = (Vec<RawLink>, Option<i32>);
 
-/// Reads routes first: the links of default routes are always of interest.
+/// Reads the stack of a netns, routes first: the links of default routes are always of interest.
 pub(super) fn read(talk: &mut Rtnetlink, selection: &Selection) -> Result<(Stack, Vec<RawLink>), Refusal> {
-    read_but(talk, selection, &HashSet::new())
+    read_but(talk, selection, &HashSet::new(), FEW)
 }
 
-/// Does what [`read`] does, and leaves the links with indices in `done` out.
+/// Does what [`read`] does, and leaves the links with indices in `done` out; of more links than `few`, all addresses
+/// are listed.
 fn read_but(
     talk: &mut Rtnetlink,
     selection: &Selection,
     done: &HashSet<u32>,
+    few: usize,
 ) -> Result<(Stack, Vec<RawLink>), Refusal> {
     let routes = talk.routes()?;
     let mut links = selected_links(talk, selection, done)?;
@@ -103,7 +107,8 @@ fn read_but(
         links.extend(talk.link_by_index(index)?);
     }
     let names: BTreeMap<u32, LinkName> = links.iter().map(|link| (link.index, link.name.clone())).collect();
-    let mut addresses = addresses(talk, selection, &links)?;
+    let few = if *selection == Selection::All { 0 } else { few };
+    let mut addresses = addresses(talk, &links, few)?;
     let mut stack = Stack::default();
     for raw in &links {
         let addresses = addresses.remove(&raw.index).unwrap_or_default();
@@ -155,8 +160,8 @@ fn links_but(talk: &mut Rtnetlink, done: &HashSet<u32>) -> Result<Vec<RawLink>, 
 /// Returns addresses by the index of the link they are on.
 fn addresses(
     talk: &mut Rtnetlink,
-    selection: &Selection,
     links: &[RawLink],
+    few: usize,
 ) -> Result<BTreeMap<u32, BTreeSet<IpNet>>, Refusal> {
     let mut addresses: BTreeMap<u32, BTreeSet<IpNet>> = BTreeMap::new();
     let mut sort = |found: Vec<(u32, IpNet)>| {
@@ -164,7 +169,7 @@ fn addresses(
             addresses.entry(index).or_default().insert(address);
         }
     };
-    if *selection == Selection::All || links.len() > MANY {
+    if links.len() > few {
         sort(talk.addresses()?);
     } else {
         for link in links {

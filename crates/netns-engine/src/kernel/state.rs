@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, Write},
+    io::{self, BufWriter, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -40,8 +40,7 @@ pub(crate) fn lock() -> Result<File, Refusal> {
 
 /// Notes a change of ours.
 pub(crate) fn remember(record: &Record) -> Result<(), Refusal> {
-    let text = serde_json::to_vec(record).map_err(io::Error::from)?;
-    replace(&path_of(&record.key()), &text)
+    replace(&path_of(&record.key()), |file| Ok(serde_json::to_writer(file, record)?))
 }
 
 /// Drops a note.
@@ -128,7 +127,9 @@ pub(crate) fn mark_netns(name: &NetnsName, cookie: u64) -> Result<(), Refusal> {
     let (path, text) = (mark_of(name), cookie.to_string());
     // One system call writes it all: after a kill before it, an empty file is no mark.
     match File::options().create(true).truncate(true).write(true).mode(0o600).open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&path, text.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            replace(&path, |file| file.write_all(text.as_bytes()))
+        }
         file => file?.write_all(text.as_bytes()).map_err(Refusal::from),
     }
 }
@@ -143,7 +144,10 @@ pub(crate) fn unmark_netns(name: &NetnsName) -> Result<(), Refusal> {
 
 /// Returns the cookie of the netns of ours that was called `name`, if there was one.
 pub(crate) fn netns_mark(name: &NetnsName) -> Option<u64> {
-    fs::read_to_string(mark_of(name)).ok()?.parse().ok()
+    // One read will do, where asking for the size first would be two calls more.
+    let mut digits = [0; 20];
+    let filled = File::open(mark_of(name)).ok()?.read(&mut digits).ok()?;
+    str::from_utf8(digits.get(..filled)?).ok()?.parse().ok()
 }
 
 /// Returns the names of netns of ours that are there no more.
@@ -155,23 +159,34 @@ pub(crate) fn stale_marks() -> Result<BTreeSet<NetnsName>, Refusal> {
     Ok(names.filter(|name| !there.contains(&namespace::path_of(name))).collect())
 }
 
-/// Writes a file as a whole or not at all, also when killed midway.
-pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Refusal> {
-    put(written_beside(path, contents)?, path)
+/// Lets `write` write a file as a whole or not at all, also when killed midway.
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Refusal> {
+    put(written_beside(path, write)?, path)
 }
 
 /// Writes a file as [`replace`] does, for programs of any user to read.
 pub(crate) fn publish(path: &Path, contents: &[u8]) -> Result<(), Refusal> {
-    let file = written_beside(path, contents)?;
+    let file = written_beside(path, |file| file.write_all(contents))?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     put(file, path)
 }
 
-fn written_beside(path: &Path, contents: &[u8]) -> Result<NamedTempFile, Refusal> {
+fn written_beside(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<NamedTempFile, Refusal> {
+    /// What is written at once, in bytes.
+    const AT_ONCE: usize = 64 << 10;
     let directory = path.parent().ok_or(Errno::INVAL)?;
     make_directory(directory)?;
     let mut file = tempfile::Builder::new().prefix(HALF_WRITTEN).tempfile_in(directory)?;
-    file.write_all(contents)?;
+    let mut buffer = BufWriter::with_capacity(AT_ONCE, &mut file);
+    write(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
     Ok(file)
 }
 

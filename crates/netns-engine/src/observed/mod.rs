@@ -26,8 +26,9 @@ pub use doomed::Doomed;
 pub use holder::{Hold, Holder, NetnsEntry, NetnsState};
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 pub use firewall::{Firewall, ForeignChain, Iptables, TableRules};
@@ -55,7 +56,7 @@ pub struct Observed {
     pub netns: BTreeMap<NetnsName, NetnsEntry>,
     /// Those of them that were seen from outside only: the host's ends of their cables lead there; what
     /// is in them was not read.
-    pub outside: BTreeSet<NetnsName>,
+    pub outside: Arc<HashSet<NetnsName>>,
     /// Network stacks by place.
     pub stacks: BTreeMap<Place, Stack>,
     /// Packet filtering and translation on the host.

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use super::{Asked, Observed, Plug, Scope};
@@ -65,7 +65,7 @@ impl Scope {
     }
 
     /// Also reads what `edit` is about, but what the nodes in `seen` consist of.
-    pub(super) fn with_edit(self, edit: Edit<'_>, seen: &BTreeSet<NetnsName>) -> Self {
+    pub(super) fn with_edit(self, edit: Edit<'_>, seen: &HashSet<NetnsName>) -> Self {
         let wanted = edit.wanted.beyond(seen);
         let Some(former) = edit.former.map(|former| former.beyond(seen)) else {
             return self.with_topology(&wanted);
@@ -102,15 +102,22 @@ impl Observed {
     }
 }
 
-/// The nodes of a topology that the host sees whole, with their cables.
-#[must_use]
-pub fn seen_by_host(topology: &Topology) -> Vec<Untouched<'_>> {
-    let mut surroundings = Surroundings::of(topology);
-    let whole = topology.nodes.iter().filter_map(|node| {
-        let cables = surroundings.cables.remove(&node.name)?;
-        cables.iter().all(|cable| is_seen_by_host(cable)).then_some(Untouched { node, cables })
-    });
-    whole.collect()
+/// The nodes of a topology that the host sees whole, with their cables, of those that are `asked` for.
+pub fn seen_by_host(topology: &Topology, asked: impl Fn(&NetnsName) -> bool) -> Vec<Untouched<'_>> {
+    let asked = topology.nodes.iter().filter(|node| asked(&node.name));
+    let mut nodes: HashMap<_, _> =
+        asked.map(|node| (&node.name, Untouched { node, cables: Vec::new() })).collect();
+    for cable in &topology.cables {
+        for netns in cable.netns() {
+            if let Some(node) = nodes.get_mut(netns) {
+                node.cables.push(cable);
+            }
+        }
+    }
+    let is_whole = |node: &Untouched<'_>| {
+        !node.cables.is_empty() && node.cables.iter().all(|cable| is_seen_by_host(cable))
+    };
+    nodes.into_values().filter(is_whole).collect()
 }
 
 /// A cable between two nodes is seen from neither the host nor one of them.

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
 };
 
 use super::{Asked, Scope, Selection, Stack};
@@ -72,7 +72,7 @@ impl Scope {
     pub fn widened_by<'a>(
         &'a self,
         records: &BTreeMap<RecordKey, Record>,
-        seen: &BTreeSet<NetnsName>,
+        seen: &HashSet<NetnsName>,
     ) -> Cow<'a, Self> {
         let mut widened = Cow::Borrowed(self);
         for record in records.values() {

@@ -1,9 +1,6 @@
 //! What of a topology is left to look at.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashSet},
-};
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{Cable, KnownHosts, Node, Topology};
 use crate::name::NetnsName;
@@ -13,7 +10,7 @@ impl Topology {
     /// without these cables: all of it is as it should be. What else belongs to a node is on the host, and
     /// is still to be looked at. Nor does it hold names that no node is told, and checks.
     #[must_use]
-    pub fn beyond(&self, seen: &BTreeSet<NetnsName>) -> Cow<'_, Self> {
+    pub fn beyond(&self, seen: &HashSet<NetnsName>) -> Cow<'_, Self> {
         if seen.is_empty() {
             return Cow::Borrowed(self);
         }

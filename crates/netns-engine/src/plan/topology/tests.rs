@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
 use super::*;
 use crate::{
@@ -253,7 +253,7 @@ fn seen_from_outside(topology: &Topology, names: &[&str]) -> Observed {
     let mut observed = up(topology).plan(&host()).unwrap().expected;
     for name in names {
         observed.stacks.remove(&Place::Netns(netns(name)));
-        observed.outside.insert(netns(name));
+        Arc::make_mut(&mut observed.outside).insert(netns(name));
     }
     observed
 }
@@ -309,7 +309,7 @@ fn a_node_seen_from_outside_is_read_as_far_as_it_is_on_the_host() {
     let records = [(RecordKey::Topology(wanted.name.clone()), Record::Topology(record))].into();
     let scope = up(&wanted).scope();
     let names = |scope: &Scope| scope.netns.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let whole = scope.widened_by(&records, &BTreeSet::new());
+    let whole = scope.widened_by(&records, &HashSet::new());
     assert_eq!(names(&whole), ["db", "new", "router", "web"]);
     assert!(whole.outside.is_empty());
     // One has a published port, the other is nothing but a netns on a cable.
