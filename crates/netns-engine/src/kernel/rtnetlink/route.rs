@@ -49,6 +49,8 @@ impl Rtnetlink {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut message = RouteMessage::default();
             message.header.address_family = family;
+            // Else each link has its own, of its addresses and for multicast.
+            message.header.kind = RouteType::Unicast;
             let mut of_family = Vec::new();
             self.socket.dump(&request(message::GET_ROUTE, 0, &message), |payload| match payload {
                 None => of_family.clear(),
