@@ -14,21 +14,18 @@ impl Topology {
         if seen.is_empty() {
             return Cow::Borrowed(self);
         }
-        let limited: HashSet<&NetnsName> =
-            self.cables.iter().filter(|cable| is_limited(cable)).flat_map(Cable::netns).collect();
-        let is_done = |node: &Node| {
-            seen.contains(&node.name) && has_nothing_on_host(node) && !limited.contains(&node.name)
-        };
-        let done: HashSet<&NetnsName> =
-            self.nodes.iter().filter(|node| is_done(node)).map(|node| &node.name).collect();
-        let is_open = |cable: &&Cable| !cable.netns().any(|netns| done.contains(netns));
-        let nodes: Vec<Node> = self.nodes.iter().filter(|node| !done.contains(&node.name)).cloned().collect();
+        let on_host = self.nodes.iter().filter(|node| has_something_on_host(node)).map(|node| &node.name);
+        let limited = self.cables.iter().filter(|cable| is_limited(cable)).flat_map(Cable::netns);
+        // Few in most topologies, so that a node costs no more than a look into `seen`.
+        let open: HashSet<&NetnsName> = on_host.chain(limited).collect();
+        let is_done = |netns: &NetnsName| seen.contains(netns) && !open.contains(netns);
+        let nodes: Vec<Node> = self.nodes.iter().filter(|node| !is_done(&node.name)).cloned().collect();
         let are_told = nodes.iter().any(|node| node.hosts == KnownHosts::OfTopology);
         Cow::Owned(Self {
             name: self.name.clone(),
             networks: self.networks.clone(),
             nodes,
-            cables: self.cables.iter().filter(is_open).cloned().collect(),
+            cables: self.cables.iter().filter(|cable| !cable.netns().any(is_done)).cloned().collect(),
             hosts: if are_told { self.hosts.clone() } else { Vec::new() },
             checks: Vec::new(),
         })
@@ -39,9 +36,9 @@ fn is_limited(cable: &Cable) -> bool {
     cable.ends.iter().any(|end| end.shaping.is_some())
 }
 
-fn has_nothing_on_host(node: &Node) -> bool {
-    node.ports.is_empty()
-        && node.programs.is_empty()
-        && node.resolver.is_none()
-        && node.hosts == KnownHosts::OfHost
+fn has_something_on_host(node: &Node) -> bool {
+    !node.ports.is_empty()
+        || !node.programs.is_empty()
+        || node.resolver.is_some()
+        || node.hosts == KnownHosts::OfTopology
 }

@@ -142,7 +142,7 @@ fn reaches_internet(netns: &str) {
 
 /// Fewer for what takes long.
 fn rounds(size: usize) -> usize {
-    (300 / size.max(1)).clamp(3, 21)
+    (300 / size.max(1)).clamp(7, 21)
 }
 
 /// The slow ones need not be told to the percent.
