@@ -14,6 +14,10 @@ pub(super) const NOTES: &str = "/run/netns-tool";
 /// Where it notes the cookie of each netns it made.
 const MARKS: &str = "/run/netns-tool/netns";
 
+/// Where it keeps by which numbers it knows nodes again: beside the note on their topology, in [`NOTED`].
+const SEALS: &str = "/run/netns-tool/seal";
+const NOTED: &str = "/run/netns-tool/topology";
+
 /// Where it keeps what programs of topologies say.
 const LOGS: &str = "/run/netns-tool/logs";
 
@@ -66,7 +70,15 @@ fn read_mount(line: &str) -> Option<Mount> {
     Some(Mount { point, kind: what.split(' ').next()?.to_owned(), spread })
 }
 
+/// Whether a file is a seal that may be there or not, since its topology is.
+fn is_seal_of_note(file: &Path) -> bool {
+    file.strip_prefix(SEALS).is_ok_and(|name| Path::new(NOTED).join(name).exists())
+}
+
 fn note_file(root: &str, file: &Path, snapshot: &mut Snapshot) {
+    if is_seal_of_note(file) {
+        return;
+    }
     let Ok(known) = fs::metadata(file) else { return };
     let mode = known.permissions().mode() & 0o7777;
     let is_log = known.is_file() && file.starts_with(LOGS);
