@@ -114,7 +114,7 @@ impl Kernel for LinuxKernel {
         if new > 0
             && let Ok(supply) = self.supply()
         {
-            supply.order(new);
+            supply.order_last(new).ok();
         }
     }
 

@@ -23,7 +23,8 @@ use crate::{
 
 /// From here on it is cheaper to read all links than to ask for each.
 const MANY: usize = 16;
-/// The same of addresses in a netns, which has few others.
+/// The same of addresses, which are fewer and shorter; in a netns, which has few others, at once.
+const SOME: usize = 4;
 const FEW: usize = 1;
 
 /// What the look at stacks told that others would have to ask for again.
@@ -44,7 +45,7 @@ pub(super) fn observe(
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
         let done = outside.ports_beyond(scope);
-        let (stack, links) = read_but(kernel.talk(&Place::Host)?, selection, &done, MANY)?;
+        let (stack, links) = read_but(kernel.talk(&Place::Host)?, selection, &done, SOME)?;
         if scope.other_routes == Asked::Yes {
             observed.other_routes = other_routes(kernel.talk(&Place::Host)?, &links)?;
         }

@@ -3,8 +3,8 @@
 //! Of all that a node takes, the kernel spends a third on its netns; meanwhile the caller names, wires and
 //! furnishes those that are ready. A netns without a name leaves no trace: it ends with the process.
 //!
-//! The end of a thread that has seen many netns come takes the kernel milliseconds; this one stays, and is
-//! asked again for nothing.
+//! The end of a thread takes the kernel a while, too: so it ends once it has made the last that was asked for,
+//! long before the caller is done with that.
 
 use std::{
     fs::File,
@@ -35,6 +35,7 @@ pub(super) struct Unnamed {
 /// The thread, and what it has been asked for; it ends with this.
 #[derive(Debug)]
 pub(super) struct Supply {
+    /// None once it was told how many there will be.
     orders: Option<Sender<()>>,
     ready: Option<Receiver<Result<Unnamed, Refusal>>>,
     /// Ordered, and not taken yet.
@@ -53,8 +54,17 @@ impl Supply {
         Ok(Self { orders: Some(orders), ready: Some(ready), due: 0, thread: Some(thread) })
     }
 
-    /// Tells how many will be taken, so that they can be made before.
-    pub(super) fn order(&mut self, number: usize) {
+    /// Tells how many will be taken and no more, so that they can be made before.
+    pub(super) fn order_last(&mut self, number: usize) -> Result<(), Refusal> {
+        self.order(number)?;
+        self.orders = None;
+        Ok(())
+    }
+
+    fn order(&mut self, number: usize) -> Result<(), Refusal> {
+        if self.orders.is_none() {
+            *self = Self::start()?;
+        }
         for _ in 0..number {
             if let Some(orders) = &self.orders
                 && orders.send(()).is_ok()
@@ -62,12 +72,13 @@ impl Supply {
                 self.due += 1;
             }
         }
+        Ok(())
     }
 
     /// Takes the next one.
     pub(super) fn take(&mut self) -> Result<Unnamed, Refusal> {
         if self.due == 0 {
-            self.order(1);
+            self.order(1)?;
         }
         self.due = self.due.saturating_sub(1);
         let gone = || Refusal::new(Errno::IO).with_message("the thread that makes netns has ended");

@@ -20,11 +20,13 @@ mod tool;
 
 use std::{
     env,
+    path::PathBuf,
     process::{Command, ExitCode},
+    sync::OnceLock,
     time::Duration,
 };
 
-use measured::{Row, median_ms, program, timed};
+use measured::{Row, as_installed, median_ms, program, timed};
 use netns_testkit::{Sandbox, Uplink, on_fresh_host, sh};
 use rivals::RIVALS;
 use tool::Tool;
@@ -131,8 +133,9 @@ fn measure(tool: &Tool, size: usize, with_rivals: usize) -> Row {
 }
 
 fn by_floor(verb: &str, nodes: usize) {
-    let this = env::current_exe().expect("/proc is mounted");
-    program(Command::new(this).args(["floor", verb, &nodes.to_string()]));
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let this = || as_installed(&env::current_exe().expect("/proc is mounted"));
+    program(Command::new(INSTALLED.get_or_init(this)).args(["floor", verb, &nodes.to_string()]));
 }
 
 /// Whoever is measured must have done it: beyond the uplink, only the host's own address is answered.

@@ -8,7 +8,7 @@ use std::{
 
 use netns_testkit::Sandbox;
 
-use crate::measured::{program, started};
+use crate::measured::{as_installed, program, started};
 
 /// Where the files are that describe networks: one for each number of nodes.
 const FILES: &str = "/run/bench";
@@ -28,7 +28,7 @@ impl Tool {
     /// Takes the program that was built with this benchmark.
     pub(crate) fn beside(host: &Sandbox) -> Self {
         fs::create_dir_all(FILES).expect("it may");
-        Self { path: host.tool().path().to_owned() }
+        Self { path: as_installed(host.tool().path()) }
     }
 
     /// Runs it with `arguments`, split at blanks.
