@@ -51,11 +51,14 @@ impl Ahead {
 /// Nothing is read where a killed process left something to take back first.
 fn read(name: TopologyName) -> Result<(File, Option<Early>), Refusal> {
     let lock = state::lock()?;
-    if journal::is_open() {
-        return Ok((lock, None));
-    }
+    // What cannot be read now cannot be read later either, where it is told.
+    let early = if journal::is_open() { None } else { early_of(name).ok() };
+    Ok((lock, early))
+}
+
+fn early_of(name: TopologyName) -> Result<Early, Refusal> {
     let glance = Glance::at(&mut Rtnetlink::open()?, &name)?;
     let key = RecordKey::Topology(name);
     let record = state::record(&state::path_of(&key))?;
-    Ok((lock, Some(Early { key, record, glance })))
+    Ok(Early { key, record, glance })
 }
