@@ -26,7 +26,7 @@ pub struct Ahead {
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Early {
-    pub(super) key: RecordKey,
+    pub(super) topology: TopologyName,
     pub(super) record: Option<Record>,
     pub(super) glance: Option<Glance>,
 }
@@ -58,7 +58,6 @@ fn read(name: TopologyName) -> Result<(File, Option<Early>), Refusal> {
 
 fn early_of(name: TopologyName) -> Result<Early, Refusal> {
     let glance = Glance::at(&mut Rtnetlink::open()?, &name)?;
-    let key = RecordKey::Topology(name);
-    let record = state::record(&state::path_of(&key))?;
-    Ok(Early { key, record, glance })
+    let record = state::record(&state::path_of(&RecordKey::Topology(name.clone())))?;
+    Ok(Early { topology: name, record, glance })
 }

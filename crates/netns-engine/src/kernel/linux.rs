@@ -137,9 +137,9 @@ impl LinuxKernel {
 
     /// What was read ahead, if it is what `scope` asks for.
     pub(super) fn early(&mut self, scope: &Scope) -> (BTreeMap<RecordKey, Record>, Option<Glance>) {
-        let asked = |early: &Early| matches!(&early.key, RecordKey::Topology(name) if scope.topologies.contains_key(name));
+        let asked = |early: &Early| scope.topologies.contains_key(&early.topology);
         let Some(early) = self.early.take().filter(asked) else { return (BTreeMap::new(), None) };
-        (early.record.map(|record| (early.key, record)).into_iter().collect(), early.glance)
+        (early.record.map(|record| (record.key(), record)).into_iter().collect(), early.glance)
     }
 
     /// Returns the conversation about `place`, opened on first use.

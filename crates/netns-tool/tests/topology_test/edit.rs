@@ -37,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_and_its_reverse_leave_the_first_state,
         a_gateway_that_moves_leaves_the_nodes_where_they_are,
         larger_packets_fit_into_the_limit_of_a_cable,
+        a_long_file_is_changed_as_a_short_one,
     )
 }
 
@@ -130,6 +131,30 @@ fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {
     sh("ip netns exec a ping -c 1 -W 5 -M do -s 8972 10.47.0.2");
     up(host, &with(1500));
     small.assert_same(&Snapshot::take(), "with the packets as small as before");
+}
+
+/// What is known of a topology is read while its file is: if that is long, and only then.
+fn a_long_file_is_changed_as_a_short_one(host: &Sandbox) {
+    let (long, longer) = (format!("{PAIR}# {}\n", "-".repeat(5000)), "# it is\n".repeat(1000));
+    let untouched = Snapshot::take();
+    up(host, &long);
+    let pair = Snapshot::take();
+    up(host, &(with_third_node() + &longer));
+    sh("ip netns exec c ping -c 1 -W 5 10.46.0.2");
+    drop(host.netns_tool("status pair").succeeds());
+    up(host, &long);
+    pair.assert_same(&Snapshot::take(), "without the third node again");
+    fs::write(FILE, long.replace("nodes:", "noses:")).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).fails_with(2).complains("noses"));
+    pair.assert_same(&Snapshot::take(), "after a mistake");
+    let note = "/run/netns-tool/topology/pair";
+    let known = fs::read(note).unwrap();
+    fs::write(note, "{").unwrap();
+    fs::write(FILE, &long).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).fails_with(1).complains("is damaged"));
+    fs::write(note, known).unwrap();
+    drop(host.netns_tool("down pair").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
 }
 
 fn up(host: &Sandbox, file: &str) {
