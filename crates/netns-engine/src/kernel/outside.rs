@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     name::{LinkName, NetnsName},
-    observed::{Edit, Observed, Scope, Selection, Untouched, seen_by_host},
+    observed::{Asked, Edit, Observed, Scope, Selection, Untouched, seen_by_host},
     place::Place,
     record::{Record, RecordKey},
     topology::{CableEnd, ETHERNET_MTU, Mtus, Topology, TopologyName},
@@ -61,7 +61,7 @@ pub(super) fn look(
     mut early: Option<Glance>,
 ) -> Result<Outside, Refusal> {
     let mut outside = Outside::default();
-    if !scope.trusts_outside() {
+    if scope.untouched_from_outside != Asked::Yes {
         return Ok(outside);
     }
     for edit in scope.edits(records) {

@@ -32,7 +32,7 @@ pub(super) struct Unnamed {
     pub(super) talk: Rtnetlink,
 }
 
-/// The thread, and what it has been asked for; it ends with this.
+/// The thread, and what it has been asked for; it ends with this, if not before.
 #[derive(Debug)]
 pub(super) struct Supply {
     /// None once it was told how many there will be.

@@ -46,7 +46,7 @@ use crate::{
     resolver::ResolvConf,
     route::{OtherRoute, Route},
     sysctl::Sysctl,
-    topology::{HostEntry, Isolation, ProgramKey, Shaping, TopologyName},
+    topology::{ETHERNET_MTU, HostEntry, Isolation, ProgramKey, Shaping, TopologyName},
 };
 
 /// The part of the machine's state that a [`Scope`] asked for.
@@ -166,6 +166,18 @@ impl Observed {
     #[must_use]
     pub fn sysctl(&self, place: &Place, sysctl: &Sysctl) -> Option<i32> {
         self.stack(place)?.sysctls.get(sysctl).copied()
+    }
+
+    /// The MTU in bytes that both ends of a cable need so that nothing has to be fragmented on the way out;
+    /// none for Ethernet's.
+    ///
+    /// With 1500 inside and less outside, and ICMP filtered on the way, uploads stall for good.
+    #[must_use]
+    pub fn uplink_mtu(&self) -> Option<u32> {
+        let host = self.stack(&Place::Host)?;
+        let uplink = host.routes.iter().find(|route| route.is_default())?.link.as_ref()?;
+        let mtu = host.links.get(uplink)?.mtu_bytes;
+        (mtu < ETHERNET_MTU).then_some(mtu)
     }
 
     fn stack_mut(&mut self, place: &Place) -> &mut Stack {

@@ -5,12 +5,12 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
-use super::{Asked, Observed, Plug, Scope};
+use super::{Plug, Scope};
 use crate::{
     name::{LinkName, NetnsName},
     place::Place,
     record::{Record, RecordKey},
-    topology::{Cable, ETHERNET_MTU, Network, Node, Topology},
+    topology::{Cable, Network, Node, Topology},
 };
 
 /// A node that an edit leaves as it was, and all that it hangs on.
@@ -79,26 +79,6 @@ impl Scope {
             }
         }
         scope
-    }
-
-    /// Returns whether nodes that an edit does not touch may be seen from outside.
-    #[must_use]
-    pub fn trusts_outside(&self) -> bool {
-        self.untouched_from_outside == Asked::Yes
-    }
-}
-
-impl Observed {
-    /// The MTU in bytes that both ends of a cable need so that nothing has to be fragmented on the way out;
-    /// none for Ethernet's.
-    ///
-    /// With 1500 inside and less outside, and ICMP filtered on the way, uploads stall for good.
-    #[must_use]
-    pub fn uplink_mtu(&self) -> Option<u32> {
-        let host = self.stack(&Place::Host)?;
-        let uplink = host.routes.iter().find(|route| route.is_default())?.link.as_ref()?;
-        let mtu = host.links.get(uplink)?.mtu_bytes;
-        (mtu < ETHERNET_MTU).then_some(mtu)
     }
 }
 
