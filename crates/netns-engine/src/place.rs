@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 use crate::name::{LinkName, NameError, NetnsName};
 
@@ -52,7 +52,9 @@ impl fmt::Display for Place {
 }
 
 /// A link and where it lives: link names are unique only within one netns.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+///
+/// Notes hold it as `NETNS:LINK`, or as `LINK` if it is the host's: no name of either kind has a colon.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LinkAt {
     /// The network stack.
     pub place: Place,
@@ -71,6 +73,39 @@ impl LinkAt {
     #[must_use]
     pub fn inside(netns: NetnsName, name: LinkName) -> Self {
         Self { place: Place::Netns(netns), name }
+    }
+}
+
+impl Serialize for LinkAt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.place {
+            Place::Host => serializer.serialize_str(self.name.as_str()),
+            Place::Netns(netns) => serializer.collect_str(&format_args!("{netns}:{}", self.name)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LinkAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(LinkAtVisitor)
+    }
+}
+
+struct LinkAtVisitor;
+
+impl Visitor<'_> for LinkAtVisitor {
+    type Value = LinkAt;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a link, or a netns and a link with a colon between them")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LinkAt, E> {
+        let (place, name) = match text.split_once(':') {
+            Some((netns, name)) => (Place::Netns(NetnsName::new(netns).map_err(E::custom)?), name),
+            None => (Place::Host, text),
+        };
+        Ok(LinkAt { place, name: LinkName::new(name).map_err(E::custom)? })
     }
 }
 
@@ -119,6 +154,24 @@ impl fmt::Display for Entrance {
             Self::Host => f.write_str("the host"),
             Self::Named(name) => write!(f, "netns '{name}'"),
             Self::File(path) => write!(f, "netns '{}'", path.to_string_lossy().escape_debug()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_the_way_through_a_note() {
+        let name = LinkName::new("eth0").unwrap();
+        let inside = LinkAt::inside(NetnsName::new("red").unwrap(), name.clone());
+        for (at, text) in [(LinkAt::on_host(name), "\"eth0\""), (inside, "\"red:eth0\"")] {
+            assert_eq!(serde_json::to_string(&at).unwrap(), text);
+            assert_eq!(serde_json::from_str::<LinkAt>(text).unwrap(), at);
+        }
+        for wrong in ["\"\"", "\"red:\"", "\":eth0\"", "\"red:eth0:1\"", "\"../red:eth0\"", "7"] {
+            assert!(serde_json::from_str::<LinkAt>(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct Topology {
     pub nodes: Vec<Node>,
     /// What connects them: nodes to networks, and nodes to each other or to the host.
     pub cables: Vec<Cable>,
-    /// The names of the nodes, and further ones the file gives, for nodes that want to know them.
+    /// The names of the nodes, and further ones the file gives; none if no node wants to know them.
     pub hosts: Vec<HostEntry>,
     /// What should work once it is up.
     pub checks: Vec<Check>,

@@ -8,14 +8,19 @@ use super::{Found, Settled, words::malformed};
 use crate::{
     address::Family,
     topology::{
-        HostEntry, Node,
+        HostEntry, KnownHosts, Node,
         file::{Hosts, Text},
         mistake::Flaw,
     },
 };
 
-/// Lists every node with its first address of each family, then the further names of the file.
+/// Lists every node with its first address of each family, then the further names of the file; nothing if no
+/// node is told.
 pub(super) fn entries(settled: &Settled<'_>, nodes: &[Node]) -> Found<Vec<HostEntry>> {
+    let further = further(settled)?;
+    if nodes.iter().all(|node| node.hosts == KnownHosts::OfHost) {
+        return Ok(Vec::new());
+    }
     let mut entries = Vec::new();
     for (number, node) in nodes.iter().enumerate() {
         for family in [Family::Ipv4, Family::Ipv6] {
@@ -25,7 +30,13 @@ pub(super) fn entries(settled: &Settled<'_>, nodes: &[Node]) -> Found<Vec<HostEn
             }
         }
     }
-    let Some(Hosts::Further(further)) = &settled.file.hosts else { return Ok(entries) };
+    entries.extend(further);
+    Ok(entries)
+}
+
+fn further(settled: &Settled<'_>) -> Found<Vec<HostEntry>> {
+    let Some(Hosts::Further(further)) = &settled.file.hosts else { return Ok(Vec::new()) };
+    let mut entries = Vec::new();
     for (name, addresses) in &further.0 {
         if !is_host_name(&name.value) {
             return Err(malformed(name, "a host name, such as db.example"));
