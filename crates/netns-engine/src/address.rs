@@ -7,6 +7,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -91,10 +92,13 @@ pub enum InterfaceAddressError {
 
 /// An Ethernet address: six octets, written `02:42:ac:11:00:02`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "SmolStr")]
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
+    /// Six times two digits, and a colon between them.
+    const TEXT_BYTES: usize = 17;
+
     /// Takes six octets as the kernel reported them.
     #[must_use]
     pub fn from_octets(octets: [u8; 6]) -> Self {
@@ -130,7 +134,7 @@ impl MacAddress {
     fn text(self) -> String {
         const DIGITS: [char; 16] =
             ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        let mut text = String::with_capacity(17);
+        let mut text = String::with_capacity(Self::TEXT_BYTES);
         for octet in self.0 {
             if !text.is_empty() {
                 text.push(':');
@@ -176,14 +180,14 @@ impl FromStr for MacAddress {
 
     fn from_str(text: &str) -> Result<Self, MacAddressError> {
         let wrong = || MacAddressError::Malformed { text: text.to_owned() };
-        let mut octets = [0; 6];
-        let mut parts = text.split(':');
-        for octet in &mut octets {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(wrong)?;
-            *octet = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
-        }
-        if parts.next().is_some() {
+        if text.len() != Self::TEXT_BYTES {
             return Err(wrong());
+        }
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut octets = [0; 6];
+        for (octet, part) in octets.iter_mut().zip(text.as_bytes().chunks(3)) {
+            let ([high, low] | [high, low, b':']) = part else { return Err(wrong()) };
+            *octet = digit(high).ok_or_else(wrong)? << 4 | digit(low).ok_or_else(wrong)?;
         }
         if octets[0] & 1 == 1 || octets == [0; 6] {
             return Err(MacAddressError::NotUnicast { text: text.to_owned() });
@@ -192,10 +196,10 @@ impl FromStr for MacAddress {
     }
 }
 
-impl TryFrom<String> for MacAddress {
+impl TryFrom<SmolStr> for MacAddress {
     type Error = MacAddressError;
 
-    fn try_from(text: String) -> Result<Self, MacAddressError> {
+    fn try_from(text: SmolStr) -> Result<Self, MacAddressError> {
         text.parse()
     }
 }
@@ -231,7 +235,17 @@ mod tests {
         );
         assert_eq!(mac.to_string().parse(), Ok(mac));
         assert_eq!(mac.octets()[0] & 3, 2, "locally administered unicast");
-        for wrong in ["", "02:00:00:00:00", "02:00:00:00:00:01:02", "2:0:0:0:0:1", "01:00:5e:00:00:01"] {
+        assert_eq!("0A:bC:00:ff:10:01".parse(), Ok(MacAddress::from_octets([0x0a, 0xbc, 0, 0xff, 0x10, 1])));
+        for wrong in [
+            "",
+            "02:00:00:00:00",
+            "02:00:00:00:00:01:02",
+            "2:0:0:0:0:1",
+            "02-00-00-00-00-01",
+            "02:00:00:00:00:+1",
+            "02:00:00:00:00:é",
+            "01:00:5e:00:00:01",
+        ] {
             assert!(wrong.parse::<MacAddress>().is_err(), "{wrong}");
         }
     }

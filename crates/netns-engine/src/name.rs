@@ -3,13 +3,14 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// The name of a network link, such as `eth0`.
 ///
 /// At most 15 bytes: the kernel keeps 16 (`IFNAMSIZ` in `linux/if.h`), the last one for NUL.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct LinkName(String);
+#[serde(try_from = "SmolStr")]
+pub struct LinkName(SmolStr);
 
 impl LinkName {
     /// The longest name the kernel takes, in bytes.
@@ -31,21 +32,21 @@ impl LinkName {
     /// let too_long = LinkName::new("container-uplink0").unwrap_err();
     /// assert_eq!(too_long.to_string(), "link name 'container-uplink0' is 17 bytes long; the kernel allows 15");
     /// ```
-    pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
-        let name = name.into();
+    pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
+        let name = name.as_ref();
         if name.len() > Self::MAX_BYTES {
-            return Err(NameError::LinkTooLong { name });
+            return Err(NameError::LinkTooLong { name: name.to_owned() });
         }
         let forbidden = |c: char| matches!(c, '/' | ':' | '%') || c.is_whitespace() || c.is_control();
         if name.is_empty() || name == "." || name == ".." || name.contains(forbidden) {
-            return Err(NameError::LinkMalformed { name });
+            return Err(NameError::LinkMalformed { name: name.to_owned() });
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// Takes a name as the kernel reported it; it obeys the kernel's rules by definition.
-    pub(crate) fn from_kernel(name: String) -> Self {
-        Self(name)
+    pub(crate) fn from_kernel(name: impl Into<SmolStr>) -> Self {
+        Self(name.into())
     }
 
     /// Returns the name as text.
@@ -61,8 +62,8 @@ impl LinkName {
 /// file name, also ones with a newline or an escape sequence; this is the part of it that can be
 /// typed, printed and put into a script without quoting.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct NetnsName(String);
+#[serde(try_from = "SmolStr")]
+pub struct NetnsName(SmolStr);
 
 impl NetnsName {
     /// The longest name taken, in bytes.
@@ -80,16 +81,16 @@ impl NetnsName {
     /// assert!(NetnsName::new("red").is_ok());
     /// assert!(NetnsName::new("../red").is_err());
     /// ```
-    pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
-        let name = name.into();
+    pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
+        let name = name.as_ref();
         if name.len() > Self::MAX_BYTES {
-            return Err(NameError::NetnsTooLong { name });
+            return Err(NameError::NetnsTooLong { name: name.to_owned() });
         }
         let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(inner) {
-            return Err(NameError::NetnsMalformed { name });
+            return Err(NameError::NetnsMalformed { name: name.to_owned() });
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// Returns the name as text.
@@ -161,17 +162,17 @@ macro_rules! text_conversions {
             }
         }
 
-        impl TryFrom<String> for $name {
+        impl TryFrom<SmolStr> for $name {
             type Error = NameError;
 
-            fn try_from(text: String) -> Result<Self, NameError> {
+            fn try_from(text: SmolStr) -> Result<Self, NameError> {
                 Self::new(text)
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.into()
             }
         }
     };

@@ -203,7 +203,7 @@ fn dragged_along_by_forwarding(
 /// The links that have the family, and `default`.
 fn links_that_tell(family: Family, all: &[RawLink]) -> Vec<LinkName> {
     let tells = |link: &&RawLink| link.setting(&Sysctl::LinkForwarding(family, link.name.clone())).is_some();
-    let default = LinkName::from_kernel("default".to_owned());
+    let default = LinkName::from_kernel("default");
     all.iter().filter(tells).map(|link| link.name.clone()).chain([default]).collect()
 }
 

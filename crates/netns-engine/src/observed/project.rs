@@ -96,7 +96,7 @@ impl Observed {
             .insert(name.clone(), NetnsEntry { state: NetnsState::Live, ours: true, holders: Vec::new() });
         let loopback = Link::new(LinkKind::Loopback);
         let stack = Stack {
-            links: [(LinkName::from_kernel("lo".to_owned()), loopback)].into(),
+            links: [(LinkName::from_kernel("lo"), loopback)].into(),
             routes: BTreeSet::new(),
             sysctls: [(Sysctl::IpForward, 0), (Sysctl::Ipv6Forwarding, 0)].into(),
         };
@@ -124,7 +124,7 @@ impl Observed {
         let stack = self.stack_mut(&bridge.at.place);
         stack.links.insert(bridge.at.name.clone(), link);
         stack.sysctls.insert(Sysctl::RouteLocalnet(bridge.at.name.clone()), 0);
-        let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()));
+        let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default"));
         if let Some(value) = stack.sysctls.get(&by_default).copied() {
             stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
         }

@@ -23,7 +23,7 @@ impl Scope {
         self.noted.insert(RecordKey::Topology(topology.name.clone()));
         self.noted.extend([Family::Ipv4, Family::Ipv6].map(RecordKey::Forwarding));
         for setting in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf] {
-            self.sysctls.insert((Place::Host, setting(LinkName::from_kernel("default".to_owned()))));
+            self.sysctls.insert((Place::Host, setting(LinkName::from_kernel("default"))));
         }
         self.table = match self.table {
             TableSelection::All => TableSelection::All,

@@ -121,11 +121,8 @@ impl TableEntry {
         table: &'a BTreeSet<Self>,
     ) -> Option<&'a PortForward> {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let first = PortForward {
-            published: published.clone(),
-            target: nowhere,
-            bridge: LinkName::from_kernel(String::new()),
-        };
+        let first =
+            PortForward { published: published.clone(), target: nowhere, bridge: LinkName::from_kernel("") };
         match table.range(Self::Forward(first)..).next() {
             Some(Self::Forward(forward)) if forward.published == *published => Some(forward),
             _ => None,

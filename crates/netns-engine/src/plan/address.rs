@@ -68,7 +68,7 @@ pub(super) fn scope_of(at: &LinkAt) -> Scope {
 
 /// A setting that exists wherever the kernel speaks IPv6.
 pub(super) fn ipv6_probe() -> Sysctl {
-    Sysctl::DisableIpv6(LinkName::from_kernel("default".to_owned()))
+    Sysctl::DisableIpv6(LinkName::from_kernel("default"))
 }
 
 /// Adds an address unless it is there; for an IPv6 one, the link's IPv6 is switched on first,

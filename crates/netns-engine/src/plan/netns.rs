@@ -108,7 +108,7 @@ pub(super) fn release(draft: &mut Draft, name: &NetnsName, on_holders: OnHolders
 
 /// Switches `lo` on, unless it is.
 pub(super) fn switch_loopback_on(draft: &mut Draft, netns: &NetnsName) {
-    let loopback = LinkAt::inside(netns.clone(), LinkName::from_kernel("lo".to_owned()));
+    let loopback = LinkAt::inside(netns.clone(), LinkName::from_kernel("lo"));
     if draft.state().link(&loopback).is_some_and(|link| !link.up) {
         draft.then(
             Operation::SetLink(loopback, LinkChange::Up),

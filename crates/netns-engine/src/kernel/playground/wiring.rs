@@ -67,5 +67,5 @@ fn address(ip: IpAddr, prefix_len: u8) -> IpNet {
 }
 
 fn name(text: &str) -> LinkName {
-    LinkName::from_kernel(text.to_owned())
+    LinkName::from_kernel(text)
 }

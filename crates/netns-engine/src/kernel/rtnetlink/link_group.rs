@@ -132,12 +132,12 @@ fn set_group(index: u32, group: u32) -> Request {
 
 fn parse(payload: &[u8]) -> Option<Member> {
     let index = u32::from_ne_bytes(payload.get(INDEX)?.try_into().ok()?);
-    let mut member = Member { index, name: LinkName::from_kernel(String::new()), group: 0 };
+    let mut member = Member { index, name: LinkName::from_kernel(""), group: 0 };
     for (kind, value) in attributes_of(payload.get(HEADER_BYTES..)?) {
         match kind {
             IFLA_IFNAME => {
                 let name = value.strip_suffix(b"\0").unwrap_or(value);
-                member.name = LinkName::from_kernel(String::from_utf8_lossy(name).into_owned());
+                member.name = LinkName::from_kernel(String::from_utf8_lossy(name));
             }
             IFLA_GROUP => member.group = u32::from_ne_bytes(value.try_into().ok()?),
             _ => {}

@@ -71,7 +71,7 @@ fn parse(payload: &[u8]) -> Option<Port> {
     let index = number(header.get(4..8)?)?;
     let mut port = Port {
         index,
-        name: LinkName::from_kernel(String::new()),
+        name: LinkName::from_kernel(""),
         carrier: running(header)?,
         mac: None,
         mtu_bytes: 0,
@@ -83,7 +83,7 @@ fn parse(payload: &[u8]) -> Option<Port> {
         match kind {
             attribute::NAME => {
                 let name = value.strip_suffix(b"\0").unwrap_or(value);
-                port.name = LinkName::from_kernel(String::from_utf8_lossy(name).into_owned());
+                port.name = LinkName::from_kernel(String::from_utf8_lossy(name));
             }
             attribute::ADDRESS => port.mac = value.try_into().ok().map(MacAddress::from_octets),
             attribute::MTU => port.mtu_bytes = number(value)?,

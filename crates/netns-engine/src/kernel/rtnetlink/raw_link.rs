@@ -117,7 +117,7 @@ fn born(header: &[u8]) -> Option<RawLink> {
     let flags = number(header.get(8..12)?)?;
     Some(RawLink {
         index: number(header.get(4..8)?)?,
-        name: LinkName::from_kernel(String::new()),
+        name: LinkName::from_kernel(""),
         kind: if layer == LOOPBACK { LinkKind::Loopback } else { LinkKind::Other("physical".to_owned()) },
         up: flags & UP != 0,
         carrier: running(header)?,
@@ -148,7 +148,7 @@ pub(super) fn is_isolated((kind, value): (u16, &[u8])) -> bool {
 
 fn read_attribute(link: &mut RawLink, kind: u16, value: &[u8]) {
     match kind {
-        attribute::NAME => link.name = LinkName::from_kernel(text(value).into_owned()),
+        attribute::NAME => link.name = LinkName::from_kernel(text(value)),
         attribute::ADDRESS => {
             let octets: Option<[u8; 6]> = value.try_into().ok();
             link.mac = octets.filter(|octets| *octets != [0; 6]).map(MacAddress::from_octets);

@@ -164,7 +164,7 @@ impl Ear {
     }
 
     fn link(&self, index: u32) -> Option<LinkName> {
-        self.links.get(&index).map(|name| LinkName::from_kernel(name.clone()))
+        self.links.get(&index).map(LinkName::from_kernel)
     }
 }
 

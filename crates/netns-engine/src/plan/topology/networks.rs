@@ -97,7 +97,7 @@ fn close_to_ipv6(draft: &mut Draft, network: &Network) {
 
 /// Gives a setting that an IPv6 address brought with it the value of a link that never had one.
 fn back_to_default(draft: &mut Draft, setting: &dyn Fn(LinkName) -> Sysctl, network: &Network) {
-    let by_default = setting(LinkName::from_kernel("default".to_owned()));
+    let by_default = setting(LinkName::from_kernel("default"));
     let of_bridge = setting(network.bridge.clone());
     let state = draft.state();
     if let (Some(value), Some(is)) =

@@ -114,7 +114,7 @@ fn make_netns(draft: &mut Draft, node: &Node) {
         );
     }
     switch_loopback_on(draft, &node.name);
-    let loopback = place.link(&LinkName::from_kernel("lo".to_owned()));
+    let loopback = place.link(&LinkName::from_kernel("lo"));
     for address in &node.addresses {
         add_address(draft, &loopback, *address, "An address of the node itself, whichever link is up.");
     }

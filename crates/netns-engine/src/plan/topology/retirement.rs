@@ -331,7 +331,7 @@ fn ends(cable: &Cable) -> [&LinkAt; 2] {
 }
 
 fn lo_of(netns: &NetnsName) -> LinkAt {
-    LinkAt::inside(netns.clone(), LinkName::from_kernel("lo".to_owned()))
+    LinkAt::inside(netns.clone(), LinkName::from_kernel("lo"))
 }
 
 fn delete_routes(draft: &mut Draft, before: &Node, kept: &Node) {
