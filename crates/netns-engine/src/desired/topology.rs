@@ -1,11 +1,9 @@
 //! A whole network, up or gone.
 
-use std::sync::Arc;
-
 use super::OnHolders;
 use crate::{
-    record::Lifetime,
-    topology::{Topology, TopologyName},
+    record::{Lifetime, NotedTopology},
+    topology::TopologyName,
 };
 
 /// A topology that is up, exactly as described: what an earlier version of it had and this one has not is
@@ -13,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TopologyUp {
     /// What there should be.
-    pub topology: Arc<Topology>,
+    pub topology: NotedTopology,
     /// How long; as before, or until it is taken down, if not given.
     pub lifetime: Option<Lifetime>,
     /// What to do with processes in netns that have to go.

@@ -130,7 +130,12 @@ impl Kernel for LinuxKernel {
 impl LinuxKernel {
     /// Takes over what was read ahead, and returns the lock.
     pub(crate) fn catch_up(&mut self, ahead: Ahead) -> Result<File, Refusal> {
-        let (lock, early) = ahead.finish()?;
+        // Most often there is a moment until it is finished.
+        let links = self.talk(&Place::Host).and_then(Rtnetlink::indices).ok();
+        let (lock, mut early) = ahead.finish()?;
+        if let Some(glance) = early.as_mut().and_then(|early| early.glance.as_mut()) {
+            glance.links = links;
+        }
         self.early = early;
         Ok(lock)
     }

@@ -30,6 +30,16 @@ const FEW: usize = 8;
 pub(super) struct Outside {
     pub(super) seen: Arc<HashSet<NetnsName>>,
     numbers: HashMap<NetnsName, Numbers>,
+    /// The indices of all links.
+    links: Vec<u32>,
+}
+
+/// The links of the host that are still to be looked at, by their indices.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) indices: BTreeSet<u32>,
+    /// How many links need no further look.
+    pub(super) done: usize,
 }
 
 /// What the kernel says to a seal, before anybody asks what it should be.
@@ -37,19 +47,23 @@ pub(super) struct Outside {
 pub(super) struct Glance {
     topology: TopologyName,
     /// Of the nodes whose names lead where they led.
-    seal: Seal,
+    numbers: HashMap<NetnsName, Numbers>,
     /// In the order of their indices.
     ports: Vec<Port>,
+    /// The indices of all links, where there was time to list them.
+    pub(super) links: Option<Vec<u32>>,
 }
 
 impl Glance {
     /// Looks for what a topology's seal tells of; none if it has no seal.
     pub(super) fn at(talk: &mut Rtnetlink, topology: &TopologyName) -> Result<Option<Self>, Refusal> {
-        let (Some(mut seal), Some(inodes)) = (Seal::read(topology), Inodes::of_this_host()) else {
+        let (Some(seal), Some(inodes)) = (Seal::read(topology), Inodes::of_this_host()) else {
             return Ok(None);
         };
-        seal.0.retain(|name, numbers| inodes.of(name) == Some(numbers.netns));
-        Ok(Some(Self { topology: topology.clone(), seal, ports: talk.ports_of_bridges()? }))
+        let lead_there = seal.0.into_iter().filter(|(name, numbers)| inodes.of(name) == Some(numbers.netns));
+        let numbers = lead_there.collect();
+        let ports = talk.ports_of_bridges()?;
+        Ok(Some(Self { topology: topology.clone(), numbers, ports, links: None }))
     }
 }
 
@@ -87,14 +101,15 @@ impl Outside {
         talk: &mut Rtnetlink,
         edit: Edit<'_>,
         untouched: &[Untouched<'_>],
-        Glance { mut seal, ports, .. }: Glance,
+        Glance { mut numbers, ports, links, .. }: Glance,
     ) -> Result<(), Refusal> {
+        self.links = links.map_or_else(|| talk.indices(), Ok)?;
         let expected = Expected::of(talk, edit.wanted, ports)?;
         let seen = Arc::make_mut(&mut self.seen);
         seen.reserve(untouched.len());
         self.numbers.reserve(untouched.len());
         for Untouched { node, cables } in untouched {
-            let Some(numbers) = seal.0.remove(&node.name) else { continue };
+            let Some(numbers) = numbers.remove(&node.name) else { continue };
             let whole = numbers.cables.len() == cables.len()
                 && cables.iter().zip(&numbers.cables).all(|(cable, indices)| {
                     let [end, _] = &cable.ends;
@@ -109,10 +124,14 @@ impl Outside {
         Ok(())
     }
 
-    /// The ports of bridges that need no further look: those of nodes that are not in `scope` at all.
-    pub(super) fn ports_beyond(&self, scope: &Scope) -> HashSet<u32> {
+    /// The links that are still to be looked at: all but those of nodes that are not in `scope` at all. None if
+    /// that are all.
+    pub(super) fn open(&self, scope: &Scope) -> Option<Open> {
         let beyond = self.numbers.iter().filter(|(name, _)| !scope.outside.contains_key(*name));
-        beyond.flat_map(|(_, numbers)| &numbers.cables).map(|[outside, _]| *outside).collect()
+        let done: HashSet<u32> =
+            beyond.flat_map(|(_, numbers)| &numbers.cables).map(|[outside, _]| *outside).collect();
+        let indices = || self.links.iter().copied().filter(|index| !done.contains(index)).collect();
+        (!done.is_empty()).then(|| Open { indices: indices(), done: done.len() })
     }
 
     /// Puts a seal on a topology that is as described, unless it has one.
@@ -133,7 +152,8 @@ impl Outside {
                 numbers.insert(node.name.clone(), Numbers { netns, cables });
             }
         }
-        Seal(numbers).put_on(&topology.name)
+        let in_order = topology.nodes.iter().filter_map(|node| numbers.remove_entry(&node.name));
+        Seal(in_order.collect()).put_on(&topology.name)
     }
 }
 

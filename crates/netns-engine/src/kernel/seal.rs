@@ -6,7 +6,6 @@
 //! has to be looked at: one that is lost or broken is none.
 
 use std::{
-    collections::HashMap,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -25,9 +24,10 @@ pub(super) struct Numbers {
     pub(super) cables: Vec<[u32; 2]>,
 }
 
-/// The numbers of nodes.
+/// The numbers of nodes, in the order of the topology: in this order their netns were made, and in this order the
+/// kernel finds them fastest.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(super) struct Seal(pub(super) HashMap<NetnsName, Numbers>);
+pub(super) struct Seal(pub(super) Vec<(NetnsName, Numbers)>);
 
 impl Seal {
     /// Reads the seal of a topology.

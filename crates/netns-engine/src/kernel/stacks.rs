@@ -1,7 +1,7 @@
 //! Reads network stacks, and finds out which link is whose other end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     os::fd::AsFd,
 };
 
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{
     LinuxKernel, Refusal, namespace,
-    outside::Outside,
+    outside::{Open, Outside},
     processes::Inside,
     rtnetlink::{RawLink, Rtnetlink},
     visit::{self, Found},
@@ -44,8 +44,8 @@ pub(super) fn observe(
 ) -> Result<Told, Refusal> {
     let mut places = BTreeMap::new();
     if let Some(selection) = scope.stacks.get(&Place::Host) {
-        let done = outside.ports_beyond(scope);
-        let (stack, links) = read_but(kernel.talk(&Place::Host)?, selection, &done, SOME)?;
+        let open = outside.open(scope);
+        let (stack, links) = read_open(kernel.talk(&Place::Host)?, selection, open.as_ref(), SOME)?;
         if scope.other_routes == Asked::Yes {
             observed.other_routes = other_routes(kernel.talk(&Place::Host)?, &links)?;
         }
@@ -87,19 +87,19 @@ type Known = (Vec<RawLink>, Option<i32>);
 
 /// Reads the stack of a netns, routes first: the links of default routes are always of interest.
 pub(super) fn read(talk: &mut Rtnetlink, selection: &Selection) -> Result<(Stack, Vec<RawLink>), Refusal> {
-    read_but(talk, selection, &HashSet::new(), FEW)
+    read_open(talk, selection, None, FEW)
 }
 
-/// Does what [`read`] does, and leaves the links with indices in `done` out; of more links than `few`, all addresses
-/// are listed.
-fn read_but(
+/// Does what [`read`] does, of the links that are `open`. Of more links than `few`, and of all links, all addresses are
+/// listed.
+fn read_open(
     talk: &mut Rtnetlink,
     selection: &Selection,
-    done: &HashSet<u32>,
+    open: Option<&Open>,
     few: usize,
 ) -> Result<(Stack, Vec<RawLink>), Refusal> {
     let routes = talk.routes()?;
-    let mut links = selected_links(talk, selection, done)?;
+    let mut links = selected_links(talk, selection, open)?;
     let known: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
     let needed =
         routes.iter().filter_map(|route| route.link).chain(links.iter().filter_map(|link| link.master));
@@ -108,7 +108,7 @@ fn read_but(
         links.extend(talk.link_by_index(index)?);
     }
     let names: BTreeMap<u32, LinkName> = links.iter().map(|link| (link.index, link.name.clone())).collect();
-    let few = if *selection == Selection::All { 0 } else { few };
+    let few = if *selection == Selection::All && open.is_none() { 0 } else { few };
     let mut addresses = addresses(talk, &links, few)?;
     let mut stack = Stack::default();
     for raw in &links {
@@ -125,12 +125,12 @@ fn read_but(
 fn selected_links(
     talk: &mut Rtnetlink,
     selection: &Selection,
-    done: &HashSet<u32>,
+    open: Option<&Open>,
 ) -> Result<Vec<RawLink>, Refusal> {
-    let names = match selection {
-        Selection::All if done.is_empty() => return talk.links(),
-        Selection::All => return links_but(talk, done),
-        Selection::Links(names) => names,
+    let names = match (selection, open) {
+        (Selection::All, None) => return talk.links(),
+        (Selection::All, Some(open)) => return open_links(talk, open),
+        (Selection::Links(names), _) => names,
     };
     let mut links = Vec::new();
     if names.len() > MANY {
@@ -143,17 +143,14 @@ fn selected_links(
     Ok(links)
 }
 
-/// Returns every link whose index is not in `done`.
-fn links_but(talk: &mut Rtnetlink, done: &HashSet<u32>) -> Result<Vec<RawLink>, Refusal> {
-    let mut open = talk.indices()?;
-    open.retain(|index| !done.contains(index));
-    if open.len() > done.len() {
+fn open_links(talk: &mut Rtnetlink, open: &Open) -> Result<Vec<RawLink>, Refusal> {
+    if open.indices.len() > open.done {
         let links = talk.links()?.into_iter();
-        return Ok(links.filter(|link| !done.contains(&link.index)).collect());
+        return Ok(links.filter(|link| open.indices.contains(&link.index)).collect());
     }
     let mut links = Vec::new();
-    for index in open {
-        links.extend(talk.link_by_index(index)?);
+    for index in &open.indices {
+        links.extend(talk.link_by_index(*index)?);
     }
     Ok(links)
 }

@@ -26,6 +26,25 @@ impl NotedTopology {
     pub fn shared(&self) -> Arc<Topology> {
         Arc::clone(&self.topology)
     }
+
+    /// Makes its text at once, for those who have time before it is needed.
+    ///
+    /// # Errors
+    ///
+    /// Returns what has no text.
+    pub fn text(&self) -> serde_json::Result<&RawValue> {
+        if let Some(text) = self.text.get() {
+            return Ok(text);
+        }
+        let text = serde_json::value::to_raw_value(&*self.topology)?;
+        Ok(self.text.get_or_init(|| text))
+    }
+}
+
+impl From<Topology> for NotedTopology {
+    fn from(topology: Topology) -> Self {
+        Arc::new(topology).into()
+    }
 }
 
 impl From<Arc<Topology>> for NotedTopology {
@@ -52,11 +71,7 @@ impl Eq for NotedTopology {}
 
 impl Serialize for NotedTopology {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some(text) = self.text.get() {
-            return text.serialize(serializer);
-        }
-        let text = serde_json::value::to_raw_value(&*self.topology).map_err(S::Error::custom)?;
-        self.text.get_or_init(|| text).serialize(serializer)
+        self.text().map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

@@ -29,7 +29,7 @@ impl Desired for TopologyUp {
     fn scope(&self) -> Scope {
         let mut scope = Scope::default();
         scope.noted.insert(RecordKey::Topology(self.topology.name.clone()));
-        scope.topologies.insert(self.topology.name.clone(), self.topology.clone());
+        scope.topologies.insert(self.topology.name.clone(), self.topology.shared());
         if self.untouched == Look::FromOutside {
             scope.untouched_from_outside = Asked::Yes;
         }
@@ -70,7 +70,7 @@ impl Desired for TopologyUp {
 impl TopologyUp {
     fn note(&self, draft: &mut Draft, before: Option<&TopologyRecord>) {
         let lifetime = self.lifetime.or_else(|| before.map(|record| record.lifetime)).unwrap_or_default();
-        let record = TopologyRecord { topology: self.topology.clone().into(), lifetime };
+        let record = TopologyRecord { topology: self.topology.clone(), lifetime };
         if before != Some(&record) {
             draft.then(
                 Operation::Remember(Record::Topology(record)),

@@ -184,6 +184,9 @@ pub(super) fn change_patiently(
         }
     });
     progress.end();
-    context.output.changed(&report?, say);
+    let report = report?;
+    context.output.changed(&report, say);
+    // As of what was desired, which it is made of.
+    std::mem::forget(report);
     Ok(ExitCode::SUCCESS)
 }

@@ -52,7 +52,7 @@ impl Status {
 /// What differs is what `up` would change now.
 fn status(record: &TopologyRecord) -> Result<TopologyStatus> {
     let desired = TopologyUp {
-        topology: record.topology.shared(),
+        topology: record.topology.clone(),
         lifetime: None,
         on_holders: OnHolders::Refuse,
         untouched: Look::Within,
@@ -62,5 +62,5 @@ fn status(record: &TopologyRecord) -> Result<TopologyStatus> {
         Err(Error::Conflict(conflict)) => vec![Drift::from(&conflict)],
         Err(error) => return Err(error.into()),
     };
-    Ok(TopologyStatus { topology: desired.topology, lifetime: record.lifetime, drift })
+    Ok(TopologyStatus { topology: desired.topology.shared(), lifetime: record.lifetime, drift })
 }

@@ -8,7 +8,7 @@ use netns_engine::{
     change::Report,
     desired::{OnHolders, TopologyUp},
     kernel::lifetime,
-    record::Lifetime,
+    record::{Lifetime, NotedTopology},
     topology::Topology,
 };
 
@@ -51,17 +51,20 @@ impl Up {
             (None, true) => Some(lifetime::with_caller().context("cannot watch the calling process")?),
             (None, false) => None,
         };
-        let desired = TopologyUp {
-            topology: topology.into(),
-            lifetime,
-            on_holders,
-            untouched: self.thoroughness.look(),
-        };
+        let topology = NotedTopology::from(topology);
+        if ahead.is_some() {
+            // What is read ahead takes longer than to understand the file.
+            topology.text()?;
+        }
+        let desired = TopologyUp { topology, lifetime, on_holders, untouched: self.thoroughness.look() };
         let code =
             source::change_patiently(&desired, ahead, context, |report| say(&desired.topology, report))?;
         if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
             watch::start_watcher(&desired.topology.name)?;
         }
+        // The process ends, and gives all memory back at once: to free what a thousand nodes are told by
+        // takes as long as to plan for one more.
+        std::mem::forget(desired);
         Ok(code)
     }
 }
