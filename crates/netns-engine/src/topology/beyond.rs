@@ -1,6 +1,9 @@
 //! What of a topology is left to look at.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use super::{Cable, KnownHosts, Node, Topology};
 use crate::name::NetnsName;
@@ -18,16 +21,20 @@ impl Topology {
         let limited = self.cables.iter().filter(|cable| is_limited(cable)).flat_map(Cable::netns);
         // Few in most topologies, so that a node costs no more than a look into `seen`.
         let open: HashSet<&NetnsName> = on_host.chain(limited).collect();
-        let is_done = |netns: &NetnsName| seen.contains(netns) && !open.contains(netns);
-        let nodes: Vec<Node> = self.nodes.iter().filter(|node| !is_done(&node.name)).cloned().collect();
+        let is_left = |node: &&Node| !seen.contains(&node.name) || open.contains(&node.name);
+        let nodes: Vec<Node> = self.nodes.iter().filter(is_left).cloned().collect();
+        // Few after most edits, and a cable is sooner looked for among few.
+        let left: BTreeSet<&NetnsName> = nodes.iter().map(|node| &node.name).collect();
+        let cables = self.cables.iter().filter(|cable| cable.netns().all(|netns| left.contains(netns)));
+        let cables = cables.cloned().collect();
         let are_told = nodes.iter().any(|node| node.hosts == KnownHosts::OfTopology);
         Cow::Owned(Self {
             name: self.name.clone(),
             networks: self.networks.clone(),
-            nodes,
-            cables: self.cables.iter().filter(|cable| !cable.netns().any(is_done)).cloned().collect(),
+            cables,
             hosts: if are_told { self.hosts.clone() } else { Vec::new() },
             checks: Vec::new(),
+            nodes,
         })
     }
 }

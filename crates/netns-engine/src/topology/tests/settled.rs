@@ -1,6 +1,6 @@
 //! What becomes of a file that is right.
 
-use super::good;
+use super::{good, wrong};
 use crate::topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read};
 
 fn inner_addresses(topology: &Topology) -> Vec<String> {
@@ -125,6 +125,24 @@ fn a_check_takes_the_address_on_the_network_that_both_share() {
     assert_eq!(targets, expected);
     assert!(lab.nodes.iter().all(|node| node.hosts == KnownHosts::OfTopology));
     assert_eq!(lab.hosts.last().unwrap().to_string(), "192.0.2.9 db.example");
+}
+
+#[test]
+fn names_of_nodes_are_kept_where_a_node_is_told_them() {
+    let names = |hosts: &str, told: &str| -> Vec<String> {
+        let networks = "networks: { x: { subnet: 10.1.0.0/24 } }";
+        let nodes = format!("nodes: {{ a: {{ networks: [x]{told} }}, b: {{ networks: [x] }} }}");
+        good(&format!("name: lab\n{hosts}{networks}\n{nodes}\n"))
+            .hosts
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert!(names("", "").is_empty());
+    assert_eq!(names("", ", hosts: true"), ["10.1.0.2 a", "10.1.0.3 b"]);
+    assert_eq!(names("hosts: true\n", ""), ["10.1.0.2 a", "10.1.0.3 b"]);
+    let told_nobody = wrong("name: lab\nhosts: { a..b: 192.0.2.9 }\nnodes: { a: { hosts: false } }\n");
+    assert!(told_nobody.contains("a host name"), "{told_nobody}");
 }
 
 #[test]
