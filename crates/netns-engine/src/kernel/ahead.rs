@@ -4,15 +4,9 @@
 //! thousand nodes, as long as it takes to understand the file. Whoever comes first with the lock has it until
 //! the change is made, so what was read stays true as far as this tool goes.
 
-use std::{
-    fs::File,
-    io,
-    thread::{self, JoinHandle},
-};
+use std::{fs::File, io, thread::JoinHandle};
 
-use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
-
-use super::{outside::Glance, refusal::Refusal, rtnetlink::Rtnetlink, state};
+use super::{outside::Glance, refusal::Refusal, rtnetlink::Rtnetlink, side_thread, state};
 use crate::{
     journal,
     record::{Record, RecordKey},
@@ -40,31 +34,12 @@ impl Ahead {
     ///
     /// Returns why there is no thread to do it.
     pub fn begin(name: TopologyName) -> io::Result<Self> {
-        let begun_on = sched_getcpu();
-        let reading = move || {
-            leave(begun_on);
-            read(name)
-        };
-        let thread = thread::Builder::new().name("ahead".to_owned()).spawn(reading)?;
-        // If it is here, let it leave.
-        thread::yield_now();
-        Ok(Self { thread })
+        Ok(Self { thread: side_thread::spawn("ahead", move || read(name))? })
     }
 
     /// Waits for it, and returns the lock.
     pub(super) fn finish(self) -> Result<(File, Option<Early>), Refusal> {
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    }
-}
-
-/// Goes to another processor, if there is one. The kernel often lets a thread begin where its parent runs, and moves
-/// it only when they have taken turns there for some milliseconds: for as long as all of this takes.
-fn leave(processor: usize) {
-    let Ok(allowed) = sched_getaffinity(None) else { return };
-    let mut others = allowed;
-    others.unset(processor);
-    if others.count() > 0 && sched_setaffinity(None, &others).is_ok() {
-        sched_setaffinity(None, &allowed).ok();
     }
 }
 

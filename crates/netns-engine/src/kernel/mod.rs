@@ -38,6 +38,7 @@ mod rtnetlink;
 mod ruleset;
 mod seal;
 mod shaping;
+mod side_thread;
 mod sight;
 mod signals;
 mod sockets;

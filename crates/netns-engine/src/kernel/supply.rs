@@ -10,7 +10,7 @@ use std::{
     fs::File,
     os::fd::AsFd,
     sync::mpsc::{self, Receiver, Sender, SyncSender},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use rustix::{io::Errno, thread::LinkNameSpaceType};
@@ -19,7 +19,7 @@ use super::{
     namespace,
     refusal::Refusal,
     rtnetlink::{Ipv4Forwarding, Rtnetlink},
-    syscall,
+    side_thread, syscall,
 };
 
 /// More would only lie about.
@@ -50,7 +50,7 @@ impl Supply {
         let (orders, inbox) = mpsc::channel();
         let (shelf, ready) = mpsc::sync_channel(READY_AT_MOST);
         let work = move || make_all(&inbox, &shelf, &home);
-        let thread = thread::Builder::new().name("netns".to_owned()).spawn(work)?;
+        let thread = side_thread::spawn("netns", work)?;
         Ok(Self { orders: Some(orders), ready: Some(ready), due: 0, thread: Some(thread) })
     }
 
