@@ -62,8 +62,7 @@ impl Up {
         if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
             watch::start_watcher(&desired.topology.name)?;
         }
-        // The process ends, and gives all memory back at once: to free what a thousand nodes are told by
-        // takes as long as to plan for one more.
+        // Left to the process's end, as the report is.
         std::mem::forget(desired);
         Ok(code)
     }
