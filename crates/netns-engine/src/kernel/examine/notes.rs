@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::ErrorKind,
     net::IpAddr,
     os::fd::AsFd,
     path::Path,
@@ -155,6 +156,7 @@ impl Held {
     fn in_words(self, netns: NetnsId) -> Option<Nameless> {
         let file =
             look::open_at_once(Path::new(&self.way_in)).ok().filter(namespace::is_network_namespace)?;
+        let elsewhere: Vec<bool> = self.holders.iter().filter_map(|pid| lives_elsewhere(*pid)).collect();
         let seen = namespace::within(file.as_fd(), || {
             let mut talk = Rtnetlink::open()?;
             Ok((talk.netns_cookie()?, talk.addresses()?))
@@ -166,18 +168,25 @@ impl Held {
             holders: look::named_processes(&self.holders),
             addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
             was: cookie.and_then(name_marked_with),
-            contained: !self.holders.is_empty() && self.holders.iter().all(|pid| lives_elsewhere(*pid)),
+            contained: !elsewhere.is_empty() && elsewhere.iter().all(|elsewhere| *elsewhere),
             inhabited: self.living > 0,
         })
     }
 }
 
-/// Whether a process lives in another pid or user namespace than this one, as in a container or a sandbox.
-fn lives_elsewhere(pid: u32) -> bool {
-    let of = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
-    let differs =
-        |kind: &str| of(&pid.to_string(), kind).is_some_and(|there| Some(there) != of("self", kind));
-    differs("pid") || differs("user")
+/// Whether a process lives in another pid or user namespace than this one, as in a container or a sandbox; none if it
+/// has ended meanwhile.
+fn lives_elsewhere(pid: u32) -> Option<bool> {
+    let of = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}"));
+    let is_there = || Path::new(&format!("/proc/{pid}")).exists();
+    let differs = |kind: &str| match of(&pid.to_string(), kind) {
+        // In its last moment the kernel refuses to tell instead.
+        Err(error) if error.kind() == ErrorKind::NotFound || !is_there() => None,
+        // Whoever may not see where it lives takes it for a neighbour.
+        Err(_) => Some(false),
+        Ok(there) => Some(of("self", kind).ok() != Some(there)),
+    };
+    Some(differs("pid")? || differs("user")?)
 }
 
 /// The name that a netns of ours had: its mark stays when somebody else deletes the name.
@@ -189,6 +198,14 @@ fn name_marked_with(cookie: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_lives_nowhere() {
+        assert_eq!(lives_elsewhere(std::process::id()), Some(false));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(lives_elsewhere(child.id()), None);
+    }
 
     #[test]
     fn names_that_the_kernel_cuts_short_are_known() {
