@@ -10,7 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recv, send,
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recvfrom, send,
         socket_with,
     },
 };
@@ -89,15 +89,16 @@ pub(in crate::kernel) fn open(address: IpAddr) -> io::Result<OwnedFd> {
 /// Sends echo requests to `address` until a reply comes.
 pub(super) fn exchange(socket: &OwnedFd, address: IpAddr, deadline: Instant) -> io::Result<()> {
     let echo = Echo::numbered(FIRST);
-    // Pings of other threads in the same netns are heard too, unless the socket is connected.
+    // Pings of other threads in the same netns are heard too, until the socket is connected.
     connect(socket, &SocketAddr::new(address, 0))?;
     loop {
         let request = echo.request(address);
         ask_again_and_again(socket, deadline, || Ok(send(socket, &request, SendFlags::empty()).map(drop)?))?;
         let mut packet = [0_u8; 2048];
-        let (length, _) = recv(socket, packet.as_mut_slice(), RecvFlags::empty())?;
+        let (length, _, sender) = recvfrom(socket, packet.as_mut_slice(), RecvFlags::empty())?;
         let packet = packet.get(..length).unwrap_or_default();
-        if echo.is_answered_by(address, packet) {
+        let sender = sender.and_then(|sender| SocketAddr::try_from(sender).ok());
+        if sender.is_some_and(|sender| sender.ip() == address) && echo.is_answered_by(address, packet) {
             return Ok(());
         }
     }
