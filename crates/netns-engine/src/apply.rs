@@ -77,6 +77,7 @@ pub trait Progress {
 ///
 /// Names the refused operation and anything the rollback could not undo.
 pub fn apply(plan: &Plan, kernel: &mut impl Kernel, progress: &mut impl Progress) -> Result<(), ApplyError> {
+    kernel.expect(&plan.steps);
     for (index, step) in plan.steps.iter().enumerate() {
         let performed = progress.about_to(index).and_then(|()| kernel.perform(&step.operation));
         if let Err(cause) = performed {

@@ -114,7 +114,6 @@ fn carry_out(
 ) -> Result<Report, Error> {
     let done = plan(desired, kernel)?;
     if !done.is_empty() {
-        kernel.expect(&done.steps);
         let journal = Journal::open(&done.steps).map_err(Error::NoState)?;
         let mut watched = Watched { journal, of: done.steps.len(), watch };
         let applied = apply(&done, kernel, &mut watched);

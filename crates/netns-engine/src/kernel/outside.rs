@@ -124,8 +124,8 @@ impl Outside {
         Ok(())
     }
 
-    /// The links that are still to be looked at: all but those of nodes that are not in `scope` at all. None if
-    /// that are all.
+    /// The links that are still to be looked at: all but those of nodes that are known again and not in `scope`.
+    /// None if no node is: then each link is to be looked at.
     pub(super) fn open(&self, scope: &Scope) -> Option<Open> {
         let beyond = self.numbers.iter().filter(|(name, _)| !scope.outside.contains_key(*name));
         let done: HashSet<u32> =

@@ -2,8 +2,8 @@
 //!
 //! A seal is put on a topology when `up` leaves it as described. A netns keeps its inode for as long as it
 //! lives, and a link its index, which is given to no other unless somebody asks for it by number: as long as a
-//! name leads to the same inode and the cables are the same, the node is the one that was looked into. Of a seal nothing depends but how much
-//! has to be looked at: one that is lost or broken is none.
+//! name leads to the same inode and the cables are the same, the node is the one that was looked into. Of a seal
+//! nothing depends but how much has to be looked at: one that is lost or broken is none.
 
 use std::{
     fs::{self, File},

@@ -10,8 +10,8 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recvfrom, send,
-        socket_with,
+        AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, connect, ipproto,
+        recvfrom, send, socket_with,
     },
 };
 
@@ -77,7 +77,7 @@ pub(super) fn ping(address: IpAddr, patience: Duration) -> io::Result<()> {
     exchange(&open(address)?, address, Instant::now() + patience)
 }
 
-/// Opens a socket that hears what `address` says, and nobody else.
+/// Opens a socket for pings to `address`. Until it is connected it hears every answer that comes to this netns.
 pub(in crate::kernel) fn open(address: IpAddr) -> io::Result<OwnedFd> {
     let (family, protocol) = match address {
         IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
@@ -89,7 +89,7 @@ pub(in crate::kernel) fn open(address: IpAddr) -> io::Result<OwnedFd> {
 /// Sends echo requests to `address` until a reply comes.
 pub(super) fn exchange(socket: &OwnedFd, address: IpAddr, deadline: Instant) -> io::Result<()> {
     let echo = Echo::numbered(FIRST);
-    // Pings of other threads in the same netns are heard too, until the socket is connected.
+    // Answers to pings of other threads may be waiting already; from now on, only `address` is heard.
     connect(socket, &SocketAddr::new(address, 0))?;
     loop {
         let request = echo.request(address);
@@ -97,11 +97,15 @@ pub(super) fn exchange(socket: &OwnedFd, address: IpAddr, deadline: Instant) -> 
         let mut packet = [0_u8; 2048];
         let (length, _, sender) = recvfrom(socket, packet.as_mut_slice(), RecvFlags::empty())?;
         let packet = packet.get(..length).unwrap_or_default();
-        let sender = sender.and_then(|sender| SocketAddr::try_from(sender).ok());
-        if sender.is_some_and(|sender| sender.ip() == address) && echo.is_answered_by(address, packet) {
+        if is_from(sender, address) && echo.is_answered_by(address, packet) {
             return Ok(());
         }
     }
+}
+
+fn is_from(sender: Option<SocketAddrAny>, address: IpAddr) -> bool {
+    let sender = sender.and_then(|sender| SocketAddr::try_from(sender).ok());
+    sender.is_some_and(|sender| sender.ip() == address)
 }
 
 /// Sends, and waits until something can be received; after a while without it, sends again.
@@ -160,6 +164,15 @@ mod tests {
     #[test]
     fn a_message_with_its_checksum_sums_to_zero() {
         assert_eq!(checksum(&Echo::numbered(FIRST).request(Ipv4Addr::LOCALHOST.into())), 0);
+    }
+
+    #[test]
+    fn only_who_was_asked_can_answer() {
+        let from = |sender: [u8; 4]| Some(SocketAddr::from((sender, 0)).into());
+        let asked = Ipv4Addr::new(203, 0, 113, 8).into();
+        assert!(is_from(from([203, 0, 113, 8]), asked));
+        assert!(!is_from(from([192, 168, 100, 1]), asked), "heard before the socket was connected");
+        assert!(!is_from(None, asked));
     }
 
     #[test]

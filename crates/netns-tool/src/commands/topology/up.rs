@@ -53,7 +53,7 @@ impl Up {
         };
         let topology = NotedTopology::from(topology);
         if ahead.is_some() {
-            // What is read ahead takes longer than to understand the file.
+            // To read ahead takes longer than to understand the file: there is time to make the note's text.
             topology.text()?;
         }
         let desired = TopologyUp { topology, lifetime, on_holders, untouched: self.thoroughness.look() };
