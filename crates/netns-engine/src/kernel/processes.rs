@@ -7,7 +7,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::fs::MetadataExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -269,12 +269,17 @@ impl Search {
 
 /// Where the threads of a process are: `setns` moves one thread at a time.
 fn netns_of(pid: u32) -> BTreeSet<NetnsId> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return BTreeSet::new() };
-    threads.flatten().filter_map(|thread| NetnsId::at(thread.path().join("ns/net"))).collect()
+    netns_files_of(pid).into_iter().filter_map(NetnsId::at).collect()
+}
+
+/// Files that lead to where the threads of a process are; none if it is gone.
+pub(super) fn netns_files_of(pid: u32) -> Vec<PathBuf> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    threads.flatten().map(|thread| thread.path().join("ns/net")).collect()
 }
 
 /// Returns what is open among files that may be netns, with the process and the path of its descriptor.
-pub(crate) fn open_netns() -> Vec<(NetnsId, u32, String)> {
+pub(crate) fn open_netns() -> Vec<(NetnsId, u32, PathBuf)> {
     let own = NetnsId::at("/proc/thread-self/ns/net");
     let mut found = Vec::new();
     for pid in pids().unwrap_or_default() {
@@ -288,7 +293,7 @@ pub(crate) fn open_netns() -> Vec<(NetnsId, u32, String)> {
             if let Some(netns) = NetnsId::at(&descriptor)
                 && own.is_some_and(|own| own.device == netns.device)
             {
-                found.push((netns, pid, descriptor.display().to_string()));
+                found.push((netns, pid, descriptor));
             }
         }
     }

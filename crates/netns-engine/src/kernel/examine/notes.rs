@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs::{self, File},
     io::ErrorKind,
     net::IpAddr,
     os::fd::AsFd,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{fs::StatVfsMountFlags, thread::CapabilitySet};
@@ -123,11 +123,11 @@ pub(super) fn nameless() -> Vec<Nameless> {
     let own = NetnsId::at("/proc/thread-self/ns/net");
     let mut found: BTreeMap<NetnsId, Held> = BTreeMap::new();
     for (netns, pids) in processes::census().unwrap_or_default() {
-        let way_in = pids.first().map(|pid| format!("/proc/{pid}/ns/net"));
-        found.insert(netns, Held { living: pids.len(), holders: pids, way_in: way_in.unwrap_or_default() });
+        found.insert(netns, Held { living: pids.len(), holders: pids, descriptors: Vec::new() });
     }
     for (netns, pid, descriptor) in processes::open_netns() {
-        let held = found.entry(netns).or_insert(Held { living: 0, holders: Vec::new(), way_in: descriptor });
+        let held = found.entry(netns).or_default();
+        held.descriptors.push(descriptor);
         if !held.holders.contains(&pid) {
             held.holders.push(pid);
         }
@@ -137,12 +137,14 @@ pub(super) fn nameless() -> Vec<Nameless> {
     found.into_iter().filter_map(|(netns, held)| held.in_words(netns)).collect()
 }
 
-/// Who keeps a netns, and a file to enter it by.
+/// Who keeps a netns.
+#[derive(Default)]
 struct Held {
-    /// How many of the holders live in it.
+    /// How many of the holders live in it: the first ones.
     living: usize,
     holders: Vec<u32>,
-    way_in: String,
+    /// Files of it that holders have open.
+    descriptors: Vec<PathBuf>,
 }
 
 impl Held {
@@ -152,11 +154,16 @@ impl Held {
         seen.netns().any(|(inode, _)| inode == netns.inode)
     }
 
-    /// None for what turns out to be gone, or no netns.
+    /// None for what turns out to be gone, or no netns. What is contained is not entered: it is of no interest, and
+    /// whoever looks there meanwhile would see this process inside.
     fn in_words(self, netns: NetnsId) -> Option<Nameless> {
-        let file =
-            look::open_at_once(Path::new(&self.way_in)).ok().filter(namespace::is_network_namespace)?;
+        let (inode, inhabited) = (netns.inode, self.living > 0);
         let elsewhere: Vec<bool> = self.holders.iter().filter_map(|pid| lives_elsewhere(*pid)).collect();
+        if !elsewhere.is_empty() && elsewhere.iter().all(|elsewhere| *elsewhere) {
+            let holders = look::named_processes(&self.holders);
+            return Some(Nameless { inode, holders, contained: true, inhabited, ..Nameless::default() });
+        }
+        let file = self.way_in(netns)?;
         let seen = namespace::within(file.as_fd(), || {
             let mut talk = Rtnetlink::open()?;
             Ok((talk.netns_cookie()?, talk.addresses()?))
@@ -164,13 +171,22 @@ impl Held {
         let (cookie, addresses) = seen.map_or((None, Vec::new()), |(cookie, known)| (Some(cookie), known));
         let addresses: Vec<IpAddr> = addresses.into_iter().map(|(_, net)| net.addr()).collect();
         Some(Nameless {
-            inode: netns.inode,
+            inode,
             holders: look::named_processes(&self.holders),
             addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
             was: cookie.and_then(name_marked_with),
-            contained: !elsewhere.is_empty() && elsewhere.iter().all(|elsewhere| *elsewhere),
-            inhabited: self.living > 0,
+            contained: false,
+            inhabited,
         })
+    }
+
+    /// Opens it by whichever holder is still there.
+    fn way_in(&self, netns: NetnsId) -> Option<File> {
+        let inhabitants = self.holders.iter().take(self.living);
+        let of_inhabitants = inhabitants.flat_map(|pid| processes::netns_files_of(*pid));
+        let files = of_inhabitants.chain(self.descriptors.iter().cloned());
+        let mut opened = files.filter_map(|path| look::open_at_once(&path).ok());
+        opened.find(|file| NetnsId::of(file) == Ok(netns) && namespace::is_network_namespace(file))
     }
 }
 
