@@ -103,11 +103,12 @@ fn without_netns(case: &Case<'_>, name: &str) -> Finding {
 }
 
 fn without_name(case: &Case<'_>, netns: &Nameless) -> Option<Finding> {
-    let twice = netns.addresses.iter().find(|address| {
+    let twice = netns.addresses.iter().filter(|_| netns.wired).find(|address| {
         has_named_owner(case.scene, **address)
             && (is_host(case) || case.ways.iter().any(|way| meets(way, **address)))
     });
-    let on_the_way = netns.addresses.iter().any(|address| case.ways.iter().any(|way| meets(way, *address)));
+    let on_the_way =
+        netns.wired && netns.addresses.iter().any(|address| case.ways.iter().any(|way| meets(way, *address)));
     let was_asked = netns.was.as_deref().is_some_and(|name| is_asked(case.question, name));
     if netns.contained
         || is_among(case.scene, netns)
@@ -129,8 +130,9 @@ fn without_name(case: &Case<'_>, netns: &Nameless) -> Option<Finding> {
         None if netns.was.is_some() || on_the_way => {
             found.why("its links and addresses are still there, and answer in place of what was made since")
         }
-        // Whoever runs 'unshare -n' wants just that. One without addresses is a sandbox, if somebody is inside.
-        None if !netns.addresses.is_empty() || !netns.inhabited => {
+        // Whoever runs 'unshare -n' wants just that. One without addresses, or without a link to here, is a sandbox, if
+        // somebody is inside.
+        None if netns.wired && !netns.addresses.is_empty() || !netns.inhabited => {
             Finding { severity: Severity::Note, spot: Spot::LAST, ..found }
                 .why("its links and addresses are there as long as somebody holds it")
         }
@@ -275,6 +277,7 @@ mod tests {
         scene.host.nameless = vec![
             Nameless { contained: true, ..nameless("172.17.0.2", None) },
             Nameless { addresses: Vec::new(), ..nameless("10.0.0.1", None) },
+            Nameless { wired: false, ..nameless("192.168.100.2", None) },
         ];
         assert_eq!(codes(&of_host(&scene)), [""; 0]);
     }
@@ -301,6 +304,7 @@ mod tests {
             addresses: vec![address.parse().unwrap()],
             was: was.map(ToOwned::to_owned),
             contained: false,
+            wired: true,
             inhabited: true,
         }
     }

@@ -81,6 +81,8 @@ pub struct Nameless {
     pub was: Option<String>,
     /// Whether everybody inside lives in another pid or user namespace than the host's, as in a container.
     pub contained: bool,
+    /// Whether a link leads there from the host.
+    pub wired: bool,
     /// Whether a process lives in it, rather than only keeping a file of it open.
     pub inhabited: bool,
 }

@@ -176,6 +176,10 @@ impl Held {
             addresses: addresses.into_iter().filter(|address| !address.is_loopback()).collect(),
             was: cookie.and_then(name_marked_with),
             contained: false,
+            // The host has a number for each netns that a link of its leads to.
+            wired: Rtnetlink::open()
+                .and_then(|mut talk| talk.netns_id(file.as_fd()))
+                .is_ok_and(|id| id.is_some()),
             inhabited,
         })
     }
