@@ -37,12 +37,19 @@ pub(crate) fn trace(host: &Sandbox, command: &str) -> String {
 /// Where the tool can be killed so that something is half-done: names of calls, and which of them. Each is
 /// killed as it begins: what the call before has done is there, and what it would do is not. A file that is opened
 /// is written next; and how many are opened depends on how many processes there are to look at. Who becomes another
-/// program is the tool no more.
+/// program is the tool no more. What the kernel has begun anew, however often, is one call: so it does with a setting
+/// that is written while somebody else changes the network.
 pub(crate) fn points(trace: &str) -> BTreeSet<(String, usize)> {
     let mut made: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
     for line in trace.lines() {
+        if let Some(nth) = resumed(line).and_then(|call| made.get_mut(&call)) {
+            *nth -= usize::from(will_be_restarted(line));
+        }
         let Some((thread, call, _)) = parsed(line) else { continue };
+        if will_be_restarted(line) {
+            continue;
+        }
         let nth = made.entry((thread, call)).or_default();
         *nth += 1;
         if !["openat", "execve"].contains(&call) && changes_something(line) {
@@ -74,6 +81,16 @@ fn parsed(line: &str) -> Option<(&str, &str, &str)> {
     let (thread, call) = head.split_once(' ')?;
     let call = call.trim_start();
     call.chars().all(|letter| letter.is_ascii_alphanumeric()).then_some((thread, call, arguments))
+}
+
+/// Thread and call of the second half of an interrupted line.
+fn resumed(line: &str) -> Option<(&str, &str)> {
+    let (thread, rest) = line.split_once(" <... ")?;
+    Some((thread, rest.split_once(" resumed>")?.0))
+}
+
+fn will_be_restarted(line: &str) -> bool {
+    line.contains(" = ? ERESTART")
 }
 
 /// Whether every message of a call is a question. In a netns other than its own, `strace` does not know
