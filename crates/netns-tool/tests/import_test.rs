@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         a_switch_without_the_host_comes_back,
         two_links_to_one_switch_come_back,
         what_was_set_by_hand_comes_back,
+        a_switch_that_keeps_all_apart_comes_back,
+        ports_that_are_kept_apart_come_back,
     ));
     netns_testkit::main(trials)
 }
@@ -187,6 +189,31 @@ fn what_was_set_by_hand_comes_back() {
     comes_back(lessons::BY_HAND, file, lessons::FOUND_AGAIN);
 }
 
+fn a_switch_that_keeps_all_apart_comes_back() {
+    let file = "
+    name: lab
+    networks:
+      br0: { subnet: 10.0.0.0/24, isolated: true }
+    nodes:
+      a: { networks: { br0: { address: 10.0.0.2 } } }
+      b: { networks: { br0: { address: 10.0.0.3 } } }
+      c: { networks: { br0: { address: 10.0.0.4 } } }";
+    let build = format!("{}{}", lessons::KEPT_APART, "bridge link set dev p-c isolated on");
+    comes_back(&build, file, "! ip netns exec a ping -c1 -W1 10.0.0.4");
+}
+
+fn ports_that_are_kept_apart_come_back() {
+    let file = "
+    name: lab
+    networks:
+      br0: { subnet: 10.0.0.0/24 }
+    nodes:
+      a: { networks: { br0: { address: 10.0.0.2, isolated: true } } }
+      b: { networks: { br0: { address: 10.0.0.3, isolated: true } } }
+      c: { networks: { br0: { address: 10.0.0.4 } } }";
+    comes_back(lessons::KEPT_APART, file, "ip netns exec a ping -c1 -W2 10.0.0.4");
+}
+
 fn what_no_file_can_say_stands_in_comments(host: &Sandbox) {
     sh(lessons::ODD);
     let said = host.netns_tool("import").succeeds();
@@ -204,6 +231,7 @@ fn what_no_file_can_say_stands_in_comments(host: &Sandbox) {
         "'options ndots:2' in resolv.conf of netns 'odd'",
         "nftables table 'inet own' with 1 rule of netns 'odd'",
         "netns 'a b'",
+        "port 'p1' of the host is isolated",
         "queueing discipline 'pfifo' of link 'p0' of the host",
         "limit 'rate 1000000bit' of link 'eth0' of netns 'odd': a cable has",
         "MAC address '02:00:00:00:00:22' of link 'br0' of the host",

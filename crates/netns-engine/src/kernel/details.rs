@@ -12,7 +12,7 @@ use crate::{
     name::NetnsName,
     place::{Entrance, Place},
     sysctl::NamedSetting,
-    topology::Details,
+    topology::{Details, Isolation},
     view::StackView,
 };
 
@@ -36,11 +36,16 @@ pub(super) fn of(entrance: &Entrance, view: &StackView) -> Result<Details, Refus
         }
         _ => (Place::Host, None, BTreeMap::new()),
     };
-    let limits = LinuxKernel::default().talk(&place)?.limits_by_hand()?.into_iter().collect();
+    let mut kernel = LinuxKernel::default();
+    let talk = kernel.talk(&place)?;
+    let limits = talk.limits_by_hand()?.into_iter().collect();
+    let ports = talk.ports_of_bridges()?.into_iter();
+    let isolated_ports =
+        ports.filter(|port| port.isolation == Isolation::On).map(|port| port.index).collect();
     // A sysfs of its own takes the kernel long, and of our own links nobody wants to know.
     let is_by_hand = view.links.iter().any(|link| !link.ours && link.kind != "loopback");
     let given_macs = if is_by_hand { given_macs_in(entrance)? } else { BTreeSet::new() };
-    Ok(Details { limits, given_macs, settings, names })
+    Ok(Details { limits, isolated_ports, given_macs, settings, names })
 }
 
 /// Reads the settings of a netns that is made for that, and goes at once.

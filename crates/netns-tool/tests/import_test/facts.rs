@@ -7,13 +7,13 @@ use serde_json::Value;
 
 /// Addresses, routes and MTUs of each netns and of the host's bridges, and who is plugged into which bridge.
 pub(crate) fn all() -> BTreeSet<String> {
-    let host = ask("ip -j link");
+    let host = ask("ip -j -d link");
     let mut facts = BTreeSet::new();
     for netns in sh("ip netns list").lines().filter_map(|line| line.split(' ').next()) {
         let links = ask(&format!("ip -n {netns} -j address"));
         facts.extend(links.iter().flat_map(of_link).map(|fact| format!("{netns}: {fact}")));
         let masters = links.iter().filter_map(|link| Some((link, master(&host, link)?)));
-        facts.extend(masters.map(|(link, master)| format!("{netns}: {} in {master}", word(link, "ifname"))));
+        facts.extend(masters.map(|(link, port)| format!("{netns}: {} in {port}", word(link, "ifname"))));
         for family in ["-4", "-6"] {
             let routes = ask(&format!("ip {family} -n {netns} -j route"));
             // Links that a person made have an IPv6 link-local address; those of the tool need one for IPv6 only.
@@ -44,10 +44,11 @@ fn of_route(route: &Value) -> String {
     ["dst", "gateway", "dev", "metric"].map(part).join(" ")
 }
 
-/// The bridge that the other end of a netns' link is a port of.
+/// The bridge that the other end of a netns' link is a port of, and as what kind of port.
 fn master(host: &[Value], link: &Value) -> Option<String> {
     let other = host.iter().find(|other| other["ifindex"] == link["link_index"])?;
-    other["master"].as_str().map(str::to_owned)
+    let isolated = &other["linkinfo"]["info_slave_data"]["isolated"];
+    Some(format!("{}, isolated: {isolated}", other["master"].as_str()?))
 }
 
 fn word(object: &Value, key: &str) -> String {

@@ -172,6 +172,26 @@ pub(crate) const FOUND_AGAIN: &str = "
     ip netns exec web sysctl -n net.ipv6.conf.lo.hop_limit | grep 9
     ip netns exec db ping -c1 -W2 web";
 
+/// Three on a switch, of which two do not reach each other.
+pub(crate) const KEPT_APART: &str = "
+    ip link add br0 type bridge
+    ip addr add 10.0.0.1/24 dev br0
+    ip link set br0 up
+    number=2
+    for netns in a b c; do
+        ip netns add $netns
+        ip link add p-$netns type veth peer name eth0 netns $netns
+        ip link set p-$netns master br0 up
+        ip -n $netns addr add 10.0.0.$number/24 dev eth0
+        ip -n $netns link set lo up
+        ip -n $netns link set eth0 up
+        ip -n $netns route add default via 10.0.0.1
+        number=$((number + 1))
+    done
+    bridge link set dev p-a isolated on
+    bridge link set dev p-b isolated on
+    ";
+
 /// Whatever no topology file has words for.
 pub(crate) const ODD: &str = "
     ip link add br0 type bridge
@@ -182,6 +202,9 @@ pub(crate) const ODD: &str = "
     ip netns add 'a b'
     ip link add p0 type veth peer name eth0 netns odd
     ip link set p0 master br0 up
+    ip link add p1 type veth peer name second netns odd
+    ip link set p1 master br0 up
+    bridge link set dev p1 isolated on
     ip link add eth1 type veth peer name eth1-far
     ip link set eth1 master br0 up
     ip -n odd addr add 10.0.0.2/24 dev eth0

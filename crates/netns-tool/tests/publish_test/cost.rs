@@ -23,15 +23,17 @@ impl Cost {
         let calls = "%file,%network,read,write,getdents64";
         sh(&format!("strace -f -qq --trace={calls} -o {trace} {path} {command}"));
         let trace = fs::read_to_string(trace).expect("strace wrote it");
-        Self {
-            calls: trace.lines().filter(|line| !line.contains(RESUMED)).count(),
-            bytes_read: trace.lines().filter_map(bytes_read).sum(),
-        }
+        let begun = trace.lines().filter(|line| !line.contains(RESUMED)).count();
+        let begun_anew = trace.lines().filter(|line| line.contains(RESTARTED)).count();
+        Self { calls: begun - begun_anew, bytes_read: trace.lines().filter_map(bytes_read).sum() }
     }
 }
 
 /// A call that another thread's call came in between has two lines; this marks the second.
 const RESUMED: &str = " resumed>";
+
+/// The kernel begins such a call anew by itself: how often is chance, as others hold its lock of networks.
+const RESTARTED: &str = " = ? ERESTART";
 
 /// The result of a call that reads: `123 read(3, "..."..., 32) = 15`, or `123 <... read resumed> ... = 15`.
 fn bytes_read(line: &str) -> Option<usize> {

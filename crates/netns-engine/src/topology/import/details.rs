@@ -1,11 +1,15 @@
-//! What somebody set by hand and `show` does not tell: limits, MAC addresses, settings, names.
+//! What somebody set by hand and `show` does not tell: limits, isolated ports, MAC addresses, settings, names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-use super::{Scene, document::Value, wiring::End};
+use super::{
+    Scene,
+    document::Value,
+    wiring::{End, Seat},
+};
 use crate::{
     sysctl::NamedSetting,
     topology::{HostEntry, Shaping, TopologyName},
@@ -17,6 +21,8 @@ use crate::{
 pub struct Details {
     /// Limits of links.
     pub limits: BTreeMap<u32, Limit>,
+    /// Ports of bridges that the other isolated ports do not reach.
+    pub isolated_ports: BTreeSet<u32>,
     /// Links whose MAC address was given to them, and not drawn at random.
     pub given_macs: BTreeSet<u32>,
     /// All settings that are numbers.
@@ -107,6 +113,23 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether a port of a network is isolated and not all of them are.
+    pub(super) fn is_set_apart(&self, network: usize, port: &LinkView) -> bool {
+        !self.sites[network].isolated && self.sight.of_host.isolated_ports.contains(&port.index)
+    }
+
+    /// Tells of isolated ports that are no node's link to its network.
+    pub(super) fn note_isolation(&mut self) {
+        let ends = self.wiring.cables.iter().flatten();
+        let on_networks = ends.filter_map(|end| match end.seat {
+            Seat::Bridge(network) => Some((network, end.link)),
+            Seat::Host | Seat::Node(_) => None,
+        });
+        let apart = on_networks.filter(|(network, port)| self.is_set_apart(*network, port));
+        let remarks = apart.map(|(_, port)| format!("port '{}' of the host is isolated", port.name));
+        self.remarks.add_all(remarks.collect());
+    }
+
     /// The MAC address of a node's link to a network, if it was given by hand.
     pub(super) fn given_mac(&self, node: usize, link: &LinkView) -> Option<Value> {
         let is_given = self.has_given_mac((Whose::Node(node), link));
@@ -144,8 +167,8 @@ impl<'a> Scene<'a> {
 /// Where the end of a cable is: a port of a bridge is on the host.
 pub(super) fn whose(end: &End<'_>) -> Whose {
     match end.seat {
-        super::wiring::Seat::Node(node) => Whose::Node(node),
-        super::wiring::Seat::Host | super::wiring::Seat::Bridge(_) => Whose::Host,
+        Seat::Node(node) => Whose::Node(node),
+        Seat::Host | Seat::Bridge(_) => Whose::Host,
     }
 }
 

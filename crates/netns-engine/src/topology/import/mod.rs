@@ -67,6 +67,7 @@ pub fn import(name: &TopologyName, sight: &Sight) -> Document {
     let given = scene.give_addresses();
     let ports = scene.ports(&given);
     scene.note_limits();
+    scene.note_isolation();
     scene.note_macs();
     scene.note_what_is_left();
     let networks = scene.sites.iter().map(|site| (site.name.clone(), site.body()));

@@ -26,6 +26,8 @@ pub(super) struct Site<'a> {
     pub(super) bridge: &'a LinkView,
     pub(super) subnets: Vec<Subnet>,
     pub(super) way_out: Option<Value>,
+    /// Whether all of its ports are.
+    pub(super) isolated: bool,
     /// The MTU that its nodes get by themselves: that of the host's uplink if they get out.
     usual_mtu: u32,
 }
@@ -47,6 +49,7 @@ impl Site<'_> {
             ("subnet", Value::one_or_many(self.subnets.iter().map(|subnet| subnet.net))),
             ("gateway", Value::one_or_many(gateways)),
             ("nat", self.way_out.clone()),
+            ("isolated", self.isolated.then_some(Value::True)),
             ("mtu", (mtu != self.usual_mtu).then(|| Value::Number(mtu.into()))),
         ])
     }
@@ -61,13 +64,15 @@ pub(super) fn sites<'a>(
 ) -> Vec<Site<'a>> {
     let mut names: HashSet<String> = nodes.iter().map(|netns| netns.name.to_owned()).collect();
     let mut sites: Vec<Site<'a>> = Vec::new();
-    for bridge in &wiring.bridges {
+    for (number, bridge) in wiring.bridges.iter().enumerate() {
         let subnets = subnets(bridge, &sites, remarks);
         let way_out = way_out(&subnets, said, remarks);
         let of_uplink = default_link(&said.0.host).filter(|_| way_out.is_some());
         let usual_mtu = of_uplink.map_or(USUAL_MTU, |uplink| uplink.mtu_bytes);
         let name = network_name(&bridge.name, &mut names);
-        sites.push(Site { name, bridge, subnets, way_out, usual_mtu });
+        let is_isolated = |port: &LinkView| said.0.of_host.isolated_ports.contains(&port.index);
+        let isolated = wiring.ports_of(number).all(is_isolated);
+        sites.push(Site { name, bridge, subnets, way_out, isolated, usual_mtu });
     }
     sites
 }

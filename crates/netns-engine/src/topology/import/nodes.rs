@@ -45,6 +45,7 @@ impl<'a> Scene<'a> {
                     ("address", Value::one_or_many(written(addresses, site))),
                     ("mac", self.given_mac(node, plug.link)),
                     ("link", self.name_to_write(node, plug.link).map(Value::text)),
+                    ("isolated", self.is_set_apart(plug.bridge, plug.port).then_some(Value::True)),
                     rate,
                     delay,
                     jitter,

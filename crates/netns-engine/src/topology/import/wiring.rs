@@ -134,6 +134,13 @@ impl<'a> Wiring<'a> {
         }
     }
 
+    /// The ports of a bridge by which a node hangs on it: one at least.
+    pub(super) fn ports_of(&self, bridge: usize) -> impl Iterator<Item = &'a LinkView> {
+        let plugs = self.plugs.iter().flatten().filter(move |plug| plug.bridge == bridge);
+        let ends = self.cables.iter().flatten().filter(move |end| end.seat == Seat::Bridge(bridge));
+        plugs.map(|plug| plug.port).chain(ends.map(|end| end.link))
+    }
+
     fn leads_to_a_node(&self, port: &LinkView) -> bool {
         let is_other_end = |link: &LinkView| {
             link.peer
