@@ -63,7 +63,7 @@ pub fn make_watched(
     make_locked(desired, kernel, &state::lock().map_err(Error::NoState)?, watch)
 }
 
-/// Does what [`make_watched`] does, with what was read `ahead`.
+/// Does what [`make_watched`] does, with what is being read `ahead`.
 ///
 /// # Errors
 ///
@@ -74,6 +74,7 @@ pub fn make_ahead(
     ahead: Ahead,
     watch: &mut dyn FnMut(Stage),
 ) -> Result<Report, Error> {
+    desired.prepare();
     let lock = kernel.catch_up(ahead).map_err(Error::NoState)?;
     make_locked(desired, kernel, &lock, watch)
 }

@@ -48,6 +48,9 @@ pub trait Desired {
     /// Returns why the desired state cannot be: nothing was changed then.
     fn plan(&self, observed: &Observed) -> Result<Plan, Conflict>;
 
+    /// Does what will be needed and depends on nothing observed: there is time for it while another thread looks.
+    fn prepare(&self) {}
+
     /// Returns the topology that is as described once the plan is carried out, if this is about one.
     fn settles(&self) -> Option<&Topology> {
         None

@@ -62,6 +62,12 @@ impl Desired for TopologyUp {
         Ok(draft.finish())
     }
 
+    /// Makes the text of the note.
+    fn prepare(&self) {
+        // What has no text is told when it is to be written.
+        self.topology.text().ok();
+    }
+
     fn settles(&self) -> Option<&Topology> {
         Some(&self.topology)
     }

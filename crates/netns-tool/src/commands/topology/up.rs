@@ -51,12 +51,12 @@ impl Up {
             (None, true) => Some(lifetime::with_caller().context("cannot watch the calling process")?),
             (None, false) => None,
         };
-        let topology = NotedTopology::from(topology);
-        if ahead.is_some() {
-            // To read ahead takes longer than to understand the file: there is time to make the note's text.
-            topology.text()?;
-        }
-        let desired = TopologyUp { topology, lifetime, on_holders, untouched: self.thoroughness.look() };
+        let desired = TopologyUp {
+            topology: NotedTopology::from(topology),
+            lifetime,
+            on_holders,
+            untouched: self.thoroughness.look(),
+        };
         let code =
             source::change_patiently(&desired, ahead, context, |report| say(&desired.topology, report))?;
         if lifetime.is_some_and(|lifetime| lifetime != Lifetime::UntilDown) && !context.global.only_shows() {
