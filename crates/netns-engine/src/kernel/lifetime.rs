@@ -1,7 +1,6 @@
 //! How long a topology stays up: moments, and the lives of processes.
 
 use std::{
-    fs,
     os::fd::{AsFd, OwnedFd},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,7 +12,13 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags},
 };
 
-use super::{look, pids::program, processes, refusal::Refusal, state};
+use super::{
+    look,
+    pids::{Origin, program},
+    processes,
+    refusal::Refusal,
+    state,
+};
 use crate::{
     record::{Lifetime, RecordKey},
     topology::TopologyName,
@@ -126,24 +131,12 @@ fn now() -> u64 {
 
 /// Returns when a process started, in clock ticks since boot; none if it is gone, or waits to be buried.
 fn start_of(pid: u32) -> Option<u64> {
-    /// From the third field of `/proc/PID/stat` on, the state (`proc_pid_stat(5)`).
-    const FROM_STATE_TO_START: usize = 22 - 3;
-    let fields = fields_of(pid)?;
-    let mut fields = fields.split_ascii_whitespace();
-    let is_dead = matches!(fields.clone().next()?, "Z" | "X");
-    if is_dead { None } else { fields.nth(FROM_STATE_TO_START)?.parse().ok() }
+    let origin = Origin::of(pid).filter(|origin| !origin.is_dead)?;
+    Some(origin.started_ticks)
 }
 
 fn parent_of(pid: u32) -> Result<u32, Refusal> {
-    let fields = fields_of(pid).ok_or(Errno::SRCH)?;
-    let parent: u32 =
-        fields.split_ascii_whitespace().nth(1).and_then(|field| field.parse().ok()).ok_or(Errno::SRCH)?;
-    // A parent in another PID namespace is called 0.
+    let parent = Origin::of(pid).ok_or(Errno::SRCH)?.parent;
+    // It is in another PID namespace.
     if parent == 0 { Err(Errno::SRCH.into()) } else { Ok(parent) }
-}
-
-/// The fields behind the program's name, which may hold anything, also blanks and brackets.
-fn fields_of(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    Some(stat.rsplit_once(')')?.1.to_owned())
 }

@@ -22,7 +22,7 @@ use rustix::{
 use super::{
     mounts::{Mount, Mounts, Seat},
     namespace,
-    pids::{pids, program},
+    pids::{Origin, pids, program},
     programs,
     refusal::Refusal,
     sockets,
@@ -127,7 +127,7 @@ pub(crate) fn holders_of(
     let mut seen = BTreeSet::from_iter(NetnsId::at("/proc/thread-self/ns/mnt"));
     search.look_at_own_mounts(own);
     for pid in pids()?.into_iter().filter(|pid| *pid != own) {
-        for (netns, by) in search.holds_of(pid) {
+        for (netns, by) in search.lasting_holds_of(pid, own) {
             search.found(netns, pid, by);
         }
         if mount_namespace(pid).is_some_and(|namespace| seen.insert(namespace)) {
@@ -210,6 +210,21 @@ impl Search {
             holds.entry(netns).or_insert(by);
         }
         holds
+    }
+
+    /// Leaves out what a process that this one is about to start holds until it becomes another program: all that
+    /// this one has open, be it on another thread.
+    fn lasting_holds_of(&self, pid: u32, own: u32) -> BTreeMap<NetnsId, Hold> {
+        let holds = self.holds_of(pid);
+        if holds.is_empty() {
+            return holds;
+        }
+        match Origin::of(pid) {
+            Some(origin) if origin.parent != own => holds,
+            // It may have become one while its files were looked at.
+            Some(origin) if !origin.is_copy => self.holds_of(pid),
+            _ => BTreeMap::new(),
+        }
     }
 
     fn hold_by(&self, descriptor: &Path) -> Option<(NetnsId, Hold)> {

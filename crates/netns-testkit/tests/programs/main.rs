@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{collections::BTreeSet, fs, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    process::{Command, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use netns_engine::{
     kernel::{Kernel, LinuxKernel, Refusal},
@@ -26,6 +32,7 @@ fn main() -> ExitCode {
         a_program_that_writes_over_its_environment_is_known_all_the_same,
         a_program_that_ended_is_not_running,
         holders_of_many_netns_are_found_at_once,
+        a_process_that_is_being_started_holds_nothing,
     ))
 }
 
@@ -195,4 +202,22 @@ fn holders_of_many_netns_are_found_at_once(_: &Sandbox) {
     assert_eq!(held("red"), [(inside.pid(), Hold::Inside)]);
     assert_eq!(held("blue"), [(open.pid(), Hold::OpenFile(7))]);
     assert_eq!(held("idle"), []);
+}
+
+/// Between `fork` and `exec` it has all files that this process has open.
+fn a_process_that_is_being_started_holds_nothing(_: &Sandbox) {
+    make("red");
+    let _open = File::open("/run/netns/red").unwrap();
+    let looks_on = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while looks_on.load(Ordering::Relaxed) {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        let seen: BTreeSet<_> =
+            (0..200).flat_map(|_| observe(&["red"]).netns.remove(&name("red")).unwrap().holders).collect();
+        looks_on.store(false, Ordering::Relaxed);
+        assert_eq!(seen, BTreeSet::new());
+    });
 }
