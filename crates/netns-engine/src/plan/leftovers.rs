@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Conflict, Desired, Draft, Operation, Plan, forwarding, port_forward::removal::take_back};
+use super::{
+    Conflict, Desired, Draft, Operation, Plan, forwarding, own_table::StillClosed,
+    port_forward::removal::take_back,
+};
 use crate::{
     desired::{NatRemoved, NoLeftovers},
     name::NetnsName,
@@ -59,7 +62,7 @@ fn take_back_orphans(draft: &mut Draft, observed: &Observed) -> Result<(), Confl
             _ => {}
         }
     }
-    take_back(draft, &ports);
+    take_back(draft, &ports, &StillClosed::new());
     Ok(())
 }
 

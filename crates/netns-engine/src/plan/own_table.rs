@@ -60,10 +60,20 @@ pub(super) fn guard(draft: &mut Draft, bridge: &LinkName) {
     }
 }
 
+/// Bridges that are to stay closed although nothing noted relies on that any more: they, or what hangs on them,
+/// are still there, and whoever takes them away opens them then.
+pub(super) type StillClosed<'a> = BTreeSet<&'a LinkName>;
+
 /// Deletes the guard of `bridge`, or the whole table, if nobody needs it in `later`, the state to come.
-pub(super) fn drop_unneeded(draft: &mut Draft, bridge: &LinkName, later: &Observed) {
+pub(super) fn drop_unneeded(
+    draft: &mut Draft,
+    bridge: &LinkName,
+    later: &Observed,
+    still_closed: &StillClosed<'_>,
+) {
     let guard = TableEntry::Guard { bridge: bridge.clone() };
-    let mut users = later.records.values().flat_map(bridges_of_user).peekable();
+    let of_records = later.records.values().flat_map(bridges_of_user);
+    let mut users = of_records.chain(still_closed.iter().copied()).peekable();
     if users.peek().is_none() {
         if draft.state().firewall.table.is_some() {
             draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
@@ -78,16 +88,21 @@ pub(super) fn drop_unneeded(draft: &mut Draft, bridge: &LinkName, later: &Observ
 
 /// Returns what a bridge's NAT had in the table that goes with it: all but a guard that a published
 /// port relies on, and also a guard that was there first if nobody does any more.
-pub(super) fn unneeded_entries(observed: &Observed, leaving: &NatRecord) -> Vec<TableEntry> {
+pub(super) fn unneeded_entries(
+    observed: &Observed,
+    leaving: &NatRecord,
+    still_closed: &StillClosed<'_>,
+) -> Vec<TableEntry> {
     let guard = TableEntry::Guard { bridge: leaving.bridge.clone() };
     let mut entries: Vec<_> = leaving.entries.iter().filter(|entry| **entry != guard).cloned().collect();
     let relies = |record: &Record| {
         !matches!(record, Record::Nat(_)) && bridges_of_user(record).contains(&&leaving.bridge)
     };
-    if observed.records.values().any(relies) {
+    let stays_closed = still_closed.contains(&leaving.bridge);
+    if stays_closed || observed.records.values().any(relies) {
         let confined = TableEntry::Confine { bridge: leaving.bridge.clone() };
         let needs_no_nat = |record: &Record| matches!(record, Record::Topology(_)) && relies(record);
-        if observed.records.values().any(needs_no_nat) {
+        if stays_closed || observed.records.values().any(needs_no_nat) {
             entries.retain(|entry| *entry != confined);
         }
     } else if leaving.driver == Driver::Nftables {

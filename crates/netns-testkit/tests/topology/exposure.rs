@@ -13,11 +13,11 @@ use netns_engine::{
     apply::{ApplyError, apply},
     kernel::{Kernel, LinuxKernel, Refusal},
     observed::{Observed, Scope},
-    plan::Operation,
+    plan::{Operation, Plan},
 };
 use netns_testkit::{Fault, Refusing, Sandbox, eventually, online, sh};
 
-use crate::{down, faults::Unwatched, networks, planned, up};
+use crate::{down, faults::Unwatched, make, networks, planned, up};
 
 /// How long a packet on one machine may take; who is kept out gets no answer at all.
 const LIMIT: Duration = Duration::from_millis(150);
@@ -26,6 +26,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         online("nobody_gets_in_while_a_topology_comes_up_or_goes_down", at_no_step),
         online("nobody_gets_in_while_a_router_gains_or_loses_a_topology", at_no_step_on_a_router),
+        online("nobody_gets_in_while_networks_go_by_an_edit", at_no_step_of_an_edit),
+        online("nobody_gets_in_while_networks_of_a_router_go_by_an_edit", at_no_step_of_an_edit_on_a_router),
         online("nobody_gets_in_while_a_refused_change_is_undone", at_no_undone_step),
     ]
 }
@@ -85,12 +87,35 @@ fn at_no_step_on_a_router(host: &Sandbox) {
     at_no_step(host);
 }
 
+/// One network after the other goes, and both at once, with what is published behind them.
+fn at_no_step_of_an_edit(host: &Sandbox) {
+    neighbour_knows_the_way(host);
+    let whole = networks::with_ports_behind_both();
+    for gone in [&["net0"][..], &["net1"], &["net0", "net1"]] {
+        make(&up(&whole));
+        let plan = planned(&up(&networks::without_networks(&whole, gone)), &mut LinuxKernel::default());
+        refuse_last_step(&plan, host);
+        let mut kernel = Watched { inner: LinuxKernel::default(), host, looked: 0 };
+        apply(&plan, &mut kernel, &mut Unwatched).unwrap();
+        make(&down());
+    }
+}
+
+/// Where somebody else forwards, and the table's last user goes.
+fn at_no_step_of_an_edit_on_a_router(host: &Sandbox) {
+    sh("sysctl -qw net.ipv4.ip_forward=1");
+    at_no_step_of_an_edit(host);
+}
+
 fn at_no_undone_step(host: &Sandbox) {
     neighbour_knows_the_way(host);
-    let plan = planned(&up(&networks::open_and_closed()), &mut LinuxKernel::default());
+    refuse_last_step(&planned(&up(&networks::open_and_closed()), &mut LinuxKernel::default()), host);
+}
+
+fn refuse_last_step(plan: &Plan, host: &Sandbox) {
     let watched = Watched { inner: LinuxKernel::default(), host, looked: 0 };
     let mut refusing = Refusing::new(watched, Fault::after(plan.steps.len() - 1));
-    let refused = apply(&plan, &mut refusing, &mut Unwatched);
+    let refused = apply(plan, &mut refusing, &mut Unwatched);
     assert!(matches!(refused, Err(ApplyError::Refused { undone, .. }) if undone.left_behind.is_empty()));
 }
 

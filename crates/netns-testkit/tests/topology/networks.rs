@@ -302,6 +302,29 @@ pub(crate) fn something_else() -> Topology {
 
 /// A network that leads to the internet, with a published port, and one that does not.
 pub(crate) fn open_and_closed() -> Topology {
+    two_networks([true, false])
+}
+
+/// The same, with a published port behind either.
+pub(crate) fn with_ports_behind_both() -> Topology {
+    two_networks([true, true])
+}
+
+/// The same topology, from which networks went, and the nodes that hang on them.
+pub(crate) fn without_networks(topology: &Topology, gone: &[&str]) -> Topology {
+    let mut topology = topology.clone();
+    topology.networks.retain(|network| !gone.contains(&network.name.as_str()));
+    let is_gone = |end: &CableEnd| end.bridge.as_ref().is_some_and(|bridge| gone.contains(&bridge.as_str()));
+    let (lost, kept) = topology.cables.into_iter().partition(|cable| cable.ends.iter().any(is_gone));
+    let lost: Vec<Cable> = lost;
+    topology.cables = kept;
+    let ends = lost.iter().flat_map(|cable| &cable.ends);
+    let nodes: Vec<_> = ends.filter_map(|end| end.at.place.netns()).collect();
+    topology.nodes.retain(|node| !nodes.contains(&&node.name));
+    topology
+}
+
+fn two_networks(published: [bool; 2]) -> Topology {
     let node = |plugged: [bool; 2], published| {
         Some(NodeRecipe {
             plugged: plugged.to_vec(),
@@ -313,7 +336,7 @@ pub(crate) fn open_and_closed() -> Topology {
     };
     let networks =
         vec![Some((Reach::Internet { uplink: None }, Family::Ipv4)), Some((Reach::Host, Family::Ipv4))];
-    let nodes = vec![node([true, false], true), node([false, true], false), None];
+    let nodes = vec![node([true, false], published[0]), node([false, true], published[1]), None];
     let mut topology = Recipe { networks, nodes, cables: vec![false, false] }.topology();
     for forward in topology.nodes.iter_mut().flat_map(|node| &mut node.ports) {
         forward.published.address = [0, 0, 0, 0].into();

@@ -6,7 +6,10 @@ use crate::{
     desired::NatRemoved,
     firewall::{IptablesRule, IptablesTable, RuleChange},
     observed::{Observed, Scope},
-    plan::{Conflict, Desired, Draft, Operation, Plan, forwarding, own_table},
+    plan::{
+        Conflict, Desired, Draft, Operation, Plan, forwarding,
+        own_table::{self, StillClosed},
+    },
     record::{NatRecord, RecordKey},
 };
 
@@ -19,7 +22,7 @@ impl Desired for NatRemoved {
         let record = record_of(observed, &self.bridge).ok_or_else(|| Conflict::NoNat(self.bridge.clone()))?;
         self.refuse_other_uplink(record)?;
         let mut draft = Draft::from(observed);
-        remove(&mut draft, record)?;
+        remove(&mut draft, record, &StillClosed::new())?;
         Ok(draft.finish())
     }
 }
@@ -37,11 +40,15 @@ impl NatRemoved {
 }
 
 /// Takes away what a record remembers, and forwarding with it unless somebody else needs that.
-pub(in crate::plan) fn remove(draft: &mut Draft, record: &NatRecord) -> Result<(), Conflict> {
+pub(in crate::plan) fn remove(
+    draft: &mut Draft,
+    record: &NatRecord,
+    still_closed: &StillClosed<'_>,
+) -> Result<(), Conflict> {
     for rule in &record.rules {
         iptables::require(draft.state(), rule.family)?;
     }
-    let entries = own_table::unneeded_entries(draft.state(), record);
+    let entries = own_table::unneeded_entries(draft.state(), record, still_closed);
     let ours = Wanted { rules: record.rules.clone(), entries };
     let later = without(draft.state(), record, &ours);
     for family in [Family::Ipv4, Family::Ipv6] {

@@ -12,7 +12,7 @@ use crate::{
     name::{LinkName, NetnsName},
     observed::{Observed, Scope},
     place::{LinkAt, Place},
-    plan::{Conflict, Desired, Draft, LinkChange, Operation, Plan, forwarding},
+    plan::{Conflict, Desired, Draft, LinkChange, Operation, Plan, forwarding, own_table::StillClosed},
     record::{PublishedRecord, Record, RecordKey},
     sysctl::Sysctl,
 };
@@ -27,7 +27,7 @@ impl Desired for PortUnpublished {
         let leaving = leaving.ok_or_else(|| Conflict::NotPublished(self.published.clone()))?;
         self.refuse_other_target(leaving.record.as_ref())?;
         let mut draft = Draft::from(observed);
-        take_back(&mut draft, &[self.published.clone()].into());
+        take_back(&mut draft, &[self.published.clone()].into(), &StillClosed::new());
         Ok(draft.finish())
     }
 }
@@ -38,11 +38,15 @@ impl Desired for PortUnpublished {
 pub(in crate::plan) fn take_back_ports_of(draft: &mut Draft, netns: &NetnsName) {
     let of_netns = published_records(draft.state()).filter(|record| record.netns == *netns);
     let ports = of_netns.map(|record| record.forward.published.clone()).collect();
-    take_back(draft, &ports);
+    take_back(draft, &ports, &StillClosed::new());
 }
 
 /// Takes back those of `ports` that are published.
-pub(in crate::plan) fn take_back(draft: &mut Draft, ports: &BTreeSet<Published>) {
+pub(in crate::plan) fn take_back(
+    draft: &mut Draft,
+    ports: &BTreeSet<Published>,
+    still_closed: &StillClosed<'_>,
+) {
     let leaving: Vec<_> = ports.iter().filter_map(|port| Leaving::of(draft.state(), port)).collect();
     if leaving.is_empty() {
         return;
@@ -58,7 +62,7 @@ pub(in crate::plan) fn take_back(draft: &mut Draft, ports: &BTreeSet<Published>)
         forwarding::switch_off(draft, family, &later);
     }
     for bridge in leaving.iter().map(|port| &port.forward.bridge).collect::<BTreeSet<_>>() {
-        own_table::drop_unneeded(draft, bridge, &later);
+        own_table::drop_unneeded(draft, bridge, &later, still_closed);
     }
     for heir in heirs {
         draft.then(

@@ -18,7 +18,7 @@ use crate::{
         Conflict, Draft, LinkChange, NewLink, Operation, forwarding,
         nat::removal,
         netns::{delete_netns, release},
-        own_table,
+        own_table::{self, StillClosed},
         port_forward::removal::take_back,
     },
     record::{Record, RecordKey},
@@ -128,7 +128,8 @@ impl<'a> Kept<'a> {
     fn unpublish(&self, draft: &mut Draft, before: &Topology) {
         let ports = before.nodes.iter().flat_map(|node| &node.ports);
         let gone = ports.filter(|forward| !self.ports.contains(forward));
-        take_back(draft, &gone.map(|forward| forward.published.clone()).collect());
+        let gone = gone.map(|forward| forward.published.clone()).collect();
+        take_back(draft, &gone, &bridges_of(before));
     }
 
     fn withdraw_nat(&self, draft: &mut Draft, before: &Topology) -> Result<(), Conflict> {
@@ -140,7 +141,7 @@ impl<'a> Kept<'a> {
                 && leads_out
                 && !stays
             {
-                removal::remove(draft, &record)?;
+                removal::remove(draft, &record, &bridges_of(before))?;
             }
         }
         Ok(())
@@ -323,6 +324,11 @@ fn assume_settings(draft: &mut Draft, end: &CableEnd) {
     } else {
         draft.assume(&end.at, Sysctl::AddrGenMode(name()), 1);
     }
+}
+
+/// All that were closed when they were made; those that go are opened when they are off.
+fn bridges_of(topology: &Topology) -> StillClosed<'_> {
+    topology.networks.iter().map(|network| &network.bridge).collect()
 }
 
 fn ends(cable: &Cable) -> [&LinkAt; 2] {
