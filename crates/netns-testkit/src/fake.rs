@@ -196,7 +196,7 @@ fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
 fn is_about_published(scope: &Scope, entry: &TableEntry) -> bool {
     match entry {
         TableEntry::Forward(forward) => scope.published.contains(&forward.published),
-        TableEntry::Guard { .. } => !scope.published.is_empty(),
+        TableEntry::Guard { .. } | TableEntry::Hairpin { .. } => !scope.published.is_empty(),
         _ => false,
     }
 }

@@ -121,7 +121,7 @@ fn write_rule_changes(f: &mut fmt::Formatter<'_>, changes: &[RuleChange]) -> fmt
 
 /// Which entries, as long as they can be taken in at a glance.
 fn entries_in_words(entries: &[TableEntry]) -> String {
-    const AT_A_GLANCE: usize = 4;
+    const AT_A_GLANCE: usize = 5;
     if entries.len() > AT_A_GLANCE {
         return count(entries, "entry");
     }
