@@ -65,6 +65,7 @@ impl Observed {
             }
             Operation::StartProgram(..)
             | Operation::StopProgram(_)
+            | Operation::StopStrays(_)
             | Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)
