@@ -78,7 +78,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_looks_at_the_rest_from_outside,
         each_set_that_somebody_empties_is_filled_again,
     );
-    trials.chain(edits).chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
+    trials
+        .chain(edits)
+        .chain(trials!(bare: settings_of_a_link_return_with_it, a_folder_that_somebody_made_stays))
+        .collect()
 }
 
 const STAR: &str = "
@@ -161,6 +164,26 @@ fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
     sh("ip netns exec red ping -c 1 -W 5 203.0.113.8; ip netns exec red ping -c 1 -W 5 blue");
     drop(host.netns_tool("down lab").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// Not only one with something in it: `rmdir` takes neither a link to a folder nor one that something is mounted on.
+fn a_folder_that_somebody_made_stays(host: &Sandbox) {
+    let file = "name: lab\nhosts: true\nnodes:\n  red: { nameservers: [203.0.113.8] }\n";
+    fs::write(FILE, file).unwrap();
+    for made in [
+        "ln -s /run/folder /etc/netns/red",
+        "mkdir /etc/netns/red; mount --bind /run/folder /etc/netns/red",
+        "mkdir /etc/netns/red; touch /etc/netns/red/other",
+    ] {
+        sh(&format!("mkdir -p /etc/netns /run/folder; {made}"));
+        let (untouched, folder) = (Snapshot::take(), sh("find /etc/netns | sort"));
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+        assert_eq!(sh("ls /etc/netns/red | grep -v other"), "hosts\nresolv.conf\n");
+        drop(host.netns_tool("down lab").succeeds());
+        untouched.assert_same(&Snapshot::take(), made);
+        assert_eq!(sh("find /etc/netns | sort"), folder, "{made}");
+        sh("umount /etc/netns/red 2>/dev/null || true; rm -r /etc/netns/red /run/folder");
+    }
 }
 
 const DUAL: &str = r#"
