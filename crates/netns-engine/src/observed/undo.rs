@@ -65,7 +65,6 @@ impl Observed {
                 iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
-            Operation::RestoreRules => Vec::new(),
             Operation::DeleteTable => self.rebuild_table(),
             Operation::AddEntries(entries) => vec![Operation::DeleteEntries(entries.clone())],
             Operation::DeleteEntries(entries) => vec![Operation::AddEntries(entries.clone())],
@@ -80,7 +79,8 @@ impl Observed {
             Operation::KillProcesses(..)
             | Operation::StopStrays(_)
             | Operation::ForgetFlows(_)
-            | Operation::ForgetNetns(_) => Vec::new(),
+            | Operation::ForgetNetns(_)
+            | Operation::RestoreRules => Vec::new(),
         }
     }
 
