@@ -76,6 +76,7 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.hosts.retain(|topology, _| scope.hosts.contains(topology));
     seen.boot_files.retain(|file, _| scope.boot_files.contains(&file.topology));
     seen.shared_hosts.retain(|name, _| scope.shared_hosts.contains(name));
+    seen.foreign_hosts.retain(|name| scope.shared_hosts.contains(name));
     seen.programs.retain(|program| scope.programs.contains(&program.netns));
     seen.strays.retain(|program| scope.programs.contains(&program.netns));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));

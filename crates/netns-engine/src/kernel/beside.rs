@@ -52,7 +52,11 @@ pub(super) fn observe_topologies(scope: &Scope, observed: &mut Observed) -> Resu
         observed.boot_files.extend(boot_files::read(&file)?.map(|state| (file, state)));
     }
     for netns in &scope.shared_hosts {
-        observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
+        match hosts::shared(netns)? {
+            Some(topology) => drop(observed.shared_hosts.insert(netns.clone(), topology)),
+            None if hosts::are_there(netns) => drop(observed.foreign_hosts.insert(netns.clone())),
+            None => {}
+        }
     }
     let running = whereabouts::search(&scope.programs)?;
     observed.programs = running.inside;

@@ -70,7 +70,7 @@ pub(super) fn share(netns: &NetnsName, topology: &TopologyName) -> Result<(), Re
     let link = link_of(netns);
     let folder = link.parent().ok_or(Errno::INVAL)?;
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-    if link.symlink_metadata().is_ok() && shared(netns)?.is_none() {
+    if are_there(netns) && shared(netns)?.is_none() {
         let text = format!("'{}' was not written by netns-tool", link.display());
         return Err(Refusal::new(Errno::EXIST).with_message(text));
     }
@@ -104,6 +104,11 @@ pub(super) fn shared(netns: &NetnsName) -> Result<Option<TopologyName>, Refusal>
     };
     let name = target.strip_prefix(folder()).ok().and_then(Path::to_str);
     Ok(name.and_then(|name| TopologyName::new(name).ok()))
+}
+
+/// Returns whether there is an `/etc/netns/NAME/hosts`, be it a link to nowhere.
+pub(super) fn are_there(netns: &NetnsName) -> bool {
+    link_of(netns).symlink_metadata().is_ok()
 }
 
 fn unless_missing(error: io::Error) -> io::Result<()> {

@@ -67,6 +67,8 @@ pub struct Observed {
     pub hosts: BTreeMap<TopologyName, Vec<HostEntry>>,
     /// Netns whose `/etc/netns/NAME/hosts` is that of a topology.
     pub shared_hosts: BTreeMap<NetnsName, TopologyName>,
+    /// Netns whose `/etc/netns/NAME/hosts` somebody else wrote.
+    pub foreign_hosts: BTreeSet<NetnsName>,
     /// Files that let topologies return after a reboot.
     pub boot_files: BTreeMap<BootFile, BootFileState>,
     /// Programs of topologies that are running in their nodes.

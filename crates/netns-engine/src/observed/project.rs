@@ -45,6 +45,7 @@ impl Observed {
                 Ok(())
             }
             Operation::RemoveHosts(topology) => existing(self.hosts.remove(topology), Errno::NOENT),
+            Operation::ShareHosts(netns, _) if self.foreign_hosts.contains(netns) => Err(Errno::EXIST.into()),
             Operation::ShareHosts(netns, topology) => {
                 self.shared_hosts.insert(netns.clone(), topology.clone());
                 Ok(())

@@ -52,6 +52,9 @@ pub enum Conflict {
     /// Somebody else wrote the file.
     #[error("/etc/netns/{0}/resolv.conf already exists, and was not written by netns-tool")]
     ResolverTaken(NetnsName),
+    /// Somebody else wrote the file.
+    #[error("/etc/netns/{0}/hosts already exists, and was not written by netns-tool")]
+    HostsTaken(NetnsName),
     /// Processes, open files or mounts keep the netns alive.
     #[error("netns '{name}' is still held by {}", holders_in_words(holders))]
     NetnsHeld {

@@ -40,6 +40,9 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         Conflict::ResolverTaken(name) => {
             format!("leave 'nameservers' of node '{name}' away, or move the file out of the way")
         }
+        Conflict::HostsTaken(name) => {
+            format!("write 'hosts: false' for node '{name}', or move the file out of the way")
+        }
         Conflict::NetnsHeld { name, holders } if holders.iter().all(|holder| path_of(holder).is_some()) => {
             let paths: Vec<_> = holders.iter().filter_map(path_of).collect();
             format!("'umount {}', then 'netns-tool delete {name}'", paths.join(" "))

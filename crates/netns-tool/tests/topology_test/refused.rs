@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         more_ports_than_a_bridge_has_are_refused,
         a_netns_of_somebody_elses_is_not_taken,
         a_netns_of_somebody_elses_is_not_deleted,
+        a_file_of_somebody_elses_is_not_taken,
         a_link_of_somebody_elses_is_not_taken,
         a_subnet_that_the_host_routes_is_refused,
         a_subnet_that_another_table_routes_is_refused,
@@ -89,6 +90,30 @@ fn a_netns_of_somebody_elses_is_not_deleted(host: &Sandbox) {
     );
     assert_eq!(sh("find /run/netns-tool -type f"), "/run/netns-tool/lock\n");
     assert_eq!(sh("ip netns pids blue").trim(), sleeper.pid().to_string());
+}
+
+fn a_file_of_somebody_elses_is_not_taken(host: &Sandbox) {
+    let file = LAB
+        .replace("blue: {", "blue: { nameservers: [203.0.113.8],")
+        .replace("name: lab", "name: lab\nhosts: true");
+    sh("mkdir -p /etc/netns/blue");
+    for (name, deed) in [
+        ("hosts", "echo '192.0.2.1 db' > /etc/netns/blue/hosts"),
+        ("hosts", "ln -s /nowhere /etc/netns/blue/hosts"),
+        ("hosts", "mkdir /etc/netns/blue/hosts"),
+        ("resolv.conf", "echo 'nameserver 192.0.2.1' > /etc/netns/blue/resolv.conf"),
+    ] {
+        sh(deed);
+        let taken = format!("/etc/netns/blue/{name} already exists, and was not written by netns-tool");
+        up_is_refused(host, &file, 5, &[&taken, "node 'blue'", "or move the file out of the way"]);
+        drop(host.netns_tool(&format!("plan {FILE}")).fails_with(5).complains(&taken));
+        sh(&format!("rm -r /etc/netns/blue/{name}"));
+    }
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    sh("rm /etc/netns/blue/hosts; touch /etc/netns/blue/hosts");
+    drop(host.netns_tool("status lab").fails_with(9).says("/etc/netns/blue/hosts already exists"));
+    drop(host.netns_tool("down lab").succeeds());
+    assert_eq!(sh("ls /etc/netns/blue"), "hosts\n");
 }
 
 fn a_link_of_somebody_elses_is_not_taken(host: &Sandbox) {

@@ -236,6 +236,9 @@ fn write_files(draft: &mut Draft, node: &Node, wanted: &Topology) -> Result<(), 
     }
     let shared = draft.state().shared_hosts.get(&node.name) == Some(&wanted.name);
     if node.hosts == KnownHosts::OfTopology && !shared {
+        if draft.state().foreign_hosts.contains(&node.name) {
+            return Err(Conflict::HostsTaken(node.name.clone()));
+        }
         draft.then(
             Operation::ShareHosts(node.name.clone(), wanted.name.clone()),
             "'ip netns exec' and 'netns-tool exec' show this file to programs as /etc/hosts.",
