@@ -130,9 +130,11 @@ impl Kernel for LinuxKernel {
 impl LinuxKernel {
     /// Takes over what was read ahead, and returns the lock.
     pub(crate) fn catch_up(&mut self, ahead: Ahead) -> Result<File, Refusal> {
-        // Most often there is a moment until it is finished.
-        let links = self.talk(&Place::Host).and_then(Rtnetlink::indices).ok();
+        // Most often there is a moment until it is finished. Who waits for the lock waits for a change.
+        let links_now = |kernel: &mut Self| kernel.talk(&Place::Host).and_then(Rtnetlink::indices).ok();
+        let seen = ahead.has_lock().then(|| links_now(self));
         let (lock, mut early) = ahead.finish()?;
+        let links = seen.unwrap_or_else(|| links_now(self));
         if let Some(glance) = early.as_mut().and_then(|early| early.glance.as_mut()) {
             glance.links = links;
         }
