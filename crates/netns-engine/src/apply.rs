@@ -69,6 +69,10 @@ pub trait Progress {
     ///
     /// Returns why the note could not be taken; the step is then not performed.
     fn about_to(&mut self, index: usize) -> Result<(), Refusal>;
+
+    /// Notes that the step begun last was refused and changed nothing: what it was to make may be there all the
+    /// same, and somebody else's.
+    fn refused(&mut self) {}
 }
 
 /// Performs every step in order and reads back; after a refusal, undoes the finished ones.
@@ -83,6 +87,8 @@ pub fn apply(plan: &Plan, kernel: &mut impl Kernel, progress: &mut impl Progress
         if let Err(cause) = performed {
             if cause.answer_was_lost() {
                 take_back_if_done(step, kernel);
+            } else {
+                progress.refused();
             }
             let undone = roll_back(plan.steps.get(..index).unwrap_or_default(), kernel);
             return Err(ApplyError::Refused { operation: Box::new(step.operation.clone()), cause, undone });
