@@ -48,10 +48,8 @@ impl Desired for AddressRemoved {
             return Err(Conflict::NoAddress { at: self.link.clone(), address: self.address });
         }
         let mut draft = Draft::from(observed);
-        draft.then(
-            Operation::DeleteAddress(self.link.clone(), self.address),
-            "Without the address, the route to its network goes too.",
-        );
+        let why = "Without the address, the route to its network goes too.";
+        delete_address(&mut draft, &self.link, self.address, why);
         Ok(draft.finish())
     }
 }
@@ -60,7 +58,7 @@ impl Desired for AddressRemoved {
 pub(super) fn scope_of(at: &LinkAt) -> Scope {
     let mut scope = Scope::default().with_link(at);
     scope.stacks.insert(at.place.clone(), Selection::All);
-    for sysctl in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf] {
+    for sysctl in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf, Sysctl::PromoteSecondaries] {
         scope.sysctls.insert((at.place.clone(), sysctl(at.name.clone())));
     }
     scope
@@ -100,6 +98,25 @@ fn open_for_ipv6(draft: &mut Draft, at: &LinkAt) {
             Operation::SetSysctl(at.place.clone(), disabled, 0),
             "IPv6 was off on this link; an IPv6 address needs it.",
         );
+    }
+}
+
+/// Deletes an address, and none of the others that the link has in its subnet.
+pub(super) fn delete_address(draft: &mut Draft, at: &LinkAt, address: IpNet, why: &str) {
+    let promotes = Sysctl::PromoteSecondaries(at.name.clone());
+    let has_sibling = draft.state().link(at).is_some_and(|link| {
+        link.addresses.iter().any(|other| *other != address && other.trunc() == address.trunc())
+    });
+    let keeps = !has_sibling
+        || Family::of_net(&address) == Family::Ipv6
+        || draft.state().sysctl(&at.place, &promotes) != Some(0);
+    let promote = |value| Operation::SetSysctl(at.place.clone(), promotes.clone(), value);
+    if !keeps {
+        draft.then(promote(1), "Or the first address of a subnet would take the others on this link along.");
+    }
+    draft.then(Operation::DeleteAddress(at.clone(), address), why);
+    if !keeps {
+        draft.then(promote(0), "The setting is as it was.");
     }
 }
 

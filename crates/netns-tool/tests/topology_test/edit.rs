@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_loses_nothing_on_what_stays,
         an_edit_and_its_reverse_leave_the_first_state,
         a_gateway_that_moves_leaves_the_nodes_where_they_are,
+        an_address_goes_without_those_behind_it,
         larger_packets_fit_into_the_limit_of_a_cable,
         a_long_file_is_changed_as_a_short_one,
     )
@@ -119,6 +120,38 @@ fn a_gateway_that_moves_leaves_the_nodes_where_they_are(host: &Sandbox) {
     up(host, &moved);
     up(host, PAIR);
     first.assert_same(&Snapshot::take(), "with the gateway back at its first address");
+}
+
+/// The first address of a subnet takes the others along, and with the last one every route goes.
+fn an_address_goes_without_those_behind_it(host: &Sandbox) {
+    let with = |addresses: &str| {
+        PAIR.replace(
+            "a: { networks: [lan] }",
+            &format!("a: {{ networks: {{ lan: {{ address: [{addresses}] }} }} }}"),
+        )
+    };
+    let untouched = Snapshot::take();
+    up(host, &with("10.46.0.6"));
+    let fresh = Snapshot::take();
+    up(host, &with("10.46.0.5, 10.46.0.6, 10.46.0.7"));
+    sh(
+        "ip netns exec a sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.eth0.promote_secondaries=0",
+    );
+    let three = Snapshot::take();
+    let refused =
+        with("10.46.0.6").replace("b: { networks: [lan] }", "b: { networks: [lan], run: [[/nowhere]] }");
+    fs::write(FILE, refused).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).fails_with(1));
+    three.assert_same(&Snapshot::take(), "after a refused edit");
+    up(host, &with("10.46.0.6"));
+    fresh.assert_same(&Snapshot::take(), "with the one that is left");
+    sh("ip netns exec a ping -c 1 -W 5 203.0.113.8");
+    drop(host.netns_tool("status pair").succeeds());
+    sh("ip -n a address add 10.46.0.8/24 dev eth0");
+    drop(host.netns_tool("address delete 10.46.0.6/24 eth0 --netns a").succeeds());
+    assert_eq!(sh("ip -n a -o -4 address show dev eth0 | awk '{ print $4 }'").trim(), "10.46.0.8/24");
+    drop(host.netns_tool("down pair").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
 }
 
 fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {

@@ -15,7 +15,9 @@ use crate::{
     observed::Observed,
     place::{LinkAt, Place},
     plan::{
-        Conflict, Draft, LinkChange, NewLink, Operation, forwarding,
+        Conflict, Draft, LinkChange, NewLink, Operation,
+        address::delete_address,
+        forwarding,
         nat::removal,
         netns::{delete_netns, release},
         own_table::{self, StillClosed},
@@ -359,7 +361,7 @@ fn delete_routes(draft: &mut Draft, before: &Node, kept: &Node) {
 fn delete_addresses(draft: &mut Draft, at: &LinkAt, before: &[IpNet], kept: &[IpNet]) {
     for address in before.iter().filter(|address| !kept.contains(address)) {
         if draft.state().link(at).is_some_and(|link| link.addresses.contains(address)) {
-            draft.then(Operation::DeleteAddress(at.clone(), *address), "The address is asked for no more.");
+            delete_address(draft, at, *address, "The address is asked for no more.");
         }
     }
 }
