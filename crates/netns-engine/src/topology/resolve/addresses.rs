@@ -164,11 +164,16 @@ pub(super) fn with_prefix(text: &Text) -> Found<IpNet> {
             Err(_) => flaw,
         }
     })?;
-    let ip = address.addr();
-    if ip.is_unspecified() || ip.is_multicast() {
+    refuse_unusable(address.addr(), text)?;
+    Ok(address)
+}
+
+/// Refuses what is not the address of one host: the kernel takes some of it, and nobody would answer there.
+fn refuse_unusable(address: IpAddr, text: &Text) -> Found<()> {
+    if address.is_unspecified() || address.is_multicast() {
         return Err(malformed(text, "an address that a link can have"));
     }
-    Ok(address)
+    Ok(())
 }
 
 /// Reads an address of a node in one of a network's subnets, with or without its prefix length.
@@ -204,12 +209,15 @@ pub(super) fn in_subnets(name: &str, subnets: &[(Subnet, Position)], text: &Text
 
 /// Reads an address, and its prefix length if there is one.
 fn bare(text: &Text) -> Found<(IpAddr, Option<u8>)> {
-    if let Ok(address) = text.value.parse::<IpAddr>() {
-        return Ok((address, None));
-    }
-    let net: IpNet =
-        text.value.parse().map_err(|_| malformed(text, "an address, such as 192.168.100.20 or fd00::20"))?;
-    Ok((net.addr(), Some(net.prefix_len())))
+    let (address, prefix) = if let Ok(address) = text.value.parse() {
+        (address, None)
+    } else {
+        let expected = "an address, such as 192.168.100.20 or fd00::20";
+        let net: IpNet = text.value.parse().map_err(|_| malformed(text, expected))?;
+        (net.addr(), Some(net.prefix_len()))
+    };
+    refuse_unusable(address, text)?;
+    Ok((address, prefix))
 }
 
 /// Puts the addresses that stand with a node on the link whose network holds them; returns what is left for

@@ -137,6 +137,31 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     ("nodes: { a: { mac: \"01:00:00:00:00:01\" } }", "the key 'mac' needs the key 'networks'", "2:20", ""),
     (
+        "nodes: { a: { addresses: [0.0.0.0] } }",
+        "'0.0.0.0' is not an address that a link can have",
+        "2:27",
+        "",
+    ),
+    ("nodes: { a: { addresses: [\"::\"] } }", "'::' is not an address that a link can have", "2:27", ""),
+    (
+        "nodes: { a: { addresses: [10.0.0.1, 224.0.0.5/32] } }",
+        "'224.0.0.5/32' is not an address that a link can have",
+        "2:37",
+        "",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 224.0.0.5 } }",
+        "'224.0.0.5' is not an address that a link can have",
+        "2:48",
+        "",
+    ),
+    (
+        "nodes: { a: { macvlan: { parent: eth0, address: \"ff02::5/64\" } } }",
+        "'ff02::5/64' is not an address that a link can have",
+        "2:49",
+        "",
+    ),
+    (
         "nodes: { a: { sysctls: { kernel.panic: 1 } } }",
         "'kernel.panic' is not a setting of a netns",
         "2:26",
