@@ -135,6 +135,12 @@ pub enum Mistake {
         /// Where that is.
         at: Position,
     },
+    /// A subnet of a cable that hangs on a network.
+    #[error("a link to network '{network}' has no subnet of its own")]
+    SubnetOfNetwork {
+        /// The network.
+        network: String,
+    },
     /// An address that is in none of the subnets it should be in.
     #[error("address {address} is in no subnet of network '{network}'")]
     OutsideSubnet {

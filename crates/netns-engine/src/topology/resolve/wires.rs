@@ -144,9 +144,23 @@ fn direct<'a>(file: &'a File, names: &Names<'a>, sites: &[Site], link: &'a LinkF
         shaping: Limits::from(&**body).read(None)?,
         subnets: subnets.collect::<Found<_>>()?,
     };
+    refuse_second_subnet(body, sites, &wire)?;
     ask_for_addresses(body, &mut wire)?;
     settle(file, sites, &mut wire)?;
     Ok(wire)
+}
+
+/// Whoever hangs on a network has its addresses from there.
+fn refuse_second_subnet(body: &LinkBody, sites: &[Site], wire: &Wire<'_>) -> Found<()> {
+    let bridges = wire.ends.iter().filter_map(|end| end.bridge);
+    let network = bridges.max_by_key(|network| sites[*network].subnets.len());
+    let (Some(subnet), Some(network)) = (body.subnet.0.first(), network) else { return Ok(()) };
+    let name = sites[network].network.name.clone();
+    let instead = match sites[network].subnets.as_slice() {
+        [] => format!("write '{name}: {{ subnet: {} }}' under 'networks'", subnet.value),
+        [(own, _), ..] => format!("leave it out: the network has {}", own.net),
+    };
+    Err(Flaw::new(subnet.at, Mistake::SubnetOfNetwork { network: name }).or_rather(instead))
 }
 
 fn ask_for_addresses<'a>(body: &'a LinkBody, wire: &mut Wire<'a>) -> Found<()> {

@@ -135,6 +135,18 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:42",
         "'10.0.0.1/24'",
     ),
+    (
+        "networks: { b: }\nnodes: { a: }\nlinks: [{ endpoints: [a, b], subnet: 10.9.0.0/24 }]",
+        "a link to network 'b' has no subnet of its own",
+        "4:38",
+        "write 'b: { subnet: 10.9.0.0/24 }' under 'networks'",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24 }, c: }\nlinks: [{ endpoints: [c, b], subnet: [10.0.0.0/24] }]",
+        "a link to network 'b' has no subnet of its own",
+        "3:39",
+        "leave it out: the network has 10.0.0.0/24",
+    ),
     ("nodes: { a: { mac: \"01:00:00:00:00:01\" } }", "the key 'mac' needs the key 'networks'", "2:20", ""),
     (
         "nodes: { a: { addresses: [0.0.0.0] } }",
