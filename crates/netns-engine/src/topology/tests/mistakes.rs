@@ -232,6 +232,13 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:10",
         "",
     ),
+    (
+        "nodes: { a: }\nchecks: [\"a reaches [::1]80\"]",
+        "'a reaches [::1]80' is not a check with a port",
+        "3:10",
+        "'[::1]:80'",
+    ),
+    ("nodes: { a: }\nchecks: [\"a reaches [::1]x\"]", "'a reaches [::1]x' is not a check", "3:10", ""),
     ("generate: { star: 0 }", "'0' is not a number to make something of", "2:19", ""),
     (
         "generate: { star: { nodes: 20, subnet: 10.0.0.0/29 } }",

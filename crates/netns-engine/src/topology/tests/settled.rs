@@ -1,7 +1,10 @@
 //! What becomes of a file that is right.
 
 use super::{good, wrong};
-use crate::topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read};
+use crate::{
+    firewall::Transport,
+    topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read},
+};
 
 fn inner_addresses(topology: &Topology) -> Vec<String> {
     let ends =
@@ -125,6 +128,16 @@ fn a_check_takes_the_address_on_the_network_that_both_share() {
     assert_eq!(targets, expected);
     assert!(lab.nodes.iter().all(|node| node.hosts == KnownHosts::OfTopology));
     assert_eq!(lab.hosts.last().unwrap().to_string(), "192.0.2.9 db.example");
+}
+
+#[test]
+fn a_check_has_a_port_after_a_name_or_an_address_in_brackets() {
+    let words = ["host", "host:80", "host:53/udp", "::1", "[::1]", "[::1]:80/tcp", "[127.0.0.1]:53/udp"];
+    let checks: Vec<_> = words.iter().map(|word| format!("\"host reaches {word}\"")).collect();
+    let lab = good(&format!("name: lab\nchecks: [{}]\n", checks.join(", ")));
+    let ports: Vec<_> = lab.checks.iter().map(|check| check.port).collect();
+    let (tcp, udp) = (Some((80, Transport::Tcp)), Some((53, Transport::Udp)));
+    assert_eq!(ports, [None, tcp, udp, None, None, tcp, udp]);
 }
 
 #[test]
