@@ -37,7 +37,7 @@ fn check(settled: &Settled<'_>, nodes: &[Node], text: &Text) -> Found<Check> {
     let prober = match settled.names.get(from) {
         Some(Named::Node(node)) => Some(node),
         _ if *from == HOST => None,
-        _ => return Err(settled.names.unknown("node", &Located::new((*from).to_owned(), text.at))),
+        _ => return Err(settled.names.no_node(&Located::new((*from).to_owned(), text.at))),
     };
     let (name, port) = split_port(text, to)?;
     let target = target(settled, nodes, (prober, name), text)?;
@@ -110,7 +110,7 @@ fn target(
     if is_host_name(name) && (further || name.contains('.') || name == "localhost") {
         return Ok(Target::Name(name.to_owned()));
     }
-    Err(settled.names.unknown("node", &Located::new(name.to_owned(), text.at)))
+    Err(settled.names.no_node(&Located::new(name.to_owned(), text.at)))
 }
 
 /// The address of `node` on the first network or cable that it shares with `prober`.

@@ -239,7 +239,7 @@ fn end<'a>(names: &Names<'_>, text: &Text) -> Found<End<'a>> {
         Some(Named::Node(node)) => End::on(text.at, Seat::Node(node)),
         Some(Named::Network(network)) => End { bridge: Some(network), ..End::on(text.at, Seat::Host) },
         None if name == HOST => End::on(text.at, Seat::Host),
-        None => return Err(names.unknown("node or network", &Located::new(name.to_owned(), text.at))),
+        None => return Err(names.unknown(&Located::new(name.to_owned(), text.at))),
     };
     Ok(End { link, ..end })
 }

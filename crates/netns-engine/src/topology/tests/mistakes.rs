@@ -224,6 +224,25 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:10",
         "'node2'",
     ),
+    (
+        "networks: { br0: }\nnodes: { ns1: }\nchecks: [br0 reaches ns1]",
+        "no node is called 'br0'",
+        "4:10",
+        "'br0' is a network",
+    ),
+    (
+        "networks: { br0: }\nnodes: { bro1: }\nchecks: [host reaches br0]",
+        "no node is called 'br0'",
+        "4:10",
+        "'br0' is a network",
+    ),
+    (
+        "networks: { web: }\nnodes: { web10: }\nchecks: [web1 reaches 1.1.1.1]",
+        "no node is called 'web1'",
+        "4:10",
+        "did you mean 'web10'?",
+    ),
+    ("nodes: { a: }\nchecks: [hots reaches a]", "no node is called 'hots'", "3:10", "'host'"),
     ("nodes: { a: , b: }\nchecks: [a reaches b]", "'b' has no address to be reached at", "3:10", ""),
     ("nodes: { a: }\nchecks: [a reaches \"1.1.1.1:99999\"]", "", "3:10", ""),
     (
