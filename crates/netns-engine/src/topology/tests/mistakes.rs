@@ -210,7 +210,15 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "2:20",
         "[[a, b], [c]]",
     ),
-    ("nodes: { a: { ports: [\"80\"] } }", "port '80' cannot be published", "2:23", "'80:80'"),
+    (
+        "nodes: { a: { ports: [\"80\"] } }",
+        "'80' is not of the form [ADDRESS:]PORT:PORT[/udp]",
+        "2:23",
+        "'80:80'?",
+    ),
+    ("nodes: { a: { ports: [8080/udp] } }", "'8080/udp' is not of the form", "2:23", "'8080:8080/udp'?"),
+    ("nodes: { a: { ports: [\"1:2:3:4\"] } }", "'1:2:3:4' is not of the form [ADDRESS:]PORT", "2:23", ""),
+    ("nodes: { a: { ports: [\"x:80\"] } }", "port 'x:80' cannot be published: 'x' is not a port", "2:23", ""),
     (
         "nodes: { a: { ports: [\"80:80\"] } }",
         "port '80:80' cannot be published: the host reaches no IPv4",
@@ -351,6 +359,15 @@ fn judge(text: &str, says: &str, place: &str, meant: &str) {
     assert!(error.contains(&format!("--> line {line}, column {column}\n")), "{text}\n{error}");
     let suggestion = error.split_once("\n  = ").map_or("", |(_, suggestion)| suggestion);
     assert!(suggestion.contains(meant), "{text}\n{error}");
+}
+
+#[test]
+fn a_port_is_only_suggested_where_a_number_stands() {
+    for text in ["web", "80/sctp", "80/", "0", "65536", "80/udp/udp"] {
+        let error = wrong(&format!("name: lab\nnodes: {{ a: {{ ports: [\"{text}\"] }} }}\n"));
+        assert!(error.starts_with(&format!("'{text}' is not of the form")), "{error}");
+        assert!(!error.contains("did you mean"), "{error}");
+    }
 }
 
 #[test]
