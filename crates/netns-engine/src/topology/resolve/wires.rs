@@ -207,33 +207,33 @@ fn settle(file: &File, sites: &[Site], wire: &mut Wire<'_>) -> Found<()> {
 /// Reads `a-b`, where a name may hold a `-` itself.
 fn split<'a>(names: &Names<'_>, text: &Text) -> Found<[End<'a>; 2]> {
     const LONGEST: usize = 200;
-    let candidates = text.value.match_indices('-').filter(|_| text.value.len() <= LONGEST);
-    let part = |part: &str| Located::new(part.to_owned(), text.at);
-    let known = |part: &Text| end(names, part).is_ok();
-    let pairs = candidates.map(|(dash, _)| (part(&text.value[..dash]), part(&text.value[dash + 1..])));
-    let pairs: Vec<_> = pairs.collect();
-    let mut fitting = pairs.iter().filter(|(first, second)| known(first) && known(second));
+    let dashes = text.value.match_indices('-').filter(|_| text.value.len() <= LONGEST);
+    let pairs: Vec<_> = dashes.map(|(dash, _)| (&text.value[..dash], &text.value[dash + 1..])).collect();
+    let mut fitting = pairs.iter().filter(|(first, second)| is_end(names, first) && is_end(names, second));
+    let part = |part: &str| end(names, &Located::new(part.to_owned(), text.at));
     match (fitting.next(), fitting.next()) {
-        (Some((first, second)), None) => Ok([end(names, first)?, end(names, second)?]),
+        (Some((first, second)), None) => Ok([part(first)?, part(second)?]),
         (Some(_), Some(_)) => Err(Flaw::new(text.at, Mistake::Ambiguous { text: text.value.clone() })
             .or_rather("write it as '{ endpoints: [A, B] }'")),
-        (None, _) => match pairs.as_slice() {
-            [] => Err(super::words::malformed(text, "a link between two nodes, such as a-b")),
-            [(first, second), ..] => {
-                end(names, first)?;
-                end(names, second)?;
-                Err(super::words::malformed(text, "a link between two nodes, such as a-b"))
+        (None, _) => {
+            if let Some((first, second)) = pairs.first() {
+                part(first)?;
+                part(second)?;
             }
-        },
+            Err(super::words::malformed(text, "a link between two nodes, such as a-b"))
+        }
     }
+}
+
+/// Returns whether [`end`] can read `text`; to say why it cannot means to compare it with all names.
+fn is_end(names: &Names<'_>, text: &str) -> bool {
+    let (name, link) = name_and_link(text);
+    (name == HOST || names.get(name).is_some()) && link.is_none_or(|link| LinkName::new(link).is_ok())
 }
 
 /// Reads `NODE`, `NODE:LINK`, `NETWORK`, `NETWORK:LINK`, `host` or `host:LINK`.
 fn end<'a>(names: &Names<'_>, text: &Text) -> Found<End<'a>> {
-    let (name, link) = match text.value.split_once(':') {
-        Some((name, link)) => (name, Some(link)),
-        None => (text.value.as_str(), None),
-    };
+    let (name, link) = name_and_link(&text.value);
     let link = link.map(|link| link_name(&Located::new(link.to_owned(), text.at))).transpose()?;
     let end = match names.get(name) {
         Some(Named::Node(node)) => End::on(text.at, Seat::Node(node)),
@@ -242,6 +242,10 @@ fn end<'a>(names: &Names<'_>, text: &Text) -> Found<End<'a>> {
         None => return Err(names.unknown(&Located::new(name.to_owned(), text.at))),
     };
     Ok(End { link, ..end })
+}
+
+fn name_and_link(text: &str) -> (&str, Option<&str>) {
+    text.split_once(':').map_or((text, None), |(name, link)| (name, Some(link)))
 }
 
 /// Reads a link-layer address.

@@ -109,3 +109,21 @@ fn the_largest_network_is_settled() {
     let macs: std::collections::HashSet<_> = ends().map(|end| end.mac).collect();
     assert_eq!((names.len(), macs.len()), (20_000, 20_000), "all are different");
 }
+
+#[test]
+fn thousands_of_links_are_split_at_one_dash_of_many() {
+    const NODES: usize = 10_000;
+    let name = |number: usize| format!("a-node-with-a-long-name-{number}");
+    let mut text = "name: lab\nnodes:\n".to_owned();
+    (0..NODES).for_each(|number| writeln!(text, "  {}:", name(number)).unwrap());
+    text.push_str("links:\n");
+    (1..NODES).for_each(|number| writeln!(text, "- {}-{}", name(number - 1), name(number)).unwrap());
+    let topology = good(&text);
+    assert_eq!(topology.cables.len(), NODES - 1);
+    for (number, cable) in topology.cables.iter().enumerate() {
+        let netns = cable.netns().map(ToString::to_string);
+        assert_eq!(netns.collect::<Vec<_>>(), [name(number), name(number + 1)]);
+    }
+    let error = wrong(&text.replace("- a-node-with-a-long-name-0-", "- a-node-with-a-long-nmae-0-"));
+    assert!(error.starts_with("no node or network is called 'a'\n"), "{error}");
+}
