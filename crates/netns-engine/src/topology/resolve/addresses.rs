@@ -81,45 +81,46 @@ impl Addresses {
                 };
             }
         }
+        // Cables may share a subnet: what was tried for one of them is not tried again for the next.
+        let mut of_cables: HashMap<IpNet, Subnet> = HashMap::new();
         for (wire, cable) in wires.iter().zip(&mut settled.cables) {
-            let mut of_wire = wire.subnets.clone();
             let network = bridge_of(wire);
-            let subnets = match network {
-                Some(network) => &mut sites[network].subnets,
-                None => &mut of_wire,
-            };
             for (end, made) in wire.ends.iter().zip(&mut cable.ends) {
-                let takes_part = network.is_none() || matches!(end.seat, Seat::Node(_));
-                if takes_part {
-                    let whose = match end.seat {
-                        Seat::Node(node) => settled.names.node_name(node).as_str(),
-                        Seat::Host => "host",
-                    };
-                    self.pick(subnets, &mut made.addresses, (whose, end.at))?;
+                let whose = match end.seat {
+                    Seat::Node(node) => settled.names.node_name(node).as_str(),
+                    Seat::Host if network.is_some() => continue,
+                    Seat::Host => "host",
+                };
+                let mut pick = |subnet: &mut Subnet| self.pick(subnet, &mut made.addresses, (whose, end.at));
+                match network {
+                    Some(network) => {
+                        sites[network].subnets.iter_mut().try_for_each(|(subnet, _)| pick(subnet))?;
+                    }
+                    None => wire.subnets.iter().try_for_each(|subnet| {
+                        pick(of_cables.entry(subnet.net).or_insert_with(|| subnet.clone()))
+                    })?,
                 }
             }
         }
         Ok(())
     }
 
-    /// Adds the lowest free address of each subnet that the link has none in.
+    /// Adds the lowest free address of a subnet, unless the link has one in it.
     fn pick(
         &mut self,
-        subnets: &mut [(Subnet, Position)],
+        subnet: &mut Subnet,
         addresses: &mut Vec<IpNet>,
         (node, at): (&str, Position),
     ) -> Found<()> {
-        for (subnet, _) in subnets {
-            if addresses.iter().any(|address| subnet.net.contains(&address.addr())) {
-                continue;
-            }
-            let Some(address) = subnet.pick(|address| !self.taken.contains_key(&address)) else {
-                let mistake = Mistake::SubnetFull { subnet: subnet.net.to_string(), node: node.to_owned() };
-                return Err(Flaw::new(at, mistake).or_rather("take a larger subnet: a shorter prefix"));
-            };
-            self.claim(address.addr(), at)?;
-            addresses.push(address);
+        if addresses.iter().any(|address| subnet.net.contains(&address.addr())) {
+            return Ok(());
         }
+        let Some(address) = subnet.pick(|address| !self.taken.contains_key(&address)) else {
+            let mistake = Mistake::SubnetFull { subnet: subnet.net.to_string(), node: node.to_owned() };
+            return Err(Flaw::new(at, mistake).or_rather("take a larger subnet: a shorter prefix"));
+        };
+        self.claim(address.addr(), at)?;
+        addresses.push(address);
         Ok(())
     }
 

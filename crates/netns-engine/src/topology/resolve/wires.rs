@@ -27,7 +27,7 @@ pub(super) struct Wire<'a> {
     pub(super) mtu_bytes: Option<u32>,
     pub(super) shaping: Option<Shaping>,
     /// Where both ends of a direct cable get addresses from.
-    pub(super) subnets: Vec<(Subnet, Position)>,
+    pub(super) subnets: Vec<Subnet>,
 }
 
 /// One of its ends.
@@ -136,13 +136,12 @@ fn direct<'a>(file: &'a File, names: &Names<'a>, sites: &[Site], link: &'a LinkF
             return Err(Flaw::new(at, Mistake::Malformed { text: other.len().to_string(), expected }));
         }
     };
-    let subnets = body.subnet.0.iter().map(|text| Ok((Subnet::read(text)?, text.at)));
     let mut wire = Wire {
         at,
         ends,
         mtu_bytes: body.mtu.as_ref().map(mtu).transpose()?,
         shaping: Limits::from(&**body).read(None)?,
-        subnets: subnets.collect::<Found<_>>()?,
+        subnets: body.subnet.0.iter().map(Subnet::read).collect::<Found<_>>()?,
     };
     refuse_second_subnet(body, sites, &wire)?;
     ask_for_addresses(body, &mut wire)?;

@@ -127,3 +127,18 @@ fn thousands_of_links_are_split_at_one_dash_of_many() {
     let error = wrong(&text.replace("- a-node-with-a-long-name-0-", "- a-node-with-a-long-nmae-0-"));
     assert!(error.starts_with("no node or network is called 'a'\n"), "{error}");
 }
+
+#[test]
+fn thousands_of_cables_share_a_subnet() {
+    const CABLES: u32 = 10_000;
+    let mut text = "name: lab\nnodes: { a: , b: }\nlinks:\n".to_owned();
+    for _ in 0..CABLES {
+        text.push_str("- { endpoints: [a, b], subnet: 10.0.0.0/8 }\n");
+    }
+    let topology = good(&text);
+    let ends = topology.cables.iter().flat_map(|cable| &cable.ends);
+    let addresses: Vec<_> = ends.flat_map(|end| &end.addresses).map(ToString::to_string).collect();
+    let first = u32::from(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    let expected = (first..first + 2 * CABLES).map(std::net::Ipv4Addr::from);
+    assert_eq!(addresses, expected.map(|address| format!("{address}/8")).collect::<Vec<_>>());
+}

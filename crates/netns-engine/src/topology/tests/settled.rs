@@ -29,6 +29,25 @@ fn asked_addresses_come_first_and_the_lowest_free_ones_follow() {
 }
 
 #[test]
+fn cables_that_share_a_subnet_get_the_lowest_free_addresses_of_it() {
+    let lab = good(
+        "name: lab\nnodes: { a: , b: }\nlinks:\n- { endpoints: [a, b], subnet: 10.0.0.0/28 }\n\
+         - { endpoints: [a, b], addresses: [10.0.0.2/28, 10.0.0.6/28] }\n\
+         - { endpoints: [a, b], subnet: [10.0.0.0/27, \"fd00::/64\"] }\n\
+         - { endpoints: [a, b], subnet: 10.0.0.0/28 }\n\
+         - { endpoints: [a, b], subnet: [10.0.0.0/27, 10.0.0.0/28, \"fd00::/64\"] }\n",
+    );
+    let expected = [
+        "10.0.0.1/28 10.0.0.3/28",
+        "10.0.0.2/28 10.0.0.6/28",
+        "10.0.0.4/27 fd00::1/64 10.0.0.5/27 fd00::2/64",
+        "10.0.0.7/28 10.0.0.8/28",
+        "10.0.0.9/27 fd00::3/64 10.0.0.10/27 fd00::4/64",
+    ];
+    assert_eq!(inner_addresses(&lab).join(" "), expected.join(" "));
+}
+
+#[test]
 fn the_host_has_the_address_that_the_file_says() {
     let lab = good(
         "name: lab\nnetworks:\n  br0: { subnet: 192.168.0.0/16, gateway: 192.168.100.1, nat: true }\n  \
