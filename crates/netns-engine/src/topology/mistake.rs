@@ -141,6 +141,16 @@ pub enum Mistake {
         /// The network.
         network: String,
     },
+    /// A link with IPv6 and an MTU that is too small for it.
+    #[error("an MTU of {mtu_bytes} is too small for {net}: IPv6 needs at least {least_bytes}")]
+    SmallForIpv6 {
+        /// The MTU.
+        mtu_bytes: u32,
+        /// The address that the link is to have, or the subnet it is in.
+        net: ipnet::IpNet,
+        /// What IPv6 needs.
+        least_bytes: u32,
+    },
     /// An address that is in none of the subnets it should be in.
     #[error("address {address} is in no subnet of network '{network}'")]
     OutsideSubnet {

@@ -24,7 +24,7 @@ pub(super) struct Wire<'a> {
     pub(super) at: Position,
     /// As in [`Cable::ends`](crate::topology::Cable::ends): the host's first.
     pub(super) ends: [End<'a>; 2],
-    pub(super) mtu_bytes: Option<u32>,
+    pub(super) mtu: Option<Located<u32>>,
     pub(super) shaping: Option<Shaping>,
     /// Where both ends of a direct cable get addresses from.
     pub(super) subnets: Vec<Subnet>,
@@ -112,7 +112,7 @@ fn plugged<'a>(
     Ok(Wire {
         at: at.at,
         ends: [port, inside],
-        mtu_bytes: body.mtu.as_ref().map(mtu).transpose()?.or(site.network.mtu_bytes),
+        mtu: body.mtu.map(mtu).transpose()?.or(site.mtu),
         shaping: Limits::from(membership).read(site.shaping.as_ref())?,
         subnets: Vec::new(),
     })
@@ -123,7 +123,7 @@ fn direct<'a>(file: &'a File, names: &Names<'a>, sites: &[Site], link: &'a LinkF
     let body = match &link.entry {
         LinkEntry::Short(text) => {
             let ends = split(names, &Located::new(text.clone(), at))?;
-            let mut wire = Wire { at, ends, mtu_bytes: None, shaping: None, subnets: Vec::new() };
+            let mut wire = Wire { at, ends, mtu: None, shaping: None, subnets: Vec::new() };
             settle(file, sites, &mut wire)?;
             return Ok(wire);
         }
@@ -139,7 +139,7 @@ fn direct<'a>(file: &'a File, names: &Names<'a>, sites: &[Site], link: &'a LinkF
     let mut wire = Wire {
         at,
         ends,
-        mtu_bytes: body.mtu.as_ref().map(mtu).transpose()?,
+        mtu: body.mtu.map(mtu).transpose()?,
         shaping: Limits::from(&**body).read(None)?,
         subnets: body.subnet.0.iter().map(Subnet::read).collect::<Found<_>>()?,
     };
@@ -191,12 +191,12 @@ fn settle(file: &File, sites: &[Site], wire: &mut Wire<'_>) -> Found<()> {
         end.isolation = end.bridge.map_or(Isolation::Off, |network| sites[network].isolation);
     }
     let of_nodes = wire.ends.iter().filter_map(|end| match end.seat {
-        Seat::Node(node) => file.nodes.0[node].1.mtu.as_ref().map(mtu),
+        Seat::Node(node) => file.nodes.0[node].1.mtu.map(mtu),
         Seat::Host => None,
     });
-    let of_nodes = of_nodes.collect::<Found<Vec<_>>>()?.into_iter().min();
-    let of_networks = networks.iter().filter_map(|network| sites[*network].network.mtu_bytes).min();
-    wire.mtu_bytes = wire.mtu_bytes.or(of_nodes).or(of_networks);
+    let of_nodes = of_nodes.collect::<Found<Vec<_>>>()?.into_iter().min_by_key(|mtu| mtu.value);
+    let of_networks = networks.iter().filter_map(|network| sites[*network].mtu).min_by_key(|mtu| mtu.value);
+    wire.mtu = wire.mtu.or(of_nodes).or(of_networks);
     if wire.shaping.is_none() && wire.ends[1].bridge.is_none() {
         wire.shaping = networks.first().and_then(|network| sites[*network].shaping.clone());
     }

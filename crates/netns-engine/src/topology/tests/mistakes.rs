@@ -352,7 +352,7 @@ fn every_mistake_is_named_where_it_is() {
     }
 }
 
-fn judge(text: &str, says: &str, place: &str, meant: &str) {
+pub(super) fn judge(text: &str, says: &str, place: &str, meant: &str) {
     let error = wrong(text);
     let (line, column) = place.split_once(':').unwrap();
     assert!(error.starts_with(says), "{text}\n{error}");
