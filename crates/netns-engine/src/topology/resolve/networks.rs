@@ -9,7 +9,7 @@ use crate::{
     name::LinkName,
     topology::{
         Isolation, Mistake, Network, Position, Reach, Shaping, Tunnel,
-        file::{File, Nat, NetworkBody, Text, Truth},
+        file::{File, Located, Nat, NetworkBody, Text, Truth},
         mistake::Flaw,
     },
 };
@@ -21,6 +21,7 @@ const MOST_PORTS: usize = 1023;
 pub(super) struct Site {
     pub(super) network: Network,
     pub(super) subnets: Vec<(Subnet, Position)>,
+    pub(super) mtu: Option<Located<u32>>,
     pub(super) shaping: Option<Shaping>,
     pub(super) isolation: Isolation,
     pub(super) at: Position,
@@ -50,10 +51,12 @@ fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody)
     };
     let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, bridge.as_str()]);
     let tunnels = tunnels(names, naming, name, body)?;
-    let mtu_bytes = body.mtu.as_ref().map(mtu).transpose()?;
+    let mtu = body.mtu.map(mtu).transpose()?;
+    let mtu_bytes = mtu.map(|mtu| mtu.value);
     Ok(Site {
         network: Network { name: name.value.clone(), bridge, mac, mtu_bytes, addresses, reach, tunnels },
         subnets,
+        mtu,
         shaping: Limits::from(body).read(None)?,
         isolation: if body.isolated == Some(true) { Isolation::On } else { Isolation::Off },
         at: name.at,
@@ -114,10 +117,10 @@ pub(super) fn link_name(text: &Text) -> Found<LinkName> {
 }
 
 /// Reads an MTU: what every IPv4 host must take (RFC 791), up to what fits into an IPv4 packet.
-pub(super) fn mtu(bytes: &crate::topology::file::Located<u32>) -> Found<u32> {
+pub(super) fn mtu(bytes: Located<u32>) -> Found<Located<u32>> {
     let expected = "an MTU in bytes, 68 to 65535";
     let wrong = || Flaw::new(bytes.at, Mistake::Malformed { text: bytes.value.to_string(), expected });
-    Some(bytes.value).filter(|bytes| (68..=65535).contains(bytes)).ok_or_else(wrong)
+    Some(bytes).filter(|bytes| (68..=65535).contains(&bytes.value)).ok_or_else(wrong)
 }
 
 /// Refuses what the kernel would refuse in the middle of the work.

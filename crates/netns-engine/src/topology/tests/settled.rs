@@ -1,7 +1,10 @@
 //! What becomes of a file that is right.
 
 use super::{good, wrong};
-use crate::topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read};
+use crate::{
+    firewall::Transport,
+    topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read},
+};
 
 fn inner_addresses(topology: &Topology) -> Vec<String> {
     let ends =
@@ -23,6 +26,25 @@ fn asked_addresses_come_first_and_the_lowest_free_ones_follow() {
     assert_eq!(inner_addresses(&lab), ["10.0.0.3/29", "10.0.0.4/29", "10.0.0.2/29", "10.0.0.5/29"]);
     assert_eq!(lab.nodes[3].addresses[0].to_string(), "10.9.9.9/32", "on loopback");
     assert_eq!(lab.nodes[0].routes[0].to_string(), "default via 10.0.0.1");
+}
+
+#[test]
+fn cables_that_share_a_subnet_get_the_lowest_free_addresses_of_it() {
+    let lab = good(
+        "name: lab\nnodes: { a: , b: }\nlinks:\n- { endpoints: [a, b], subnet: 10.0.0.0/28 }\n\
+         - { endpoints: [a, b], addresses: [10.0.0.2/28, 10.0.0.6/28] }\n\
+         - { endpoints: [a, b], subnet: [10.0.0.0/27, \"fd00::/64\"] }\n\
+         - { endpoints: [a, b], subnet: 10.0.0.0/28 }\n\
+         - { endpoints: [a, b], subnet: [10.0.0.0/27, 10.0.0.0/28, \"fd00::/64\"] }\n",
+    );
+    let expected = [
+        "10.0.0.1/28 10.0.0.3/28",
+        "10.0.0.2/28 10.0.0.6/28",
+        "10.0.0.4/27 fd00::1/64 10.0.0.5/27 fd00::2/64",
+        "10.0.0.7/28 10.0.0.8/28",
+        "10.0.0.9/27 fd00::3/64 10.0.0.10/27 fd00::4/64",
+    ];
+    assert_eq!(inner_addresses(&lab).join(" "), expected.join(" "));
 }
 
 #[test]
@@ -125,6 +147,16 @@ fn a_check_takes_the_address_on_the_network_that_both_share() {
     assert_eq!(targets, expected);
     assert!(lab.nodes.iter().all(|node| node.hosts == KnownHosts::OfTopology));
     assert_eq!(lab.hosts.last().unwrap().to_string(), "192.0.2.9 db.example");
+}
+
+#[test]
+fn a_check_has_a_port_after_a_name_or_an_address_in_brackets() {
+    let words = ["host", "host:80", "host:53/udp", "::1", "[::1]", "[::1]:80/tcp", "[127.0.0.1]:53/udp"];
+    let checks: Vec<_> = words.iter().map(|word| format!("\"host reaches {word}\"")).collect();
+    let lab = good(&format!("name: lab\nchecks: [{}]\n", checks.join(", ")));
+    let ports: Vec<_> = lab.checks.iter().map(|check| check.port).collect();
+    let (tcp, udp) = (Some((80, Transport::Tcp)), Some((53, Transport::Udp)));
+    assert_eq!(ports, [None, tcp, udp, None, None, tcp, udp]);
 }
 
 #[test]
