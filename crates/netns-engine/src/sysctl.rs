@@ -195,6 +195,12 @@ impl Sysctl {
         }
     }
 
+    /// Whether it goes where IPv6 goes.
+    #[must_use]
+    pub fn is_of_ipv6(&self) -> bool {
+        self.path().starts_with("net/ipv6/")
+    }
+
     /// The path below `/proc/sys/`, which `sysctl(8)` takes too (it reads `/` as a separator, so
     /// that a dot in a link's name stays a dot).
     #[must_use]

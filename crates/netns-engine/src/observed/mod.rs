@@ -10,6 +10,7 @@ mod doomed;
 mod entries;
 mod firewall;
 mod holder;
+mod narrow;
 mod new_link;
 mod outside;
 mod programs;

@@ -241,7 +241,7 @@ impl Observed {
             LinkChange::IsolatedOff => link.isolation = Isolation::Off,
             LinkChange::HairpinOn => link.hairpin = true,
             LinkChange::HairpinOff => link.hairpin = false,
-            LinkChange::Mtu(bytes) => link.mtu_bytes = *bytes,
+            LinkChange::Mtu(bytes) => stack.set_mtu(&at.name, *bytes),
             LinkChange::Mac(mac) => link.mac = Some(*mac),
         }
         Ok(())
@@ -250,6 +250,9 @@ impl Observed {
     fn add_address(&mut self, at: &LinkAt, address: IpNet) -> Result<(), Refusal> {
         let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
         let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
+        if matches!(address, IpNet::V6(_)) && !link.has_room_for_ipv6() {
+            return Err(Errno::INVAL.into());
+        }
         if link.addresses.insert(address) { Ok(()) } else { Err(Errno::EXIST.into()) }
     }
 

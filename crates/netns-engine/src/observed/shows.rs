@@ -51,6 +51,7 @@ impl Observed {
             }
             Operation::SetSysctl(place, sysctl, _) => {
                 self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
+                    || self.went_with_ipv6(place, sysctl)
             }
             Operation::Iptables(changes) => {
                 let (is, should) = (self.rules(), expected.rules());

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, NetnsState, Observed, Stack};
 use crate::{
+    address::LEAST_IPV6_MTU_BYTES,
     boot::BootFileState,
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
@@ -137,10 +138,25 @@ impl Observed {
             },
         };
         let mut operations = vec![Operation::SetLink(at.clone(), back)];
-        if matches!(change, LinkChange::Down) {
+        let loses_ipv6 = match change {
+            LinkChange::Down => true,
+            LinkChange::Mtu(bytes) => link.has_room_for_ipv6() && *bytes < LEAST_IPV6_MTU_BYTES,
+            _ => false,
+        };
+        if matches!(change, LinkChange::Mtu(_)) && loses_ipv6 {
+            let stack = self.stack(&at.place).into_iter();
+            let settings = stack.flat_map(|stack| stack.ipv6_settings_of(&at.name));
+            operations.extend(
+                settings.map(|(sysctl, value)| Operation::SetSysctl(at.place.clone(), sysctl.clone(), value)),
+            );
+        }
+        if loses_ipv6 {
             let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
             operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
-            operations.extend(self.routes_through(at));
+            let is_lost = |route: &&Route| {
+                matches!(change, LinkChange::Down) || matches!(route.destination, IpNet::V6(_))
+            };
+            operations.extend(self.routes_through(at, is_lost));
         }
         operations
     }
@@ -290,7 +306,7 @@ impl Observed {
         if link.up {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
         }
-        operations.extend(self.routes_through(at));
+        operations.extend(self.routes_through(at, |_| true));
         operations
     }
 
@@ -317,10 +333,11 @@ impl Observed {
         }
     }
 
-    fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {
+    fn routes_through(&self, at: &LinkAt, is_wanted: impl Fn(&&Route) -> bool) -> Vec<Operation> {
         let routes = self.stack(&at.place).into_iter().flat_map(|stack| &stack.routes);
         routes
             .filter(|route| route.link.as_ref() == Some(&at.name))
+            .filter(is_wanted)
             .map(|route| Operation::AddRoute(at.place.clone(), route.clone()))
             .collect()
     }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    address::MacAddress,
+    address::{LEAST_IPV6_MTU_BYTES, MacAddress},
     boot::BootFile,
     firewall::{PortForward, RuleChange, TableEntry},
     name::{LinkName, NetnsName},
@@ -201,6 +201,14 @@ pub enum LinkLocal {
     Generated,
     /// None: nobody asked for IPv6, and each one costs a flood of multicast.
     None,
+}
+
+impl LinkLocal {
+    /// The same for a link of this MTU: where IPv6 has no room, there is nothing to be left out.
+    #[must_use]
+    pub fn at_mtu(self, mtu_bytes: Option<u32>) -> Self {
+        if mtu_bytes.is_some_and(|bytes| bytes < LEAST_IPV6_MTU_BYTES) { Self::Generated } else { self }
+    }
 }
 
 /// One property of a link.

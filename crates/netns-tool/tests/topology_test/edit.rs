@@ -37,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_and_its_reverse_leave_the_first_state,
         a_gateway_that_moves_leaves_the_nodes_where_they_are,
         an_address_goes_without_those_behind_it,
+        packets_may_be_smaller_than_ipv6_takes,
         larger_packets_fit_into_the_limit_of_a_cable,
         a_long_file_is_changed_as_a_short_one,
     )
@@ -152,6 +153,34 @@ fn an_address_goes_without_those_behind_it(host: &Sandbox) {
     assert_eq!(sh("ip -n a -o -4 address show dev eth0 | awk '{ print $4 }'").trim(), "10.46.0.8/24");
     drop(host.netns_tool("down pair").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// Below an MTU of 1280 the kernel has no IPv6 on a link, and nothing of it to switch off.
+fn packets_may_be_smaller_than_ipv6_takes(host: &Sandbox) {
+    let narrow = PAIR.replace("nat: true }", "nat: true, mtu: 1000 }");
+    let untouched = Snapshot::take();
+    for edited in [narrow] {
+        up(host, &edited);
+        let fresh = Snapshot::take();
+        sh(
+            "ip netns exec a ping -c 1 -W 5 203.0.113.8; ip netns exec a ping -c 1 -W 5 -M do -s 972 10.46.0.3",
+        );
+        drop(host.netns_tool("status pair").succeeds());
+        drop(host.netns_tool("plan /run/pair.yaml").succeeds().says("already as asked"));
+        drop(host.netns_tool("down pair").succeeds());
+        untouched.assert_same(&Snapshot::take(), "after down");
+        up(host, PAIR);
+        let wide = Snapshot::take();
+        let nowhere = edited.replace("b: { networks: [lan]", "b: { run: [[/nowhere]], networks: [lan]");
+        fs::write(FILE, nowhere).unwrap();
+        drop(host.netns_tool(&format!("up {FILE}")).fails_with(1));
+        wide.assert_same(&Snapshot::take(), "after a refused edit");
+        up(host, &edited);
+        fresh.assert_same(&Snapshot::take(), "after an edit");
+        drop(host.netns_tool("status pair").succeeds());
+        drop(host.netns_tool("down pair").succeeds());
+        untouched.assert_same(&Snapshot::take(), "after an edit and down");
+    }
 }
 
 fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {

@@ -53,7 +53,13 @@ fn is_laid(state: &Observed, cable: &Cable) -> bool {
 
 fn born(end: &CableEnd, mtu_bytes: Option<u32>) -> NewVethEnd {
     let link_local = if end.bridge.is_some() { LinkLocal::None } else { link_local_for(&end.addresses) };
-    NewVethEnd { at: end.at.clone(), mac: Some(end.mac), mtu_bytes, master: end.bridge.clone(), link_local }
+    NewVethEnd {
+        at: end.at.clone(),
+        mac: Some(end.mac),
+        mtu_bytes,
+        master: end.bridge.clone(),
+        link_local: link_local.at_mtu(mtu_bytes),
+    }
 }
 
 /// What is left of a cable whose other end is gone or elsewhere.

@@ -7,7 +7,7 @@ use crate::{
     desired::Nat,
     firewall::{Driver, TableEntry, Translation},
     name::LinkName,
-    observed::Observed,
+    observed::{Link, Observed},
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, Operation,
@@ -63,6 +63,7 @@ fn make_bridge(draft: &mut Draft, network: &Network) -> Result<(), Conflict> {
         }
         Some(_) => {}
     }
+    set_mtu(draft, &at, network.mtu_bytes);
     close_to_ipv6(draft, network);
     for address in &network.addresses {
         if !has_address(draft.state(), &at, address) {
@@ -71,7 +72,6 @@ fn make_bridge(draft: &mut Draft, network: &Network) -> Result<(), Conflict> {
             add_address(draft, &at, *address, why);
         }
     }
-    set_mtu(draft, &at, network.mtu_bytes);
     Ok(())
 }
 
@@ -83,7 +83,8 @@ fn has_address(state: &Observed, at: &LinkAt, address: &ipnet::IpNet) -> bool {
 fn close_to_ipv6(draft: &mut Draft, network: &Network) {
     let setting = Sysctl::DisableIpv6(network.bridge.clone());
     let asked = network.addresses.iter().any(|address| Family::of_net(address) == Family::Ipv6);
-    let exists = draft.state().sysctl(&Place::Host, &ipv6_probe()).is_some();
+    let exists = draft.state().sysctl(&Place::Host, &ipv6_probe()).is_some()
+        && draft.state().link(&bridge_of(network)).is_some_and(Link::has_room_for_ipv6);
     if exists && !asked && draft.state().sysctl(&Place::Host, &setting) != Some(1) {
         draft.then(
             Operation::SetSysctl(Place::Host, setting, 1),
@@ -136,7 +137,7 @@ pub(super) fn new_tunnel(network: &Network, tunnel: &Tunnel) -> NewLink {
         mac: tunnel.mac,
         mtu_bytes: network.mtu_bytes,
         master: Some(network.bridge.clone()),
-        link_local: LinkLocal::None,
+        link_local: LinkLocal::None.at_mtu(network.mtu_bytes),
     }
 }
 

@@ -184,7 +184,7 @@ pub(super) fn new_macvlan(netns: &NetnsName, macvlan: &Macvlan) -> NewLink {
         mac: macvlan.mac,
         mtu_bytes: macvlan.mtu_bytes,
         master: None,
-        link_local: link_local_for(&macvlan.addresses),
+        link_local: link_local_for(&macvlan.addresses).at_mtu(macvlan.mtu_bytes),
     }
 }
 

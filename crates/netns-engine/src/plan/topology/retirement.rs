@@ -8,11 +8,11 @@ use ipnet::IpNet;
 
 use super::{networks::new_tunnel, nodes::new_macvlan};
 use crate::{
-    address::Family,
+    address::{Family, LEAST_IPV6_MTU_BYTES},
     desired::OnHolders,
     firewall::PortForward,
     name::{LinkName, NetnsName},
-    observed::Observed,
+    observed::{Link, Observed},
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, LinkChange, NewLink, Operation,
@@ -307,10 +307,12 @@ fn can_become(old: &Node, new: &Node) -> bool {
     old.settings.iter().all(|(setting, _)| new.settings.iter().any(|(kept, _)| kept == setting))
 }
 
-/// Whether each end has IPv6 in both or in neither: how a link starts with it, or does without, is settled
-/// when it is made.
+/// Whether each end has IPv6 in both or in neither, and room for it in both or in neither: how a link starts with
+/// it, or does without, is settled when it is made.
 fn speaks_the_same(old: &Cable, new: &Cable) -> bool {
-    old.ends.iter().zip(&new.ends).all(|(old, new)| has_ipv6(old) == has_ipv6(new))
+    let is_narrow = |cable: &Cable| cable.mtu_bytes.is_some_and(|bytes| bytes < LEAST_IPV6_MTU_BYTES);
+    is_narrow(old) == is_narrow(new)
+        && old.ends.iter().zip(&new.ends).all(|(old, new)| has_ipv6(old) == has_ipv6(new))
 }
 
 fn has_ipv6(end: &CableEnd) -> bool {
@@ -323,7 +325,7 @@ fn assume_settings(draft: &mut Draft, end: &CableEnd) {
     if has_ipv6(end) {
         draft.assume(&end.at, Sysctl::AcceptRa(name()), 0);
         draft.assume(&end.at, Sysctl::Autoconf(name()), 0);
-    } else {
+    } else if draft.state().link(&end.at).is_some_and(Link::has_room_for_ipv6) {
         draft.assume(&end.at, Sysctl::AddrGenMode(name()), 1);
     }
 }

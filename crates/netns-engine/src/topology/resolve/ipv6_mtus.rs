@@ -5,10 +5,10 @@ use std::iter::zip;
 use ipnet::IpNet;
 
 use super::{Found, Settled, networks::Site};
-use crate::topology::{Macvlan, Mistake, file::Located, mistake::Flaw};
-
-/// The smallest MTU of a link with IPv6 (RFC 8200, section 5; `IPV6_MIN_MTU` in `linux/ipv6.h`).
-const LEAST: u32 = 1280;
+use crate::{
+    address::LEAST_IPV6_MTU_BYTES,
+    topology::{Macvlan, Mistake, file::Located, mistake::Flaw},
+};
 
 /// Refuses a link that is to have IPv6 and smaller packets than that takes. A bridge is one, too: without an MTU
 /// of its own it has that of its narrowest port.
@@ -32,11 +32,13 @@ fn of_network(site: &Site) -> impl Iterator<Item = IpNet> {
 }
 
 fn refuse(mtu: Option<Located<u32>>, mut nets: impl Iterator<Item = IpNet>) -> Found<()> {
-    let Some(mtu) = mtu.filter(|mtu| mtu.value < LEAST) else { return Ok(()) };
+    let Some(mtu) = mtu.filter(|mtu| mtu.value < LEAST_IPV6_MTU_BYTES) else { return Ok(()) };
     match nets.find(|net| matches!(net, IpNet::V6(_))) {
         Some(net) => {
-            let mistake = Mistake::SmallForIpv6 { mtu_bytes: mtu.value, net, least_bytes: LEAST };
-            Err(Flaw::new(mtu.at, mistake).or_rather(format!("write 'mtu: {LEAST}', or leave {net} out")))
+            let mistake =
+                Mistake::SmallForIpv6 { mtu_bytes: mtu.value, net, least_bytes: LEAST_IPV6_MTU_BYTES };
+            Err(Flaw::new(mtu.at, mistake)
+                .or_rather(format!("write 'mtu: {LEAST_IPV6_MTU_BYTES}', or leave {net} out")))
         }
         None => Ok(()),
     }
