@@ -249,7 +249,12 @@ impl LinuxKernel {
             None => None,
         };
         match &link.kind {
-            NewLinkKind::Vxlan { .. } => self.talk(place)?.add_vxlan(link, master)?,
+            NewLinkKind::Vxlan { remotes, .. } => {
+                self.talk(place)?.add_vxlan(link, master)?;
+                let further = remotes.get(1..).unwrap_or_default();
+                let led = self.talk(place)?.lead_also_to(name, further);
+                self.or_delete(&link.at, led)?;
+            }
             NewLinkKind::Macvlan { parent, .. } => {
                 let netns = place.netns().map(namespace::open).transpose()?;
                 let netns = netns.as_ref().map(AsFd::as_fd);

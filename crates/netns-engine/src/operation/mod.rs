@@ -141,12 +141,12 @@ pub struct NewLink {
 /// What a [`NewLink`] is.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum NewLinkKind {
-    /// A VXLAN tunnel to one other host (RFC 7348).
+    /// A VXLAN tunnel to other hosts (RFC 7348).
     Vxlan {
         /// VXLAN network identifier, 1 to 16,777,215.
         vni: u32,
-        /// The other host.
-        remote: IpAddr,
+        /// The other hosts, of one family: what has no known place goes to each of them.
+        remotes: Vec<IpAddr>,
         /// UDP port.
         port: u16,
     },

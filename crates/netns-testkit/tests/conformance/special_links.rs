@@ -147,6 +147,13 @@ pub(crate) fn scripts() -> Vec<(&'static str, Vec<Operation>)> {
     vec![
         ("tunnel", vec![bridge(Place::Host), vxlan(Place::Host, Some(link_name("br0")))]),
         ("tunnel_in_netns", vec![create(), vxlan(red(), None)]),
+        (
+            "tunnel_to_several",
+            vec![
+                bridge(Place::Host),
+                vxlan_to(Place::Host, Some(link_name("br0")), &["192.0.2.7", "192.0.2.8", "192.0.2.9"]),
+            ],
+        ),
         ("shared_link", vec![create(), cable(), macvlan(red(), "va", Some(1400))]),
         ("shared_link_of_host", vec![cable(), macvlan(Place::Host, "va", None)]),
         ("isolated_port", isolated.clone()),
@@ -164,7 +171,12 @@ pub(crate) fn scripts() -> Vec<(&'static str, Vec<Operation>)> {
 }
 
 pub(crate) fn vxlan(place: Place, master: Option<LinkName>) -> Operation {
-    let kind = NewLinkKind::Vxlan { vni: 42, remote: "192.0.2.7".parse().unwrap(), port: 4789 };
+    vxlan_to(place, master, &["192.0.2.7"])
+}
+
+fn vxlan_to(place: Place, master: Option<LinkName>, remotes: &[&str]) -> Operation {
+    let remotes = remotes.iter().map(|remote| remote.parse().unwrap()).collect();
+    let kind = NewLinkKind::Vxlan { vni: 42, remotes, port: 4789 };
     let mac = MacAddress::derived_from("vx");
     Operation::AddLink(NewLink {
         at: LinkAt { place, name: link_name("vx") },

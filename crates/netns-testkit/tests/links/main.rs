@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         a_tunnel_is_as_asked,
         a_tunnel_by_ipv6_is_as_asked,
         a_tunnel_carries_packets,
+        a_tunnel_leads_to_several_hosts,
         shared_links_talk_by_their_mode,
         the_parent_of_a_shared_link_is_not_its_peer,
         isolated_ports_reach_only_others,
@@ -92,6 +93,32 @@ fn a_tunnel_carries_packets(_: &Sandbox) {
         ]);
     }
     sh("ip netns exec red ping -c 1 -W 5 10.9.0.2");
+}
+
+/// Three hosts on one wire, each with a tunnel to both others.
+fn a_tunnel_leads_to_several_hosts(_: &Sandbox) {
+    perform(&[bridge(), up(host("br0"))]);
+    let hosts = [("red", 1), ("blue", 2), ("green", 3)];
+    for (name, last) in hosts {
+        let (outer, inner) = (host(&format!("v-{name}")), netns(name).link(&link("eth0")));
+        let others: Vec<_> = hosts.iter().filter(|(other, _)| *other != name).collect();
+        let others: Vec<_> = others.iter().map(|(_, other)| format!("10.0.0.{other}")).collect();
+        perform(&[
+            create(name),
+            veth(outer.clone(), inner.clone()),
+            Operation::SetLink(outer.clone(), LinkChange::Master(link("br0"))),
+            address(inner.clone(), &format!("10.0.0.{last}/24")),
+            up(outer),
+            up(inner),
+            vxlan_from(&netns(name), &others.join(" "), last),
+            address(netns(name).link(&link("vx0")), &format!("10.9.0.{last}/24")),
+            up(netns(name).link(&link("vx0"))),
+        ]);
+    }
+    let shown = sh("bridge -n red fdb show dev vx0 | grep ^00:00:00:00:00:00 | grep -o 'dst [^ ]*' | sort");
+    assert_eq!(shown, "dst 10.0.0.2\ndst 10.0.0.3\n");
+    sh("ip netns exec red ping -c 1 -W 5 10.9.0.2; ip netns exec red ping -c 1 -W 5 10.9.0.3");
+    sh("ip netns exec green ping -c 1 -W 5 10.9.0.2");
 }
 
 fn shared_links_talk_by_their_mode(_: &Sandbox) {
@@ -186,10 +213,14 @@ fn veth(main: LinkAt, peer: LinkAt) -> Operation {
     Operation::AddVeth(NewVeth { main: end(main), peer: end(peer) })
 }
 
-fn vxlan(place: Place, remote: &str, master: Option<&str>) -> Operation {
+fn vxlan(place: Place, remotes: &str, master: Option<&str>) -> Operation {
     Operation::AddLink(NewLink {
         at: LinkAt { place, name: link("vx0") },
-        kind: NewLinkKind::Vxlan { vni: 42, remote: remote.parse().unwrap(), port: 4790 },
+        kind: NewLinkKind::Vxlan {
+            vni: 42,
+            remotes: remotes.split(' ').map(|remote| remote.parse().unwrap()).collect(),
+            port: 4790,
+        },
         mac: mac(7),
         mtu_bytes: Some(1400),
         master: master.map(link),

@@ -187,7 +187,7 @@ fn network(number: usize, reach: &Reach, family: Family) -> Network {
         mtu_bytes: None,
         addresses,
         reach: reach.clone(),
-        tunnels: Vec::new(),
+        tunnel: None,
     }
 }
 

@@ -41,6 +41,7 @@ mod message {
     pub(super) const NEW_ROUTE: u16 = 24;
     pub(super) const DELETE_ROUTE: u16 = 25;
     pub(super) const GET_ROUTE: u16 = 26;
+    pub(super) const NEW_NEIGHBOUR: u16 = 28;
     pub(super) const GET_NEIGHBOUR: u16 = 30;
     pub(super) const GET_RULE: u16 = 34;
     pub(super) const NEW_QDISC: u16 = 36;

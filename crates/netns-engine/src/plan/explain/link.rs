@@ -79,10 +79,18 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
     let (name, mac) = (&link.at.name, link.mac);
     let mtu = link.mtu_bytes.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
     let mut commands = match &link.kind {
-        NewLinkKind::Vxlan { vni, remote, port } => vec![format!(
-            "{} link add name {name} address {mac}{mtu} type vxlan id {vni} remote {remote} dstport {port}",
-            ip(&link.at.place)
-        )],
+        NewLinkKind::Vxlan { vni, remotes, port } => {
+            let first = remotes.first().map(|remote| format!(" remote {remote}")).unwrap_or_default();
+            let birth = format!(
+                "{} link add name {name} address {mac}{mtu} type vxlan id {vni}{first} dstport {port}",
+                ip(&link.at.place)
+            );
+            let bridge = ip(&link.at.place).replacen("ip", "bridge", 1);
+            let further = remotes.iter().skip(1);
+            let further = further
+                .map(|remote| format!("{bridge} fdb append 00:00:00:00:00:00 dev {name} dst {remote}"));
+            [birth].into_iter().chain(further).collect()
+        }
         NewLinkKind::Macvlan { parent, mode } => {
             let netns = link.at.place.netns().map(|netns| format!(" netns {netns}")).unwrap_or_default();
             vec![format!(

@@ -143,7 +143,7 @@ fn refuse_taken_links(
 /// The links that a topology has on the host.
 fn links_of_host(topology: &Topology) -> BTreeSet<&LinkName> {
     let of_networks = topology.networks.iter().flat_map(|network| {
-        std::iter::once(&network.bridge).chain(network.tunnels.iter().map(|tunnel| &tunnel.link))
+        std::iter::once(&network.bridge).chain(network.tunnel.iter().map(|tunnel| &tunnel.link))
     });
     let ends = topology.cables.iter().flat_map(|cable| &cable.ends);
     let of_cables = ends.filter(|end| end.at.place == Place::Host).map(|end| &end.at.name);

@@ -1,6 +1,6 @@
 //! The switches of a topology: bridges, their guards, their way out.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use crate::{
     address::Family,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict> {
     for network in &wanted.networks {
         make_bridge(draft, network)?;
-        network.tunnels.iter().for_each(|tunnel| make_tunnel(draft, network, tunnel));
+        network.tunnel.iter().for_each(|tunnel| make_tunnel(draft, network, tunnel));
     }
     guard(draft, &wanted.networks);
     for network in &wanted.networks {
@@ -124,16 +124,23 @@ fn make_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
     if draft.state().link(&at).is_none() {
         draft.then(
             Operation::AddLink(new_tunnel(network, tunnel)),
-            format!("The tunnel carries the network's frames to {}, inside UDP packets.", tunnel.remote),
+            format!(
+                "The tunnel carries the network's frames to {}, inside UDP packets.",
+                listed(&tunnel.remotes)
+            ),
         );
     }
     switch_on(draft, &at, "A new link is down.");
 }
 
+fn listed(remotes: &[IpAddr]) -> String {
+    remotes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 pub(super) fn new_tunnel(network: &Network, tunnel: &Tunnel) -> NewLink {
     NewLink {
         at: LinkAt::on_host(tunnel.link.clone()),
-        kind: NewLinkKind::Vxlan { vni: tunnel.vni, remote: tunnel.remote, port: tunnel.port },
+        kind: NewLinkKind::Vxlan { vni: tunnel.vni, remotes: tunnel.remotes.clone(), port: tunnel.port },
         mac: tunnel.mac,
         mtu_bytes: network.mtu_bytes,
         master: Some(network.bridge.clone()),

@@ -215,8 +215,8 @@ impl<'a> Kept<'a> {
     fn delete_tunnels(&self, draft: &mut Draft, before: &Topology) {
         for network in &before.networks {
             let kept = self.networks.get(&network.bridge);
-            let stays = |tunnel: &&Tunnel| kept.is_some_and(|kept| kept.tunnels.contains(tunnel));
-            for tunnel in network.tunnels.iter().filter(|tunnel| !stays(tunnel)) {
+            let stays = |tunnel: &&Tunnel| kept.is_some_and(|kept| kept.tunnel.as_ref() == Some(*tunnel));
+            for tunnel in network.tunnel.iter().filter(|tunnel| !stays(tunnel)) {
                 delete_link(draft, new_tunnel(network, tunnel), &[]);
             }
         }

@@ -110,7 +110,7 @@ fn pair() -> Topology {
             mtu_bytes: None,
             addresses: vec!["10.0.0.1/24".parse().unwrap()],
             reach: Reach::Internet { uplink: None },
-            tunnels: Vec::new(),
+            tunnel: None,
         }],
         nodes: vec![web, router],
         cables: vec![

@@ -84,6 +84,19 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:41",
         "",
     ),
+    (
+        "networks: { b: { vni: 5, remote: [192.0.2.1, \"2001:db8::1\"] } }",
+        "'2001:db8::1' is not an address of the same family as the first",
+        "2:46",
+        "",
+    ),
+    ("networks: { b: { vni: 5, remote: [192.0.2.1, 192.0.2.1] } }", "remote '192.0.2.1'", "2:46", ""),
+    (
+        "networks: { b: { vni: 5, remote: 239.0.0.1 } }",
+        "'239.0.0.1' is not the address of one host",
+        "2:34",
+        "",
+    ),
     ("networks: { b: { vni: 5 } }", "the key 'vni' needs the key 'remote'", "2:23", ""),
     ("networks: { b: { vni: 16777216, remote: 192.0.2.1 } }", "'16777216' is not a VXLAN", "2:23", ""),
     (
