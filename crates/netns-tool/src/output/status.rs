@@ -7,11 +7,13 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
+use ipnet::IpNet;
 use netns_engine::{
     name::NetnsName,
     place::{LinkAt, Place},
     plan::{Conflict, LinkChange, Operation},
     record::Lifetime,
+    sysctl::Sysctl,
     topology::Topology,
 };
 use serde_json::{Value, json};
@@ -41,8 +43,12 @@ impl Drift {
     /// Says what is wrong, given all that would put it right; what is missing on an object that is missing
     /// itself is not told apart.
     pub(crate) fn all<'a>(remedies: impl IntoIterator<Item = &'a Operation>) -> Vec<Self> {
+        let remedies: Vec<_> = remedies.into_iter().collect();
         let mut missing = Missing::default();
-        remedies.into_iter().filter(|remedy| !missing.implies(remedy)).filter_map(Self::of).collect()
+        let told = remedies
+            .iter()
+            .filter(|remedy| !is_for_an_address(remedy, &remedies) && !missing.implies(remedy));
+        told.filter_map(|remedy| Self::of(remedy)).collect()
     }
 
     /// Says what is wrong, given what would put it right; nothing for the tool's own notes.
@@ -62,6 +68,8 @@ impl Drift {
                 LinkChange::NoMaster => format!("{link} is a port of a bridge"),
                 LinkChange::IsolatedOn => format!("{link} is not isolated"),
                 LinkChange::IsolatedOff => format!("{link} is isolated"),
+                LinkChange::HairpinOn => format!("what comes in by {link} does not go back there"),
+                LinkChange::HairpinOff => format!("what comes in by {link} goes back there"),
                 _ => format!("not done: {remedy}"),
             },
             Operation::AddAddress(link, address) => format!("{link} has no address '{address}'"),
@@ -96,6 +104,15 @@ impl Drift {
         };
         Some(Self(text))
     }
+}
+
+/// Whether a setting is only made sure of before an IPv6 address is added, whatever it is.
+fn is_for_an_address(remedy: &Operation, remedies: &[&Operation]) -> bool {
+    let Operation::SetSysctl(place, Sysctl::AcceptRa(link) | Sysctl::Autoconf(link), 0) = remedy else {
+        return false;
+    };
+    let link = place.link(link);
+    remedies.iter().any(|other| matches!(other, Operation::AddAddress(at, IpNet::V6(_)) if *at == link))
 }
 
 /// What is known to be missing.

@@ -74,7 +74,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             named_and_repaired(host, deed, named);
         })
     });
-    let edits = trials!(online: an_edit_looks_at_the_rest_from_outside);
+    let edits = trials!(online:
+        an_edit_looks_at_the_rest_from_outside,
+        what_is_as_asked_is_not_named,
+    );
     trials.chain(edits).chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
 }
 
@@ -140,6 +143,18 @@ fn an_edit_looks_at_the_rest_from_outside(host: &Sandbox) {
     well();
     drop(host.netns_tool("down star").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// That its settings were made sure of does not mean that they were anything else.
+fn what_is_as_asked_is_not_named(host: &Sandbox) {
+    fs::write(FILE, STAR.replace("10.48.0.0/24", "[10.48.0.0/24, \"fd48::/64\"]")).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    sh("ip -n a address delete fd48::2/64 dev eth0");
+    let status = host.netns_tool("status star").fails_with(9).says("has no address 'fd48::2/64'");
+    let objects = status.stdout().lines().filter(|line| line.starts_with(' ')).count();
+    assert_eq!(objects, 1, "{}", status.stdout());
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    drop(host.netns_tool("status star").succeeds());
 }
 
 fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
