@@ -2,7 +2,9 @@
 
 use crate::{
     kernel::{Kernel, Refusal},
+    name::NetnsName,
     observed::Scope,
+    place::Place,
     plan::{Operation, Plan, Step},
 };
 
@@ -131,7 +133,25 @@ fn roll_back(done: &[Step], kernel: &mut impl Kernel) -> Undone {
             left_behind.push((step.operation.clone(), reason));
         }
     }
+    forget_what_went_with_its_netns(done, &mut left_behind);
     Undone { steps: done.len(), left_behind }
+}
+
+/// Whatever was done in a netns is gone with it.
+fn forget_what_went_with_its_netns(done: &[Step], left_behind: &mut Vec<(Operation, Option<Refusal>)>) {
+    let stayed: Vec<_> = left_behind.iter().filter_map(|(left, _)| made_netns(left)).cloned().collect();
+    let made = done.iter().filter_map(|step| made_netns(&step.operation));
+    let gone: Vec<_> = made.filter(|netns| !stayed.contains(netns)).collect();
+    let in_gone = |place: &&Place| place.netns().is_some_and(|netns| gone.contains(&netns));
+    left_behind.retain(|(left, _)| left.places().is_empty() || !left.places().iter().all(in_gone));
+}
+
+/// The netns that an operation makes.
+fn made_netns(operation: &Operation) -> Option<&NetnsName> {
+    match operation {
+        Operation::CreateNetns(name) => Some(name),
+        _ => None,
+    }
 }
 
 /// Fails with why the step stays: a refusal, or nothing where no undo exists.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         isolated_ports_reach_only_others,
         a_setting_that_does_not_exist_is_named,
         a_setting_that_is_no_number_is_named,
+        a_setting_that_is_rounded_is_refused,
         settings_that_links_tell_are_those_of_the_files,
     );
     trials.extend(limits::trials());
@@ -184,6 +185,27 @@ fn a_setting_that_is_no_number_is_named(_: &Sandbox) {
     let scope = Scope::default().with_sysctl(&Place::Host, setting);
     let refusal = LinuxKernel::default().observe(&scope).unwrap_err();
     assert_eq!(refusal.to_string(), "'net.ipv4.tcp_rmem' is not one number (EBADMSG)");
+}
+
+/// Where the kernel counts in ticks of 4 ms, 7 become 8; where it counts otherwise, there may be nothing to round.
+fn a_setting_that_is_rounded_is_refused(_: &Sandbox) {
+    perform(&[create("red"), cable(&netns("red"), &Place::Host)]);
+    let read = || sh("ip netns exec red cat /proc/sys/net/ipv4/neigh/va/retrans_time_ms").trim().to_owned();
+    let setting = |name: &str| Sysctl::Named(NamedSetting::new(name).unwrap());
+    let write = |name: &str, value| {
+        LinuxKernel::default().perform(&Operation::SetSysctl(netns("red"), setting(name), value))
+    };
+    let before = read();
+    match write("net.ipv4.neigh.va.retrans_time_ms", 7) {
+        Err(refusal) => {
+            assert_eq!(refusal.to_string(), "the kernel makes 8 of 7 (EINVAL)");
+            assert_eq!(read(), before, "as it was");
+        }
+        Ok(()) => assert_eq!(read(), "7"),
+    }
+    let refused = |name| write(name, 1).unwrap_err().to_string();
+    assert_eq!(refused("net.ipv4.tcp_rmem"), "'net.ipv4.tcp_rmem' is not one number (EBADMSG)");
+    assert_eq!(refused("net.ipv4.route.flush"), "'net.ipv4.route.flush' cannot be read (EBADMSG)");
 }
 
 #[track_caller]

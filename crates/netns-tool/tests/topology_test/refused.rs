@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_subnet_that_the_host_routes_is_refused,
         a_subnet_that_another_table_routes_is_refused,
         what_came_while_it_waited_is_seen,
+        a_setting_that_is_no_number_leaves_nothing,
         a_way_out_is_not_in_the_way,
         what_is_not_up_cannot_be_taken_down,
         a_held_netns_is_not_taken_down,
@@ -87,6 +88,16 @@ fn a_subnet_that_another_table_routes_is_refused(host: &Sandbox) {
 }
 
 /// The same VPN where it takes everything, and the other habit: two halves of a default route.
+fn a_setting_that_is_no_number_leaves_nothing(host: &Sandbox) {
+    for (name, why) in
+        [("net.ipv4.tcp_rmem", "is not one number"), ("net.ipv4.route.flush", "cannot be read")]
+    {
+        let settings =
+            format!("red: {{ sysctls: {{ net.ipv4.tcp_syncookies: 2, {name}: 1 }}, networks: [lab0] }}");
+        up_is_refused(host, &LAB.replace("red: { networks: [lab0] }", &settings), 1, &[name, why]);
+    }
+}
+
 /// A long file is read while others are waited for; what they do meanwhile counts.
 fn what_came_while_it_waited_is_seen(host: &Sandbox) {
     let long = format!("{LAB}# {}\n", "-".repeat(5000));
