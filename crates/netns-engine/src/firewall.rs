@@ -264,6 +264,12 @@ pub enum TableEntry {
         /// The guarded link.
         bridge: LinkName,
     },
+    /// What comes from a guarded `bridge` may go back to it. An entry of its own, since a set can be emptied
+    /// alone.
+    Hairpin {
+        /// The guarded link.
+        bridge: LinkName,
+    },
     /// Nothing new is forwarded from `bridge` that no other entry allows.
     Confine {
         /// The confined link.
@@ -284,6 +290,7 @@ impl fmt::Display for TableEntry {
             }
             Self::Egress { bridge, uplink } => write!(f, "let {bridge} out through {uplink}"),
             Self::Guard { bridge } => write!(f, "guard {bridge}"),
+            Self::Hairpin { bridge } => write!(f, "let {bridge} back to itself"),
             Self::Confine { bridge } => write!(f, "confine {bridge}"),
             Self::Forward(forward) => {
                 write!(f, "forward {} to {} by {}", forward.published, forward.target, forward.bridge)

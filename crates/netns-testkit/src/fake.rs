@@ -77,16 +77,13 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
     seen.boot_files.retain(|file, _| scope.boot_files.contains(&file.topology));
     seen.shared_hosts.retain(|name, _| scope.shared_hosts.contains(name));
     seen.programs.retain(|program| scope.programs.contains(&program.netns));
-    if scope.shaping == Asked::No {
-        let links = seen.stacks.values_mut().flat_map(|stack| stack.links.values_mut());
-        links.for_each(|link| link.shaping = None);
-    }
+    seen.strays.retain(|program| scope.programs.contains(&program.netns));
     seen.bridge_users.retain(|bridge, _| scope.bridge_users.contains(bridge));
     seen.listeners.retain(|listener| scope.listeners.contains(&listener.address.port()));
     clear_unless(scope.upstream, &mut seen.upstream);
     clear_unless(scope.other_routes, &mut seen.other_routes);
     seen.records.retain(|key, _| scope.asks_for_note(key));
-    clear_unless(scope.records, &mut seen.stale_marks);
+    seen.stale_marks.retain(|name| scope.records == Asked::Yes || scope.stale_marks.contains(name));
     seen
 }
 
@@ -196,7 +193,7 @@ fn narrow_firewall(scope: &Scope, mut firewall: Firewall) -> Firewall {
 fn is_about_published(scope: &Scope, entry: &TableEntry) -> bool {
     match entry {
         TableEntry::Forward(forward) => scope.published.contains(&forward.published),
-        TableEntry::Guard { .. } => !scope.published.is_empty(),
+        TableEntry::Guard { .. } | TableEntry::Hairpin { .. } => !scope.published.is_empty(),
         _ => false,
     }
 }

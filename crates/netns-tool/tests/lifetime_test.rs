@@ -6,8 +6,11 @@ use std::{fs, path::Path, process::ExitCode};
 
 use netns_testkit::{Missing, Program, Sandbox, Snapshot, eventually, program_exists, sh, trials};
 
+#[path = "lifetime_test/astray.rs"]
+mod astray;
+
 fn main() -> ExitCode {
-    netns_testkit::main(trials!(bare:
+    let mut trials = trials!(bare:
         programs_run_while_the_topology_is_up,
         a_program_that_is_not_there_leaves_the_host_as_it_was,
         a_program_that_is_not_there_leaves_the_former_one_running,
@@ -21,7 +24,9 @@ fn main() -> ExitCode {
         enable_writes_what_disable_removes,
         enable_leaves_files_of_others_alone,
         systemd_understands_what_enable_writes,
-    ))
+    );
+    trials.extend(astray::trials());
+    netns_testkit::main(trials)
 }
 
 /// Brings up a node `web` with `programs`, each a line of shell, and further options of `up`.

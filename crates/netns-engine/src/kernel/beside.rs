@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     Refusal, boot_files, hosts,
     processes::{self, Inside},
-    programs, resolver,
+    resolver, whereabouts,
 };
 use crate::{
     boot::{BootFile, BootPart},
@@ -54,6 +54,8 @@ pub(super) fn observe_topologies(scope: &Scope, observed: &mut Observed) -> Resu
     for netns in &scope.shared_hosts {
         observed.shared_hosts.extend(hosts::shared(netns)?.map(|topology| (netns.clone(), topology)));
     }
-    observed.programs = programs::running_in(&scope.programs)?.into_keys().collect();
+    let running = whereabouts::search(&scope.programs)?;
+    observed.programs = running.inside;
+    observed.strays = running.astray;
     Ok(())
 }

@@ -88,7 +88,8 @@ pub(super) fn unshare(netns: &NetnsName) -> Result<(), Refusal> {
     }
     let link = link_of(netns);
     fs::remove_file(&link)?;
-    resolver::remove_empty(link.parent())
+    resolver::remove_empty(link.parent());
+    Ok(())
 }
 
 /// Returns the topology whose names the netns knows.

@@ -81,6 +81,7 @@ impl Kernel for LinuxKernel {
             Operation::RemoveBootFile(file) => boot_files::remove(file),
             Operation::StartProgram(key, program) => programs::start(key, program),
             Operation::StopProgram(key) => programs::stop(key),
+            Operation::StopStrays(keys) => programs::stop_strays(keys),
             Operation::WriteHosts(topology, entries) => hosts::write(topology, entries),
             Operation::RemoveHosts(topology) => hosts::remove(topology),
             Operation::ShareHosts(netns, topology) => hosts::share(netns, topology),

@@ -1,6 +1,7 @@
 //! What the programs of topologies say: `/run/netns-tool/logs/TOPOLOGY/NODE-NUMBER.log`.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, Read},
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
@@ -14,7 +15,13 @@ use rustix::{
 };
 use serde::{Serialize, Serializer};
 
-use super::{lifetime, programs, refusal::Refusal, state};
+use super::{
+    lifetime,
+    mounts::{Mounts, Source},
+    programs,
+    refusal::Refusal,
+    state,
+};
 use crate::{
     name::NetnsName,
     topology::{ProgramKey, TopologyName},
@@ -145,6 +152,37 @@ pub(crate) fn of_netns(netns: &NetnsName) -> Result<Vec<ProgramKey>, Refusal> {
     }
     programs.sort();
     Ok(programs)
+}
+
+/// Returns the netns of all programs that have a log.
+///
+/// # Errors
+///
+/// Returns why the logs could not be listed.
+pub fn nodes() -> Result<BTreeSet<NetnsName>, Refusal> {
+    let mut nodes = BTreeSet::new();
+    for folder in entries(Path::new(DIRECTORY))? {
+        nodes.extend(entries(&folder)?.iter().filter_map(|log| program_of(log)).map(|key| key.netns));
+    }
+    Ok(nodes)
+}
+
+/// The logs of this host, and no others: what a container calls a program, it calls so on a file system of
+/// its own.
+#[derive(Debug)]
+pub(crate) struct Shelf(Source);
+
+impl Shelf {
+    /// Finds where they are; none if that cannot be told.
+    pub(crate) fn of_this_host() -> Option<Self> {
+        Mounts::own().source(Path::new(DIRECTORY)).map(Self)
+    }
+
+    /// Returns the programs whose logs are among `mounts`, those mounted last in the end.
+    pub(crate) fn programs_among(&self, mounts: &Mounts) -> Vec<ProgramKey> {
+        let logs = mounts.sources().filter_map(|source| source.below(&self.0));
+        logs.filter_map(|log| program_of(&Path::new(DIRECTORY).join(log))).collect()
+    }
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {

@@ -51,6 +51,7 @@ mod sysctl_files;
 pub mod trace;
 pub mod user;
 mod visit;
+mod whereabouts;
 
 pub use ahead::Ahead;
 pub use linux::LinuxKernel;

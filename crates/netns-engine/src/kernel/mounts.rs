@@ -13,6 +13,8 @@ use std::{
 pub(crate) struct Mount {
     id: u32,
     parent: u32,
+    /// The file system's device, `MAJOR:MINOR`.
+    device: String,
     /// The folder, or namespace file, of the file system that is shown here.
     root: PathBuf,
     /// Where it is shown.
@@ -28,6 +30,13 @@ pub(crate) struct Mounts {
     all: Vec<Mount>,
     /// Places in `all`.
     by_id: HashMap<u32, usize>,
+}
+
+/// What a mount shows, wherever it is mounted: a file or folder of one file system.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Source {
+    device: String,
+    path: PathBuf,
 }
 
 /// The place a namespace is mounted on, seen from the file system below: an unmount spreads to
@@ -74,11 +83,32 @@ impl Mounts {
         self.all.iter().map(|mount| mount.point.as_path())
     }
 
+    /// Returns what is mounted, in the order of the mounts.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Source> {
+        self.all.iter().map(|mount| Source { device: mount.device.clone(), path: mount.root.clone() })
+    }
+
+    /// Returns what a path leads to: the last of the mounts closest to it covers the others.
+    pub(crate) fn source(&self, path: &Path) -> Option<Source> {
+        let around = self.all.iter().filter(|mount| path.starts_with(&mount.point));
+        let closest = around.max_by_key(|mount| mount.point.components().count())?;
+        let below = path.strip_prefix(&closest.point).ok()?;
+        Some(Source { device: closest.device.clone(), path: closest.root.join(below) })
+    }
+
     /// Returns where `mount` sits.
     pub(crate) fn seat(&self, mount: &Mount) -> Option<Seat> {
         let parent = self.all.get(*self.by_id.get(&mount.parent)?)?;
         let below = mount.point.strip_prefix(&parent.point).ok()?;
         Some(Seat { place: parent.root.join(below), groups: parent.groups.clone() })
+    }
+}
+
+impl Source {
+    /// Returns the path from `folder` to this, if this is in it.
+    pub(crate) fn below(&self, folder: &Self) -> Option<PathBuf> {
+        let path = self.path.strip_prefix(&folder.path).ok()?;
+        (self.device == folder.device && path != Path::new("")).then(|| path.to_owned())
     }
 }
 
@@ -95,11 +125,12 @@ fn parse_line(line: &str) -> Option<Mount> {
     let mut fields = mount.split(' ');
     let id = fields.next()?.parse().ok()?;
     let parent = fields.next()?.parse().ok()?;
-    let root = unescape(fields.nth(1)?);
+    let device = fields.next()?.to_owned();
+    let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
     let tags = fields.skip(1).filter_map(|tag| tag.split_once(':'));
     let groups = tags.filter_map(|(_, group)| group.parse().ok()).collect();
-    Some(Mount { id, parent, root, point, groups, on_nsfs: kind.split(' ').next() == Some("nsfs") })
+    Some(Mount { id, parent, device, root, point, groups, on_nsfs: kind.split(' ').next() == Some("nsfs") })
 }
 
 /// Blanks, newlines and backslashes come as `\` and three octal digits.
@@ -144,6 +175,20 @@ mod tests {
         assert!(named.reaches(&seat_of(&Mounts::parse(CONTAINER), 0)));
         assert!(!named.reaches(&seat_of(&Mounts::parse(PRIVATE), 0)));
         assert!(!named.reaches(&seat_of(&host, 1)), "another path in the same peer group");
+    }
+
+    #[test]
+    fn a_file_is_the_same_wherever_it_is_mounted() {
+        let host = Mounts::parse(HOST);
+        let folder = host.source(Path::new("/run/netns")).unwrap();
+        assert_eq!(folder, Source { device: "0:18".to_owned(), path: "/netns".into() });
+        let below = |line: &str| {
+            let mounts = Mounts::parse(line.as_bytes());
+            mounts.sources().find_map(|source| source.below(&folder))
+        };
+        assert_eq!(below("70 40 0:18 /netns/a/b /elsewhere rw - tmpfs tmpfs rw"), Some("a/b".into()));
+        assert_eq!(below("70 40 0:19 /netns/a/b /run/netns/a/b rw - tmpfs tmpfs rw"), None);
+        assert_eq!(below("70 40 0:18 /netns /run/netns rw - tmpfs tmpfs rw"), None);
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<(Observ
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
+    } else {
+        let gone = scope.stale_marks.iter().filter(|name| !observed.netns.contains_key(*name));
+        let stale: Vec<_> = gone.filter(|name| state::netns_mark(name).is_some()).cloned().collect();
+        observed.stale_marks.extend(stale);
     }
     shaping::observe(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &links_of_host, &mut observed)?;

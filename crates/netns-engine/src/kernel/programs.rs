@@ -26,6 +26,7 @@ use super::{
     pids::pids,
     processes::{self, NetnsId},
     refusal::Refusal,
+    whereabouts,
 };
 use crate::{
     name::NetnsName,
@@ -81,21 +82,35 @@ pub(super) fn refusal_of(error: ExecError) -> Refusal {
     }
 }
 
-/// Ends a program with all that it started: first asked to, then killed.
+/// Ends a program with all that it started in its node: first asked to, then killed.
 pub(crate) fn stop(key: &ProgramKey) -> Result<(), Refusal> {
-    let running = hold(key)?;
+    let was_there = end_all(|| hold(key))?;
+    logs::remove(key);
+    if was_there { Ok(()) } else { Err(Errno::SRCH.into()) }
+}
+
+/// Ends what of these programs runs outside of their nodes.
+pub(crate) fn stop_strays(keys: &[ProgramKey]) -> Result<(), Refusal> {
+    end_all(|| whereabouts::hold_strays(keys))?;
+    let names = keys.iter().map(|key| key.netns.clone()).collect();
+    let inside = whereabouts::search(&names)?.inside;
+    keys.iter().filter(|key| !inside.contains(*key)).for_each(logs::remove);
+    Ok(())
+}
+
+/// Ends all that `find` finds, as long as it does, and returns whether that was anybody.
+fn end_all(find: impl Fn() -> Result<Vec<OwnedFd>, Refusal>) -> Result<bool, Refusal> {
+    let running = find()?;
     if running.is_empty() {
-        logs::remove(key);
-        return Err(Errno::SRCH.into());
+        return Ok(false);
     }
     end(&running, Signal::TERM, Instant::now() + PATIENCE)?;
     let deadline = Instant::now() + LAST_PATIENCE;
     loop {
         // Those that did not listen, and those that were started meanwhile.
-        let left = hold(key)?;
+        let left = find()?;
         if left.is_empty() {
-            logs::remove(key);
-            return Ok(());
+            return Ok(true);
         }
         if Instant::now() >= deadline {
             let words = format!("{} of its processes were killed, but do not end", left.len());
@@ -163,7 +178,7 @@ pub(crate) fn mark_of(pid: u32) -> Option<ProgramKey> {
     mark_in_environment(pid).or_else(|| Mounts::of_process(pid).points().find_map(logs::program_of))
 }
 
-fn mark_in_environment(pid: u32) -> Option<ProgramKey> {
+pub(super) fn mark_in_environment(pid: u32) -> Option<ProgramKey> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let mut variables = environment.split(|byte| *byte == 0);
     let mark =

@@ -37,7 +37,8 @@ pub(crate) fn write(netns: &NetnsName, contents: &ResolvConf) -> Result<(), Refu
 pub(crate) fn remove(netns: &NetnsName) -> Result<(), Refusal> {
     let path = path_of(netns);
     fs::remove_file(&path)?;
-    remove_empty(path.parent())
+    remove_empty(path.parent());
+    Ok(())
 }
 
 /// Removes what processes killed midway left in the folder of a netns, and the folder if nothing else is in it.
@@ -47,15 +48,15 @@ pub(crate) fn remove_half_written(netns: &NetnsName) -> Result<(), Refusal> {
         return Ok(());
     }
     state::remove_half_written(&folder)?;
-    remove_empty(Some(&folder))
+    remove_empty(Some(&folder));
+    Ok(())
 }
 
-/// Removes the folder of a netns, unless something is in it.
-pub(super) fn remove_empty(folder: Option<&Path>) -> Result<(), Refusal> {
-    match folder.map_or(Ok(()), fs::remove_dir) {
-        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error.into()),
-        _ => Ok(()),
-    }
+/// Removes the folder of a netns, unless something is in it, or it is somebody's link to another one.
+///
+/// Whatever keeps it is no refusal: what was in it is gone by then, and nobody would bring that back.
+pub(super) fn remove_empty(folder: Option<&Path>) {
+    folder.map(fs::remove_dir).and_then(Result::ok);
 }
 
 /// Returns the first of the host's files that names a server which is not a stub; an empty one if

@@ -70,8 +70,10 @@ pub struct Observed {
     pub shared_hosts: BTreeMap<NetnsName, TopologyName>,
     /// Files that let topologies return after a reboot.
     pub boot_files: BTreeMap<BootFile, BootFileState>,
-    /// Programs of topologies that are running.
+    /// Programs of topologies that are running in their nodes.
     pub programs: BTreeSet<ProgramKey>,
+    /// Programs of topologies that are running elsewhere: somebody deleted the name of their netns.
+    pub strays: BTreeSet<ProgramKey>,
     /// The host's `resolv.conf`: the first one that names more than stubs on loopback addresses.
     pub upstream: ResolvConf,
     /// Addresses in use by whatever hangs on a bridge, in any netns.

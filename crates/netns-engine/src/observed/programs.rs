@@ -36,4 +36,13 @@ impl Observed {
         }
         Ok(())
     }
+
+    /// They may be inside of other nodes.
+    pub(super) fn stop_strays(&mut self, keys: &[ProgramKey]) {
+        self.strays.retain(|key| !keys.contains(key));
+        for (name, entry) in &mut self.netns {
+            let stays = |key: &ProgramKey| key.netns == *name || !keys.contains(key);
+            entry.holders.retain(|holder| holder.runs.as_ref().is_none_or(stays));
+        }
+    }
 }

@@ -54,6 +54,10 @@ impl Observed {
             Operation::RemoveBootFile(file) => self.remove_boot_file(file),
             Operation::StartProgram(key, _) => self.start_program(key),
             Operation::StopProgram(key) => self.stop_program(key),
+            Operation::StopStrays(keys) => {
+                self.stop_strays(keys);
+                Ok(())
+            }
             Operation::SetLink(at, change) => self.set_link(at, change),
             Operation::AddAddress(at, address) => self.add_address(at, *address),
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),

@@ -66,8 +66,10 @@ pub struct Scope {
     pub untouched_from_outside: Asked,
     /// Netns that were seen from outside and need not be entered, with the host's cables to them.
     pub outside: BTreeMap<NetnsName, Vec<Plug>>,
-    /// Programs of topologies that run in these (walks `/proc`).
+    /// Programs of topologies that run in these, or ran there (walks `/proc`).
     pub programs: BTreeSet<NetnsName>,
+    /// Netns of this tool's that are to go: whether somebody else deleted them first.
+    pub stale_marks: BTreeSet<NetnsName>,
     /// The limits of links that are read.
     pub shaping: Asked,
     /// The host's own name servers.
@@ -176,6 +178,7 @@ impl Scope {
             // A program may end at any moment, also well: that it was started is all there is to see.
             Operation::StartProgram(..)
             | Operation::StopProgram(_)
+            | Operation::StopStrays(_)
             | Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)

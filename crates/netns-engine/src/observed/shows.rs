@@ -66,6 +66,7 @@ impl Observed {
             }
             Operation::StartProgram(..)
             | Operation::StopProgram(_)
+            | Operation::StopStrays(_)
             | Operation::KillProcesses(..)
             | Operation::ForgetFlows(_)
             | Operation::Remember(_)

@@ -83,9 +83,11 @@ impl Scope {
     pub(super) fn with_former(self, former: &Topology, wanted: &Topology) -> Self {
         let nodes: BTreeSet<_> = wanted.nodes.iter().map(|node| &node.name).collect();
         let gone = former.nodes.iter().map(|node| &node.name).filter(|name| !nodes.contains(name));
+        let gone: BTreeSet<_> = gone.cloned().collect();
         let mut scope = self.with_topology(former);
-        scope.holders.extend(gone.cloned());
         scope.sysctls.extend(links_with_siblings(former));
+        scope.stale_marks.extend(gone.iter().cloned());
+        scope.holders.extend(gone);
         if needs_less(former, wanted) {
             scope.link_forwarding.extend([Family::Ipv4, Family::Ipv6]);
             scope.table = TableSelection::All;

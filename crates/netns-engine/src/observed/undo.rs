@@ -78,9 +78,10 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..) | Operation::ForgetFlows(_) | Operation::ForgetNetns(_) => {
-                Vec::new()
-            }
+            Operation::KillProcesses(..)
+            | Operation::StopStrays(_)
+            | Operation::ForgetFlows(_)
+            | Operation::ForgetNetns(_) => Vec::new(),
         }
     }
 

@@ -80,6 +80,8 @@ pub enum Operation {
     StartProgram(ProgramKey, Program),
     /// Ends a program, and what it started, if it is still running.
     StopProgram(ProgramKey),
+    /// Ends what of these programs runs elsewhere than in the netns that is their node now.
+    StopStrays(Vec<ProgramKey>),
     /// Changes iptables rules: one `iptables-restore` per family.
     Iptables(Vec<RuleChange>),
     /// Makes the own nftables table with its chains, sets and maps, all empty.

@@ -46,6 +46,10 @@ impl fmt::Display for Operation {
                 write!(f, "start '{}' in netns '{}'", program.command.join(" ").escape_debug(), key.netns)
             }
             Self::StopProgram(key) => write!(f, "end {key}"),
+            Self::StopStrays(keys) => match keys.as_slice() {
+                [key] => write!(f, "end what of {key} runs elsewhere"),
+                keys => write!(f, "end {} that run outside of their nodes", count(keys, "program")),
+            },
             Self::Iptables(changes) => write_rule_changes(f, changes),
             Self::RestoreRules => f.write_str("restore the rules of nftables table 'inet netns_tool'"),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
@@ -121,7 +125,7 @@ fn write_rule_changes(f: &mut fmt::Formatter<'_>, changes: &[RuleChange]) -> fmt
 
 /// Which entries, as long as they can be taken in at a glance.
 fn entries_in_words(entries: &[TableEntry]) -> String {
-    const AT_A_GLANCE: usize = 4;
+    const AT_A_GLANCE: usize = 5;
     if entries.len() > AT_A_GLANCE {
         return count(entries, "entry");
     }

@@ -43,18 +43,19 @@ pub(crate) enum Cell {
 }
 
 impl Element {
-    /// Returns the elements that make up `entry`.
-    pub(crate) fn of(entry: &TableEntry) -> Vec<Self> {
+    /// Returns the element that is `entry`.
+    ///
+    /// One and no more: of several, some might be there and some not, and adding them all would be refused.
+    pub(crate) fn of(entry: &TableEntry) -> Self {
         match entry {
             TableEntry::Translate { subnet, uplink, translation } => {
-                vec![translate(subnet.trunc(), uplink, *translation)]
+                translate(subnet.trunc(), uplink, *translation)
             }
-            TableEntry::Egress { bridge, uplink } => vec![links(Set::Egress, &[bridge, uplink])],
-            TableEntry::Guard { bridge } => {
-                vec![links(Set::Guards, &[bridge]), links(Set::Hairpins, &[bridge, bridge])]
-            }
-            TableEntry::Confine { bridge } => vec![links(Set::Confined, &[bridge])],
-            TableEntry::Forward(forward) => vec![port_forward(forward)],
+            TableEntry::Egress { bridge, uplink } => links(Set::Egress, &[bridge, uplink]),
+            TableEntry::Guard { bridge } => links(Set::Guards, &[bridge]),
+            TableEntry::Hairpin { bridge } => links(Set::Hairpins, &[bridge, bridge]),
+            TableEntry::Confine { bridge } => links(Set::Confined, &[bridge]),
+            TableEntry::Forward(forward) => port_forward(forward),
         }
     }
 
@@ -71,8 +72,7 @@ impl Element {
         Self { set, key, value: Vec::new(), comment: None }
     }
 
-    /// Returns the entry this is part of; none for the second half of a guard, and for what is
-    /// not ours.
+    /// Returns the entry that this is; none for what is not ours.
     pub(crate) fn entry(&self) -> Option<TableEntry> {
         match (self.set, self.key.as_slice(), self.value.as_slice()) {
             (Set::Masquerade(_), [Cell::Network(subnet), Cell::Link(uplink)], _) => {
@@ -85,6 +85,9 @@ impl Element {
                 Some(TableEntry::Egress { bridge: bridge.clone(), uplink: uplink.clone() })
             }
             (Set::Guards, [Cell::Link(bridge)], _) => Some(TableEntry::Guard { bridge: bridge.clone() }),
+            (Set::Hairpins, [Cell::Link(bridge), Cell::Link(same)], _) if bridge == same => {
+                Some(TableEntry::Hairpin { bridge: bridge.clone() })
+            }
             (Set::Confined, [Cell::Link(bridge)], _) => Some(TableEntry::Confine { bridge: bridge.clone() }),
             (Set::Forwards(_) | Set::WildcardForwards(_), key, value) => {
                 let forward = forward_of(self.set, key, value, self.comment.clone()?)?;
@@ -96,12 +99,10 @@ impl Element {
 }
 
 impl TableEntry {
-    /// Returns whether both are looked up by the same keys, whatever is found there.
+    /// Returns whether both are looked up by the same key, whatever is found there.
     pub(crate) fn has_key_of(&self, other: &Self) -> bool {
-        let keys = |entry: &Self| -> Vec<_> {
-            Element::of(entry).into_iter().map(|element| (element.set, element.key)).collect()
-        };
-        keys(self) == keys(other)
+        let (one, other) = (Element::of(self), Element::of(other));
+        (one.set, one.key) == (other.set, other.key)
     }
 
     /// Returns the entry of `table` that has the key of this one. Port forwards, of which there may be
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_is_read_back_from_its_own_elements() {
+    fn every_entry_is_read_back_from_its_element() {
         let translate = |subnet: &str, translation| TableEntry::Translate {
             subnet: subnet.parse().unwrap(),
             uplink: link("eth0"),
@@ -203,22 +204,21 @@ mod tests {
             translate("fd00::/64", Translation::Snat("2001:db8::1".parse().unwrap())),
             TableEntry::Egress { bridge: link("br0"), uplink: link("eth0") },
             TableEntry::Guard { bridge: link("br0") },
+            TableEntry::Hairpin { bridge: link("br0") },
             TableEntry::Confine { bridge: link("br0") },
             forward("127.0.0.1", "10.0.0.2:80"),
             forward("0.0.0.0", "10.0.0.2:80"),
             forward("::", "[fd00::2]:80"),
         ];
         for entry in entries {
-            let back: Vec<_> = Element::of(&entry).iter().filter_map(Element::entry).collect();
-            assert_eq!(back, [entry]);
+            assert_eq!(Element::of(&entry).entry(), Some(entry));
         }
     }
 
     #[test]
     fn the_elements_of_a_set_have_its_columns() {
-        for element in Element::of(&forward("0.0.0.0", "10.0.0.2:80")) {
-            assert_eq!(element.key.len(), element.set.key().len());
-            assert_eq!(element.value.len(), element.set.value().len());
-        }
+        let element = Element::of(&forward("0.0.0.0", "10.0.0.2:80"));
+        assert_eq!(element.key.len(), element.set.key().len());
+        assert_eq!(element.value.len(), element.set.value().len());
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn delete_entries(entries: &[TableEntry]) -> String {
 
 fn element_lines(verb: &str, entries: &[TableEntry], text: impl Fn(&Element) -> String) -> String {
     let mut lines = String::new();
-    for element in entries.iter().flat_map(Element::of) {
+    for element in entries.iter().map(Element::of) {
         let (set, words) = (element.set.name(), text(&element));
         append(&mut lines, format_args!("{verb} element inet {NAME} {set} {{ {words} }}\n"));
     }

@@ -20,6 +20,7 @@ impl Desired for NoLeftovers {
         let named = self.names.iter().fold(Scope::default(), Scope::with_netns);
         let mut scope = forwarding::observed_in(named);
         scope.resolvers.clone_from(&self.names);
+        scope.programs.clone_from(&self.programs);
         scope.route_localnet = Asked::Yes;
         scope.stacks.insert(Place::Host, Selection::All);
         for expired in &self.expired {
@@ -34,6 +35,7 @@ impl Desired for NoLeftovers {
             let plan = expired.plan(draft.state())?;
             draft.then_all(plan);
         }
+        stop_strays(&mut draft);
         // First, because such a link may be about to go by itself, and nothing is to be undone then.
         delete_loose_cables(&mut draft, observed);
         take_back_orphans(&mut draft, observed)?;
@@ -68,6 +70,16 @@ fn take_back_orphans(draft: &mut Draft, observed: &Observed) -> Result<(), Confl
 
 fn is_live(observed: &Observed, name: &NetnsName) -> bool {
     observed.netns.get(name).is_some_and(|entry| entry.state == NetnsState::Live)
+}
+
+/// Ends programs that nothing leads to any more; others elsewhere may have been sent there.
+fn stop_strays(draft: &mut Draft) {
+    let is_node = |name: &NetnsName| draft.state().netns.get(name).is_some_and(|entry| entry.ours);
+    let strays = draft.state().strays.iter().filter(|key| !is_node(&key.netns));
+    let strays: Vec<_> = strays.cloned().collect();
+    if !strays.is_empty() {
+        draft.then(Operation::StopStrays(strays), "Somebody else deleted the netns that they run in.");
+    }
 }
 
 fn delete_loose_cables(draft: &mut Draft, observed: &Observed) {

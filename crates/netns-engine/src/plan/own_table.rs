@@ -51,13 +51,19 @@ pub(super) fn restore_rules(draft: &mut Draft) {
 /// Guards `bridge`, in a table made for that if there is none.
 pub(super) fn guard(draft: &mut Draft, bridge: &LinkName) {
     make_table(draft);
-    let guard = TableEntry::Guard { bridge: bridge.clone() };
-    if !has(draft.state(), &guard) {
+    let missing = guard_of(bridge).into_iter().filter(|entry| !has(draft.state(), entry));
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
         draft.then(
-            Operation::AddEntries(vec![guard]),
+            Operation::AddEntries(missing),
             format!("From now on nobody outside reaches what hangs on '{bridge}' but by a published port."),
         );
     }
+}
+
+/// What keeps others from a bridge, and what hangs on it from being kept from itself.
+pub(super) fn guard_of(bridge: &LinkName) -> [TableEntry; 2] {
+    [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Hairpin { bridge: bridge.clone() }]
 }
 
 /// Bridges that are to stay closed although nothing noted relies on that any more: they, or what hangs on them,
@@ -71,18 +77,20 @@ pub(super) fn drop_unneeded(
     later: &Observed,
     still_closed: &StillClosed<'_>,
 ) {
-    let guard = TableEntry::Guard { bridge: bridge.clone() };
     let of_records = later.records.values().flat_map(bridges_of_user);
     let mut users = of_records.chain(still_closed.iter().copied()).peekable();
     if users.peek().is_none() {
         if draft.state().firewall.table.is_some() {
             draft.then(Operation::DeleteTable, "Its last user is gone, so the table goes as a whole.");
         }
-    } else if !users.any(|user| user == bridge) && has(draft.state(), &guard) {
-        draft.then(
-            Operation::DeleteEntries(vec![guard]),
-            format!("Nothing is published behind '{bridge}' any more, so its guard may go."),
-        );
+    } else if !users.any(|user| user == bridge) {
+        let there: Vec<_> = guard_of(bridge).into_iter().filter(|entry| has(draft.state(), entry)).collect();
+        if !there.is_empty() {
+            draft.then(
+                Operation::DeleteEntries(there),
+                format!("Nothing is published behind '{bridge}' any more, so its guard may go."),
+            );
+        }
     }
 }
 
@@ -93,8 +101,9 @@ pub(super) fn unneeded_entries(
     leaving: &NatRecord,
     still_closed: &StillClosed<'_>,
 ) -> Vec<TableEntry> {
-    let guard = TableEntry::Guard { bridge: leaving.bridge.clone() };
-    let mut entries: Vec<_> = leaving.entries.iter().filter(|entry| **entry != guard).cloned().collect();
+    let guard = guard_of(&leaving.bridge);
+    let mut entries: Vec<_> =
+        leaving.entries.iter().filter(|entry| !guard.contains(entry)).cloned().collect();
     let relies = |record: &Record| {
         !matches!(record, Record::Nat(_)) && bridges_of_user(record).contains(&&leaving.bridge)
     };
@@ -106,7 +115,7 @@ pub(super) fn unneeded_entries(
             entries.retain(|entry| *entry != confined);
         }
     } else if leaving.driver == Driver::Nftables {
-        entries.push(guard);
+        entries.extend(guard);
     }
     entries
 }
@@ -116,9 +125,10 @@ pub(super) fn closes(observed: &Observed, bridge: &LinkName) -> bool {
     closed_by(bridge).iter().any(|entry| has(observed, entry))
 }
 
-/// What keeps a network of a topology closed.
-fn closed_by(bridge: &LinkName) -> [TableEntry; 2] {
-    [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Confine { bridge: bridge.clone() }]
+/// What keeps a network of a topology closed, and open to itself.
+pub(super) fn closed_by(bridge: &LinkName) -> [TableEntry; 3] {
+    let [guard, hairpin] = guard_of(bridge);
+    [guard, hairpin, TableEntry::Confine { bridge: bridge.clone() }]
 }
 
 /// Takes away what kept the networks of a topology closed, but for bridges that somebody else relies on.

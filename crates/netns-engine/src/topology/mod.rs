@@ -86,6 +86,16 @@ impl Topology {
         self.networks.is_empty() && self.nodes.is_empty() && self.cables.is_empty()
     }
 
+    /// Returns the programs of all nodes, each with what it is known by.
+    pub fn programs(&self) -> impl Iterator<Item = (ProgramKey, &Program)> {
+        self.nodes.iter().flat_map(|node| {
+            node.programs.iter().zip(1..).map(|(program, number)| {
+                let key = ProgramKey { topology: self.name.clone(), netns: node.name.clone(), number };
+                (key, program)
+            })
+        })
+    }
+
     /// Returns the families that the host must forward for it.
     #[must_use]
     pub fn forwarded_families(&self) -> BTreeSet<Family> {

@@ -95,6 +95,7 @@ fn entries() -> Vec<TableEntry> {
         forward("127.0.0.1", "10.0.0.2:80"),
         forward("127.0.0.1", "10.0.0.3:80"),
         forward("::", "[fd00::2]:80"),
+        TableEntry::Hairpin { bridge: bridge.clone() },
     ]
 }
 

@@ -79,7 +79,7 @@ fn traffic() -> Vec<Change> {
         Change::new(
             "gc",
             left_over(),
-            NoLeftovers { names: [netns_name("red")].into(), expired: Vec::new() },
+            NoLeftovers { names: [netns_name("red")].into(), ..NoLeftovers::default() },
         ),
     ]
 }

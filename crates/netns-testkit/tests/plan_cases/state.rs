@@ -199,7 +199,11 @@ fn add_firewall(observed: &mut Observed, line: &str, words: &[&str]) {
         }
         ["nftables", "works"] => firewall.nftables = true,
         ["table", "guard", bridge] => {
-            table.get_or_insert_with(BTreeSet::new).insert(TableEntry::Guard { bridge: parsed(bridge) });
+            let guard = [
+                TableEntry::Guard { bridge: parsed(bridge) },
+                TableEntry::Hairpin { bridge: parsed(bridge) },
+            ];
+            table.get_or_insert_with(BTreeSet::new).extend(guard);
         }
         ["table", "masquerade", subnet, uplink] => {
             let (subnet, uplink, translation) = (parsed(subnet), parsed(uplink), Translation::Masquerade);

@@ -57,6 +57,7 @@ pub(crate) fn read(line: &str, observed: &Observed) -> Box<dyn Desired> {
         ["nat", bridge, rest @ ..] => Box::new(nat(bridge, rest)),
         ["gc"] => Box::new(NoLeftovers {
             names: observed.netns.keys().chain(observed.resolvers.keys()).cloned().collect(),
+            programs: observed.strays.iter().map(|key| key.netns.clone()).collect(),
             expired: Vec::new(),
         }),
         _ => panic!("'{line}' is no wish"),

@@ -125,8 +125,8 @@ fn the_own_table_is_judged_as_packets_fare(host: &Sandbox) {
     let mut kernel = LinuxKernel::default();
     kernel.perform(&Operation::AddTable).unwrap();
     lab.check("the own table, empty");
-    let guard = TableEntry::Guard { bridge: name("vb") };
-    kernel.perform(&Operation::AddEntries(vec![guard])).unwrap();
+    let guard = [TableEntry::Guard { bridge: name("vb") }, TableEntry::Hairpin { bridge: name("vb") }];
+    kernel.perform(&Operation::AddEntries(guard.to_vec())).unwrap();
     let ruleset = lab.check("vb is guarded");
     let tcp = to_blue(Protocol::Tcp, 80);
     assert_eq!(first_culprit(&ruleset, &tcp), "forward_filter: oifname @guards drop");

@@ -8,7 +8,7 @@ use netns_engine::{
     change::{Report, make_as_found},
     desired::{NoLeftovers, TopologyExpired},
     error::Error,
-    kernel::{LinuxKernel, Refusal, lifetime, look},
+    kernel::{LinuxKernel, Refusal, lifetime, logs, look},
 };
 
 use super::{Context, change, patience::patiently};
@@ -16,8 +16,8 @@ use super::{Context, change, patience::patiently};
 /// Remove what was left half-made or without use: see it first with --dry-run.
 ///
 /// Half-made names under /run/netns, cables of this tool into a netns without a name, its NAT,
-/// published ports and resolv.conf files for what is gone, topologies whose time is over, and what a
-/// killed netns-tool had begun.
+/// published ports, programs and resolv.conf files for what is gone, topologies whose time is over,
+/// and what a killed netns-tool had begun.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  netns-tool gc --dry-run\n  netns-tool gc")]
 pub(crate) struct Gc {}
@@ -37,7 +37,8 @@ impl Gc {
 }
 
 fn no_leftovers() -> Result<NoLeftovers, Refusal> {
-    Ok(NoLeftovers { names: look::names_in_use()?, expired: expired()? })
+    let programs = logs::nodes()?;
+    Ok(NoLeftovers { names: look::names_in_use()?, programs, expired: expired()? })
 }
 
 /// Topologies whose watcher was killed.

@@ -100,6 +100,10 @@ impl Drift {
             Operation::StartProgram(key, program) => {
                 format!("{key} does not run: '{}'", program.command.join(" ").escape_debug())
             }
+            Operation::StopStrays(keys) => {
+                let words: Vec<_> = keys.iter().map(|key| format!("{key} runs elsewhere")).collect();
+                words.join(", ")
+            }
             other => format!("not done: {other}"),
         };
         Some(Self(text))

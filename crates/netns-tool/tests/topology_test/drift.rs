@@ -77,8 +77,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     let edits = trials!(online:
         an_edit_looks_at_the_rest_from_outside,
         what_is_as_asked_is_not_named,
+        each_set_that_somebody_empties_is_filled_again,
     );
-    trials.chain(edits).chain(trials!(bare: settings_of_a_link_return_with_it)).collect()
+    trials
+        .chain(edits)
+        .chain(trials!(bare: settings_of_a_link_return_with_it, a_folder_that_somebody_made_stays))
+        .collect()
 }
 
 const STAR: &str = "
@@ -173,6 +177,68 @@ fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
     sh("ip netns exec red ping -c 1 -W 5 203.0.113.8; ip netns exec red ping -c 1 -W 5 blue");
     drop(host.netns_tool("down lab").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// Not only one with something in it: `rmdir` takes neither a link to a folder nor one that something is mounted on.
+fn a_folder_that_somebody_made_stays(host: &Sandbox) {
+    let file = "name: lab\nhosts: true\nnodes:\n  red: { nameservers: [203.0.113.8] }\n";
+    fs::write(FILE, file).unwrap();
+    for made in [
+        "ln -s /run/folder /etc/netns/red",
+        "mkdir /etc/netns/red; mount --bind /run/folder /etc/netns/red",
+        "mkdir /etc/netns/red; touch /etc/netns/red/other",
+    ] {
+        sh(&format!("mkdir -p /etc/netns /run/folder; {made}"));
+        let (untouched, folder) = (Snapshot::take(), sh("find /etc/netns | sort"));
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+        assert_eq!(sh("ls /etc/netns/red | grep -v other"), "hosts\nresolv.conf\n");
+        drop(host.netns_tool("down lab").succeeds());
+        untouched.assert_same(&Snapshot::take(), made);
+        assert_eq!(sh("find /etc/netns | sort"), folder, "{made}");
+        sh("umount /etc/netns/red 2>/dev/null || true; rm -r /etc/netns/red /run/folder");
+    }
+}
+
+const DUAL: &str = r#"
+name: lab
+networks:
+  lab0: { subnet: [10.44.0.0/24, "fd44::/64"], nat: true }
+  lab1: { subnet: 10.45.0.0/24 }
+nodes:
+  red: { networks: [lab0], ports: ["8080:80", "0.0.0.0:8081:80", "[2001:db8:100::2]:8080:80", "[::]:8081:80"] }
+"#;
+
+/// One set at a time: what belongs together is in several of them.
+fn each_set_that_somebody_empties_is_filled_again(host: &Sandbox) {
+    fs::write(FILE, DUAL).unwrap();
+    let untouched = Snapshot::take();
+    let up = || host.netns_tool(&format!("up {FILE}")).succeeds();
+    let down = || drop(host.netns_tool("down lab").succeeds());
+    drop(up());
+    let (as_asked, sets) = (Snapshot::take(), sets_in_use());
+    assert_eq!(sets.len(), 10, "{sets:?}");
+    for set in sets {
+        sh(&format!("nft flush {set}"));
+        drop(host.netns_tool("status lab").fails_with(9).says("table 'inet netns_tool' lacks"));
+        drop(up());
+        as_asked.assert_same(&Snapshot::take(), &format!("after the repair of '{set}'"));
+        drop(up().says("as asked"));
+        sh(&format!("nft flush {set}"));
+        down();
+        untouched.assert_same(&Snapshot::take(), &format!("after down, with '{set}' emptied"));
+        drop(up());
+    }
+    down();
+}
+
+/// The sets and maps with something in them, as `nft flush` wants them named.
+fn sets_in_use() -> Vec<String> {
+    let table = sh("nft list table inet netns_tool");
+    let blocks = table.split("\n\n").filter(|block| block.contains("elements = {"));
+    let heads = blocks.filter_map(|block| {
+        block.lines().filter_map(|line| line.trim().strip_suffix(" {")?.split_once(' ')).next_back()
+    });
+    heads.map(|(kind, name)| format!("{kind} inet netns_tool {name}")).collect()
 }
 
 /// A name with a dot, in both ways that `sysctl` knows.

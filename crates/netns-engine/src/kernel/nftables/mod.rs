@@ -116,7 +116,9 @@ impl Nftables {
         }
         if !published.is_empty() && *selection != TableSelection::All {
             // One for each bridge, not for each port.
-            found.extend(self.elements(Set::Guards)?);
+            for set in [Set::Guards, Set::Hairpins] {
+                found.extend(self.elements(set)?);
+            }
         }
         for published in published {
             found.extend(self.element(&Element::of_published(published))?);
@@ -167,7 +169,7 @@ fn new_rules() -> impl Iterator<Item = Request> {
 
 /// Returns the elements of all entries, those of one set next to each other.
 fn sorted_elements<'a>(entries: impl IntoIterator<Item = &'a TableEntry>) -> Vec<Element> {
-    let mut elements: Vec<_> = entries.into_iter().flat_map(Element::of).collect();
+    let mut elements: Vec<_> = entries.into_iter().map(Element::of).collect();
     elements.sort_by_key(|element| element.set);
     elements
 }

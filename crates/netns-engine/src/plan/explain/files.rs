@@ -56,6 +56,14 @@ pub(super) fn stop_program(key: &ProgramKey) -> String {
     )
 }
 
+/// Whoever is left of it anywhere: what is inside has been ended by then, or is to be.
+pub(super) fn stop_strays(key: &ProgramKey) -> String {
+    format!(
+        "grep -lsz '^NETNS_TOOL_PROGRAM={}$' /proc/[0-9]*/environ | cut -d/ -f3 | xargs -r kill",
+        key.mark()
+    )
+}
+
 fn print_lines<'a>(lines: impl Iterator<Item = &'a str>, path: &str) -> String {
     let lines: Vec<_> = lines.map(quoted).collect();
     format!("printf '%s\\n' {} > {path}", lines.join(" "))

@@ -91,6 +91,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         Operation::RemoveBootFile(file) => vec![format!("rm {file}")],
         Operation::StartProgram(key, program) => vec![files::start_program(key, program)],
         Operation::StopProgram(key) => vec![files::stop_program(key)],
+        Operation::StopStrays(keys) => keys.iter().map(files::stop_strays).collect(),
         Operation::Iptables(changes) => firewall::iptables(changes),
         Operation::AddTable => firewall::add_table(),
         Operation::RestoreRules => firewall::restore_rules(),

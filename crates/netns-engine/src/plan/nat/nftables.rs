@@ -11,11 +11,8 @@ use crate::{
 /// help against a drop in another.
 pub(super) fn wanted(observed: &Observed, path: &Path) -> Result<Wanted, Conflict> {
     own_table::require_nftables(observed)?;
-    let mut entries = vec![
-        TableEntry::Guard { bridge: path.bridge.clone() },
-        TableEntry::Confine { bridge: path.bridge.clone() },
-        TableEntry::Egress { bridge: path.bridge.clone(), uplink: path.uplink.clone() },
-    ];
+    let mut entries = own_table::closed_by(&path.bridge).to_vec();
+    entries.push(TableEntry::Egress { bridge: path.bridge.clone(), uplink: path.uplink.clone() });
     entries.extend(path.subnets.iter().map(|subnet| TableEntry::Translate {
         subnet: *subnet,
         uplink: path.uplink.clone(),

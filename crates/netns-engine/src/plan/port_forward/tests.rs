@@ -104,7 +104,7 @@ fn a_port_of_the_host_alone_needs_no_forwarding() {
         operations(&plan),
         [
             "add nftables table 'inet netns_tool'",
-            "add 'guard br0' to table 'inet netns_tool'",
+            "add 'guard br0', 'let br0 back to itself' to table 'inet netns_tool'",
             "note published port 127.0.0.1:8080/tcp in /run/netns-tool",
             "set net.ipv4.conf.br0.route_localnet to 1 on the host",
             "add 'forward 127.0.0.1:8080/tcp to 10.0.0.2:80 by br0' to table 'inet netns_tool'",

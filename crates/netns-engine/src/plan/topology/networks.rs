@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use crate::{
     address::Family,
     desired::Nat,
-    firewall::{Driver, TableEntry, Translation},
+    firewall::{Driver, Translation},
     name::LinkName,
     observed::{Link, Observed},
     place::{LinkAt, Place},
@@ -155,9 +155,7 @@ fn guard(draft: &mut Draft, networks: &[Network]) {
     }
     own_table::restore_rules(draft);
     let wanted = networks.iter().map(|network| &network.bridge).collect::<BTreeSet<_>>();
-    let entries = wanted.into_iter().flat_map(|bridge| {
-        [TableEntry::Guard { bridge: bridge.clone() }, TableEntry::Confine { bridge: bridge.clone() }]
-    });
+    let entries = wanted.into_iter().flat_map(own_table::closed_by);
     let missing: Vec<_> = entries.filter(|entry| !own_table::has(draft.state(), entry)).collect();
     if missing.is_empty() {
         return;

@@ -19,7 +19,7 @@ use crate::{
     },
     route::Route,
     sysctl::Sysctl,
-    topology::{Cable, Forwarding, KnownHosts, Macvlan, Mtus, Node, ProgramKey, Topology},
+    topology::{Cable, Forwarding, KnownHosts, Macvlan, Mtus, Node, Topology},
 };
 
 /// Makes what is missing of all nodes and cables.
@@ -58,15 +58,12 @@ pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict>
 
 /// Starts the programs that are not running.
 pub(super) fn start_programs(draft: &mut Draft, wanted: &Topology) {
-    for node in &wanted.nodes {
-        for (program, number) in node.programs.iter().zip(1..) {
-            let key = ProgramKey { topology: wanted.name.clone(), netns: node.name.clone(), number };
-            if !draft.state().programs.contains(&key) {
-                draft.then(
-                    Operation::StartProgram(key, program.clone()),
-                    "The program runs in the node until the topology is taken down.",
-                );
-            }
+    for (key, program) in wanted.programs() {
+        if !draft.state().programs.contains(&key) {
+            draft.then(
+                Operation::StartProgram(key, program.clone()),
+                "The program runs in the node until the topology is taken down.",
+            );
         }
     }
 }

@@ -26,7 +26,9 @@ use crate::{
     record::{Record, RecordKey},
     route::RouteProtocol,
     sysctl::Sysctl,
-    topology::{Cable, CableEnd, KnownHosts, Macvlan, Network, Node, ProgramKey, Reach, Topology, Tunnel},
+    topology::{
+        Cable, CableEnd, KnownHosts, Macvlan, Network, Node, Program, ProgramKey, Reach, Topology, Tunnel,
+    },
 };
 
 /// Takes away what `wanted` has no more of `before`, but for its programs.
@@ -50,13 +52,20 @@ pub(super) fn retire(
     kept.delete_files(draft, before, wanted);
     for node in before.nodes.iter().filter(|node| !kept.nodes.contains_key(&node.name)) {
         delete_netns(draft, &node.name);
+        if draft.state().stale_marks.contains(&node.name) {
+            let why = "Somebody else deleted this netns of ours.";
+            draft.then(Operation::ForgetNetns(node.name.clone()), why);
+        }
     }
     Ok(())
 }
 
-/// Ends the programs that `wanted` does not ask for. This comes first: they hold their nodes.
+/// Ends the programs that `wanted` does not ask for, and those that run where their nodes are no more. This comes
+/// first: they hold their nodes.
 pub(super) fn stop_programs(draft: &mut Draft, before: &Topology, wanted: &Topology) {
-    Kept::of(before, wanted).stop_programs(draft, before);
+    let kept = Kept::of(before, wanted);
+    kept.stop_strays(draft, before);
+    kept.stop_programs(draft, before);
 }
 
 /// Switches forwarding of families off that no part of the topology needs any more.
@@ -113,17 +122,31 @@ impl<'a> Kept<'a> {
     }
 
     fn stop_programs(&self, draft: &mut Draft, before: &Topology) {
-        for node in &before.nodes {
-            let programs =
-                self.nodes.get(&node.name).map(|node| node.programs.as_slice()).unwrap_or_default();
-            for (index, program) in node.programs.iter().enumerate() {
-                let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                let key = ProgramKey { topology: before.name.clone(), netns: node.name.clone(), number };
-                if programs.get(index) != Some(program) && draft.state().programs.contains(&key) {
-                    draft.then(Operation::StopProgram(key), "The program is asked for no more.");
-                }
+        for (key, program) in before.programs() {
+            if !self.asks_for(&key, program) && draft.state().programs.contains(&key) {
+                draft.then(Operation::StopProgram(key), "The program is asked for no more.");
             }
         }
+    }
+
+    /// What a program that runs as asked sent elsewhere stays.
+    fn stop_strays(&self, draft: &mut Draft, before: &Topology) {
+        let state = draft.state();
+        let runs_well =
+            |key: &ProgramKey, program| self.asks_for(key, program) && state.programs.contains(key);
+        let strays =
+            before.programs().filter(|(key, program)| state.strays.contains(key) && !runs_well(key, program));
+        let strays: Vec<_> = strays.map(|(key, _)| key).collect();
+        if !strays.is_empty() {
+            let why = "Somebody else deleted the netns that they ran in: nobody reaches them there.";
+            draft.then(Operation::StopStrays(strays), why);
+        }
+    }
+
+    fn asks_for(&self, key: &ProgramKey, program: &Program) -> bool {
+        let index = usize::try_from(key.number).ok().and_then(|number| number.checked_sub(1));
+        let node = self.nodes.get(&key.netns);
+        node.zip(index).and_then(|(node, index)| node.programs.get(index)) == Some(program)
     }
 
     /// Somebody may have taken some back by hand.

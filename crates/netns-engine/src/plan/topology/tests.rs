@@ -368,3 +368,15 @@ fn what_was_there_before_is_refused() {
     let conflict = up(&pair()).plan(&taken).unwrap_err();
     assert_eq!(conflict.to_string(), "netns 'web' already exists, and is not part of topology 'pair'");
 }
+
+#[test]
+fn a_program_that_runs_elsewhere_is_ended_unless_it_also_runs_as_asked() {
+    let mut observed = up(&pair()).plan(&host()).unwrap().expected;
+    let key = observed.programs.first().unwrap().clone();
+    observed.strays.insert(key.clone());
+    assert!(up(&pair()).plan(&observed).unwrap().is_empty(), "it sent something elsewhere");
+    observed.programs.clear();
+    let plan = up(&pair()).plan(&observed).unwrap();
+    assert_eq!(plan.steps[0].operation, Operation::StopStrays(vec![key]), "before it starts again");
+    assert_eq!(carried_out(&observed, &plan).strays, BTreeSet::new());
+}

@@ -225,6 +225,7 @@ fn nftables_takes_over_where_iptables_does_not_work() {
     let after = applied(&nat(), &before);
     let entries = [
         TableEntry::Guard { bridge: name("br0") },
+        TableEntry::Hairpin { bridge: name("br0") },
         TableEntry::Confine { bridge: name("br0") },
         TableEntry::Egress { bridge: name("br0"), uplink: name("eth0") },
         TableEntry::Translate {
