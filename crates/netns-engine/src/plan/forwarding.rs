@@ -38,7 +38,8 @@ pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: Option<&LinkN
     operations.push(Operation::SetSysctl(Place::Host, switch.clone(), 1));
     let mut there_and_back = operations.clone();
     there_and_back.push(Operation::SetSysctl(Place::Host, switch, 0));
-    let settings = draft.state().settings_changed_by(&Place::Host, &there_and_back);
+    let changed = draft.state().settings_changed_by(&Place::Host, &there_and_back);
+    let settings = with_noted(draft.state(), family, changed);
     draft.then(
         Operation::Remember(Record::Forwarding(ForwardingRecord { family, settings })),
         format!("{family} forwarding was off: this notes what switching it back will have to restore."),
@@ -54,6 +55,19 @@ pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: Option<&LinkN
         };
         draft.then(operation, why);
     }
+}
+
+/// What was noted when forwarding was switched on before, and of `changed` what was not. Where somebody
+/// switched it off meanwhile, these settings still have the values that we gave them.
+fn with_noted(state: &Observed, family: Family, changed: Vec<(Sysctl, i32)>) -> Vec<(Sysctl, i32)> {
+    let mut settings = match state.records.get(&RecordKey::Forwarding(family)) {
+        Some(Record::Forwarding(before)) => before.settings.clone(),
+        _ => Vec::new(),
+    };
+    let is_new = |(setting, _): &(Sysctl, i32)| settings.iter().all(|(noted, _)| noted != setting);
+    let new: Vec<_> = changed.into_iter().filter(is_new).collect();
+    settings.extend(new);
+    settings
 }
 
 /// Switches forwarding of `family` back, if it was off before and nobody needs it in `later`, the
