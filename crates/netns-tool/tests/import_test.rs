@@ -230,6 +230,11 @@ fn what_no_file_can_say_stands_in_comments(host: &Sandbox) {
         "rule 'iptables -t nat -A POSTROUTING -s 10.0.0.0/24 -p tcp -j MASQUERADE'",
         "'options ndots:2' in resolv.conf of netns 'odd'",
         "nftables table 'inet own' with 1 rule of netns 'odd'",
+        "nftables table 'ip closed' with 0 rules, and policy drop of chain 'in' of netns 'odd'",
+        "routing policy rule '100: from 10.0.0.3/32 prohibit' of netns 'odd'",
+        "routing policy rule '101: not from all fwmark 0x1/0xff iif eth0 lookup 100' of netns 'odd'",
+        "routing policy rule '102: from all to fd00::/64 blackhole' of netns 'odd'",
+        "routing policy rule '103: from 10.0.0.0/24 lookup 100' of the host",
         "netns 'a b'",
         "port 'p1' of the host is isolated",
         "queueing discipline 'pfifo' of link 'p0' of the host",
@@ -239,6 +244,8 @@ fn what_no_file_can_say_stands_in_comments(host: &Sandbox) {
     ] {
         assert!(comments.iter().any(|comment| comment.starts_with(about)), "{about}\n{}", said.stdout());
     }
+    let policy = comments.iter().filter(|comment| comment.starts_with("routing policy rule"));
+    assert_eq!(policy.count(), 4, "neither what every netns has nor what concerns nothing written");
     assert!(said.stdout().contains("  odd: { networks: { br0: { address: 10.0.0.2"), "{}", said.stdout());
     plans(host, said.stdout());
 }

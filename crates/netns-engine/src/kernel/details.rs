@@ -45,7 +45,9 @@ pub(super) fn of(entrance: &Entrance, view: &StackView) -> Result<Details, Refus
     // A sysfs of its own takes the kernel long, and of our own links nobody wants to know.
     let is_by_hand = view.links.iter().any(|link| !link.ours && link.kind != "loopback");
     let given_macs = if is_by_hand { given_macs_in(entrance)? } else { BTreeSet::new() };
-    Ok(Details { limits, isolated_ports, given_macs, settings, names })
+    let by_hand = kernel.talk(&place)?.policy_rules()?.into_iter().filter(|rule| !rule.is_by_default());
+    let policy_rules = by_hand.map(|rule| rule.to_string()).collect();
+    Ok(Details { limits, isolated_ports, given_macs, policy_rules, settings, names })
 }
 
 /// Reads the settings of a netns that is made for that, and goes at once.

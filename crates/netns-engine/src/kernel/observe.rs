@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     address::Family,
-    name::LinkName,
+    name::{LinkName, NetnsName},
     observed::{Asked, Iptables, Link, NetnsState, Observed, Scope, Selection, TableSelection},
     place::Place,
     record::{Record, RecordKey},
@@ -36,11 +36,8 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<(Observ
     observed.records = state::records_in(scope, records)?;
     if scope.records == Asked::Yes {
         observed.stale_marks = state::stale_marks()?;
-    } else {
-        let gone = scope.stale_marks.iter().filter(|name| !observed.netns.contains_key(*name));
-        let stale: Vec<_> = gone.filter(|name| state::netns_mark(name).is_some()).cloned().collect();
-        observed.stale_marks.extend(stale);
     }
+    observe_stale_marks(scope, &mut observed);
     shaping::observe(kernel, scope, &mut observed)?;
     observe_sysctls(scope, &links_of_host, &mut observed)?;
     observe_route_localnet(scope, &mut observed)?;
@@ -54,6 +51,14 @@ pub(super) fn observe(kernel: &mut LinuxKernel, scope: &Scope) -> Result<(Observ
     beside::observe_resolvers(scope, &mut observed)?;
     beside::observe_topologies(scope, &mut observed)?;
     Ok((observed, outside))
+}
+
+/// A netns that somebody else made instead does not carry the mark of the one that was deleted.
+fn observe_stale_marks(scope: &Scope, observed: &mut Observed) {
+    let is_ours = |name: &NetnsName| observed.netns.get(name).is_some_and(|entry| entry.ours);
+    let gone = scope.stale_marks.iter().filter(|name| !is_ours(name));
+    let stale: Vec<_> = gone.filter(|name| state::netns_mark(name).is_some()).cloned().collect();
+    observed.stale_marks.extend(stale);
 }
 
 fn observe_own_table(

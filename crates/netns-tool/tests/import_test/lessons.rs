@@ -223,4 +223,11 @@ pub(crate) const ODD: &str = "
     mkdir -p /etc/netns/odd
     echo '192.0.2.9 db.example' > /etc/netns/odd/hosts
     printf 'options ndots:2\\nnameserver 203.0.113.8\\n' > /etc/netns/odd/resolv.conf
-    ip netns exec odd nft 'table inet own { chain c { type filter hook input priority 0; tcp dport 9 drop; }; }'";
+    ip netns exec odd nft 'table inet own { chain c { type filter hook input priority 0; tcp dport 9 drop; }; }'
+    ip netns exec odd nft 'table ip closed { chain in { type filter hook input priority 0; policy drop; }; }'
+    ip netns exec odd nft 'table ip open { chain in { type filter hook input priority 0; policy accept; }; }'
+    ip -n odd rule add pref 100 from 10.0.0.3 prohibit
+    ip -n odd rule add pref 101 not fwmark 1/0xff iif eth0 lookup 100
+    ip -n odd -6 rule add pref 102 to fd00::/64 blackhole
+    ip rule add pref 103 from 10.0.0.0/24 lookup 100
+    ip rule add pref 104 from 192.0.2.0/24 lookup 100";

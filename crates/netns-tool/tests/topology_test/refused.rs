@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_mistake_in_the_file_is_shown_where_it_is,
         more_ports_than_a_bridge_has_are_refused,
         a_netns_of_somebody_elses_is_not_taken,
+        a_netns_of_somebody_elses_is_not_deleted,
         a_link_of_somebody_elses_is_not_taken,
         a_subnet_that_the_host_routes_is_refused,
         a_subnet_that_another_table_routes_is_refused,
@@ -69,6 +70,21 @@ fn a_netns_of_somebody_elses_is_not_taken(host: &Sandbox) {
     sh("ip netns delete blue");
     drop(host.netns_tool("create blue").succeeds());
     up_is_refused(host, LAB, 5, &["'blue'"]);
+}
+
+/// It took the place of a node, and may have somebody inside.
+fn a_netns_of_somebody_elses_is_not_deleted(host: &Sandbox) {
+    fs::write(FILE, LAB).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    sh("ip netns delete blue; ip netns add blue; ip -n blue link add br9 type bridge");
+    let sleeper = Sleeper::inside("blue");
+    drop(host.netns_tool("down lab --kill").succeeds());
+    assert_eq!(
+        sh("ip netns list | cut -d' ' -f1; ip -n blue -br link show br9 | cut -d' ' -f1"),
+        "blue\nbr9\n"
+    );
+    assert_eq!(sh("find /run/netns-tool -type f"), "/run/netns-tool/lock\n");
+    assert_eq!(sh("ip netns pids blue").trim(), sleeper.pid().to_string());
 }
 
 fn a_link_of_somebody_elses_is_not_taken(host: &Sandbox) {

@@ -4,7 +4,7 @@ mod words;
 
 use std::net::IpAddr;
 
-use words::{in_words, kind_in_words, routes_in_words, rule_in_words};
+use words::{in_words, kind_in_words, routes_in_words};
 
 use super::{Check, Look, cable::place};
 use crate::{
@@ -180,7 +180,7 @@ fn stopped(stack: &Stack, leg: &Leg, spot: Spot, kind: RouteKind) -> Finding {
     )
     .seen(format!("{} route get {destination}", stack.ip()), kind_in_words(kind));
     if let Some(rule) = rule.filter(|_| by_other_table) {
-        finding = finding.seen(format!("{} rule", stack.ip()), rule_in_words(rule));
+        finding = finding.seen(format!("{} rule", stack.ip()), rule.to_string());
         finding = match route {
             None => {
                 finding.remedy(Remedy::command(format!("{} rule del priority {}", stack.ip(), rule.priority)))
@@ -221,7 +221,7 @@ fn diverted(scene: &Scene, leg: &Leg) -> Option<Finding> {
     );
     Some(
         Finding::error(&RULE_DIVERTS, leg.stack, spot, what)
-            .seen(format!("{} rule", stack.ip()), rule_in_words(rule))
+            .seen(format!("{} rule", stack.ip()), rule.to_string())
             .seen(format!("{} route show table {}", stack.ip(), route.table), in_words(stack, route))
             .why("rules are asked in the order of their numbers, and this one comes before the main table")
             .remedy(
@@ -286,7 +286,7 @@ fn strayed(scene: &Scene, followed: &Followed) -> Option<Finding> {
     )
     .why(format!("{to} is {}, and another route to its network wins", scene.stack(origin.stack).location()));
     if let Some(rule) = stray.routing.rule.and_then(|place| stack.policy.get(place)) {
-        finding = finding.seen(format!("{} rule", stack.ip()), rule_in_words(rule));
+        finding = finding.seen(format!("{} rule", stack.ip()), rule.to_string());
     }
     Some(with_route_back(finding, followed, stray, stack))
 }

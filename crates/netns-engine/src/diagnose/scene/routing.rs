@@ -1,6 +1,6 @@
 //! Routes, the rules that choose among their tables, and neighbours.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,80 @@ pub enum PolicyAction {
     Unreachable,
     /// Packets are answered with "administratively prohibited".
     Prohibit,
+}
+
+/// Numbers of tables (`RT_TABLE_*` of `linux/rtnetlink.h`).
+const DEFAULT: u32 = 253;
+const MAIN: u32 = 254;
+const LOCAL: u32 = 255;
+
+impl PolicyRule {
+    /// Returns whether every netns has it from the start (`fib_default_rules_init` in
+    /// `net/ipv4/fib_rules.c`, `fib6_rules_net_init` in `net/ipv6/fib6_rules.c`).
+    #[must_use]
+    pub fn is_by_default(&self) -> bool {
+        let by_default = |(priority, table)| Self {
+            priority,
+            family: self.family,
+            source: None,
+            destination: None,
+            incoming: None,
+            outgoing: None,
+            mark: None,
+            inverted: false,
+            others: None,
+            action: PolicyAction::Lookup { table, suppress_prefix: None },
+        };
+        [(0, LOCAL), (32766, MAIN), (32767, DEFAULT)].map(by_default).contains(self)
+    }
+}
+
+/// As `ip rule` says it.
+impl fmt::Display for PolicyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.priority, if self.inverted { " not" } else { "" })?;
+        match self.source {
+            Some(net) => write!(f, " from {net}")?,
+            None => f.write_str(" from all")?,
+        }
+        let mark = self.mark.map(|(value, mask)| match mask {
+            u32::MAX => format!("{value:#x}"),
+            _ => format!("{value:#x}/{mask:#x}"),
+        });
+        for (name, value) in [
+            ("to ", self.destination.map(|net| net.to_string())),
+            ("fwmark ", mark),
+            ("iif ", self.incoming.as_ref().map(ToString::to_string)),
+            ("oif ", self.outgoing.as_ref().map(ToString::to_string)),
+            ("", self.others.clone()),
+        ] {
+            if let Some(value) = value {
+                write!(f, " {name}{value}")?;
+            }
+        }
+        write!(f, " {}", self.action)
+    }
+}
+
+impl fmt::Display for PolicyAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lookup { table, suppress_prefix } => {
+                match *table {
+                    DEFAULT => f.write_str("lookup default")?,
+                    MAIN => f.write_str("lookup main")?,
+                    LOCAL => f.write_str("lookup local")?,
+                    table => write!(f, "lookup {table}")?,
+                }
+                suppress_prefix.map_or(Ok(()), |length| write!(f, " suppress_prefixlength {length}"))
+            }
+            Self::Goto(priority) => write!(f, "goto {priority}"),
+            Self::Nop => f.write_str("nop"),
+            Self::Blackhole => f.write_str("blackhole"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::Prohibit => f.write_str("prohibit"),
+        }
+    }
 }
 
 /// What a stack knows of a neighbour (`ip-neighbour(8)`).

@@ -12,7 +12,7 @@ use crate::{
     desired::OnHolders,
     firewall::PortForward,
     name::{LinkName, NetnsName},
-    observed::{Link, Observed},
+    observed::{Link, NetnsState, Observed},
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, LinkChange, NewLink, Operation,
@@ -51,7 +51,9 @@ pub(super) fn retire(
     kept.lift_guards(draft, before, |_, _| true);
     kept.delete_files(draft, before, wanted);
     for node in before.nodes.iter().filter(|node| !kept.nodes.contains_key(&node.name)) {
-        delete_netns(draft, &node.name);
+        if !is_foreign(draft.state(), &node.name) {
+            delete_netns(draft, &node.name);
+        }
         if draft.state().stale_marks.contains(&node.name) {
             let why = "Somebody else deleted this netns of ours.";
             draft.then(Operation::ForgetNetns(node.name.clone()), why);
@@ -111,6 +113,9 @@ impl<'a> Kept<'a> {
         on_holders: OnHolders,
     ) -> Result<(), Conflict> {
         for node in before.nodes.iter().filter(|node| !self.nodes.contains_key(&node.name)) {
+            if is_foreign(draft.state(), &node.name) {
+                continue;
+            }
             release(draft, &node.name, on_holders).map_err(|conflict| match conflict {
                 Conflict::NetnsHeld { name, holders } => {
                     Conflict::NodeHeld { name, topology: before.name.clone(), holders }
@@ -305,6 +310,11 @@ impl<'a> Kept<'a> {
             draft.then(Operation::RemoveHosts(before.name.clone()), "No node asks for these names.");
         }
     }
+}
+
+/// Whether somebody else gave a netns of theirs the name of a node, after deleting ours.
+fn is_foreign(state: &Observed, name: &NetnsName) -> bool {
+    state.netns.get(name).is_some_and(|entry| entry.state == NetnsState::Live && !entry.ours)
 }
 
 /// Whether a bridge is there, and passes nothing on.

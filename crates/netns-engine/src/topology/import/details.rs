@@ -25,6 +25,8 @@ pub struct Details {
     pub isolated_ports: BTreeSet<u32>,
     /// Links whose MAC address was given to them, and not drawn at random.
     pub given_macs: BTreeSet<u32>,
+    /// Rules that choose a routing table, but for those of every netns, as `ip rule` says them.
+    pub policy_rules: Vec<String>,
     /// All settings that are numbers.
     pub settings: BTreeMap<NamedSetting, i32>,
     /// The netns' own `/etc/netns/NAME/hosts`.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     address::Family,
     firewall::{IptablesRule, TableEntry, Translation},
-    view::{FirewallView, PeerPlace, TableView},
+    view::{ChainView, FirewallView, PeerPlace, TableView},
 };
 
 /// The ports that are written, by netns.
@@ -63,11 +63,12 @@ impl Scene<'_> {
         self.note_rules();
         self.note_tables();
         self.note_routes_of_host();
+        self.note_policy_rules();
     }
 
     fn note_rules(&mut self) {
         let left = self.sight.rules.iter().filter(|rule| !self.meaning.holds(rule));
-        let left = left.filter(|rule| !self.is_made_by_up(rule) && self.concerns(rule));
+        let left = left.filter(|rule| !self.is_made_by_up(rule) && self.concerns(&rule.arguments));
         let rules = left.map(|rule| Origin::Rule(rule).to_string());
         let entries = self.sight.entries.iter().filter(|entry| is_snat(entry));
         let entries = entries.map(|entry| Origin::Entry(entry).to_string());
@@ -92,10 +93,10 @@ impl Scene<'_> {
     }
 
     /// Whether a rule names a link or an address of what is written.
-    fn concerns(&self, rule: &IptablesRule) -> bool {
+    fn concerns(&self, rule: &str) -> bool {
         let links: HashSet<&str> = self.links_on_host().collect();
         let nets: Vec<IpNet> = self.addresses_on_host().collect();
-        rule.arguments.split(' ').any(|word| {
+        rule.split(' ').any(|word| {
             links.contains(word)
                 || net(word).is_some_and(|net| nets.iter().any(|own| own.contains(&net.addr())))
         })
@@ -137,6 +138,20 @@ impl Scene<'_> {
             inside.map(|route| format!("route '{}' of the host", in_words(route))).collect();
         self.remarks.add_all(remarks);
     }
+
+    /// Tells of rules that choose another routing table, or none.
+    fn note_policy_rules(&mut self) {
+        let of_host = self.sight.of_host.policy_rules.iter().filter(|rule| self.concerns(rule));
+        let mut remarks: Vec<_> =
+            of_host.map(|rule| format!("routing policy rule '{rule}' of the host")).collect();
+        for netns in &self.nodes {
+            let rules =
+                self.sight.details.get(netns.name).into_iter().flat_map(|details| &details.policy_rules);
+            remarks
+                .extend(rules.map(|rule| format!("routing policy rule '{rule}' of netns '{}'", netns.name)));
+        }
+        self.remarks.add_all(remarks);
+    }
 }
 
 impl Meaning<'_> {
@@ -170,7 +185,12 @@ fn is_snat(entry: &TableEntry) -> bool {
 
 fn foreign_tables(firewall: &FirewallView) -> impl Iterator<Item = &TableView> {
     let others = firewall.tables.iter().filter(|table| table.name != crate::own_table::NAME);
-    others.filter(|table| table.chains.iter().any(|chain| chain.rules > 0))
+    others.filter(|table| table.chains.iter().any(|chain| chain.rules > 0 || drops(chain)))
+}
+
+/// Without a rule, too.
+fn drops(chain: &ChainView) -> bool {
+    chain.policy.as_deref() == Some("drop")
 }
 
 fn is_of_iptables(table: &TableView) -> bool {
@@ -180,5 +200,8 @@ fn is_of_iptables(table: &TableView) -> bool {
 fn table_in_words(table: &TableView) -> String {
     let rules: usize = table.chains.iter().map(|chain| chain.rules).sum();
     let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-    format!("nftables table '{} {}' with {rules}", table.family, table.name)
+    let dropping = table.chains.iter().filter(|chain| drops(chain));
+    let policies: String =
+        dropping.map(|chain| format!(", and policy drop of chain '{}'", chain.name)).collect();
+    format!("nftables table '{} {}' with {rules}{policies}", table.family, table.name)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::MAIN;
-use crate::diagnose::scene::{PolicyAction as Action, PolicyRule, Route, RouteKind, Stack};
+use crate::diagnose::scene::{Route, RouteKind, Stack};
 
 pub(super) fn routes_in_words(stack: &Stack, destination: IpAddr) -> String {
     let shown =
@@ -45,37 +45,5 @@ pub(super) fn kind_in_words(kind: RouteKind) -> &'static str {
         RouteKind::Unreachable => "unreachable: no route to host",
         RouteKind::Prohibit => "prohibit: permission denied",
         _ => "no route",
-    }
-}
-
-pub(super) fn rule_in_words(rule: &PolicyRule) -> String {
-    let mut words = format!("{}:", rule.priority);
-    if rule.inverted {
-        words += " not";
-    }
-    words += &rule.source.map_or_else(|| " from all".to_owned(), |net| format!(" from {net}"));
-    for (name, value) in [
-        ("to", rule.destination.map(|net| net.to_string())),
-        ("iif", rule.incoming.as_ref().map(ToString::to_string)),
-        ("oif", rule.outgoing.as_ref().map(ToString::to_string)),
-    ] {
-        if let Some(value) = value {
-            words.extend([" ", name, " ", value.as_str()]);
-        }
-    }
-    words + &action_in_words(rule)
-}
-
-fn action_in_words(rule: &PolicyRule) -> String {
-    match rule.action {
-        Action::Lookup { table: 253, .. } => " lookup default".to_owned(),
-        Action::Lookup { table: MAIN, .. } => " lookup main".to_owned(),
-        Action::Lookup { table: 255, .. } => " lookup local".to_owned(),
-        Action::Lookup { table, .. } => format!(" lookup {table}"),
-        Action::Goto(priority) => format!(" goto {priority}"),
-        Action::Nop => " nop".to_owned(),
-        Action::Blackhole => " blackhole".to_owned(),
-        Action::Unreachable => " unreachable".to_owned(),
-        Action::Prohibit => " prohibit".to_owned(),
     }
 }
