@@ -13,6 +13,7 @@ mod holder;
 mod narrow;
 mod new_link;
 mod outside;
+mod ports;
 mod programs;
 mod project;
 mod published;
