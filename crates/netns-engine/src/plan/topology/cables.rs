@@ -68,7 +68,8 @@ fn clear_the_way(draft: &mut Draft, at: &LinkAt) -> Result<(), Conflict> {
     Err(Conflict::LinkTaken { at: at.clone(), difference })
 }
 
-fn mend(draft: &mut Draft, end: &CableEnd) {
+/// Plugs an end that is there in where it belongs, under its own address.
+pub(super) fn mend(draft: &mut Draft, end: &CableEnd) {
     let Some(link) = draft.state().link(&end.at) else { return };
     let (mac, master) = (link.mac, link.master.clone());
     let mut set = |change, why: &str| draft.then(Operation::SetLink(end.at.clone(), change), why);
@@ -77,9 +78,9 @@ fn mend(draft: &mut Draft, end: &CableEnd) {
     }
     match &end.bridge {
         Some(bridge) if master.as_ref() != Some(bridge) => {
-            set(LinkChange::Master(bridge.clone()), "The cable is plugged into this bridge.");
+            set(LinkChange::Master(bridge.clone()), "This end is plugged into the bridge.");
         }
-        None if master.is_some() => set(LinkChange::NoMaster, "The cable is plugged into no bridge."),
+        None if master.is_some() => set(LinkChange::NoMaster, "This end is plugged into no bridge."),
         _ => {}
     }
 }
@@ -116,7 +117,7 @@ fn limit(draft: &mut Draft, end: &CableEnd) {
     }
 }
 
-fn isolate(draft: &mut Draft, end: &CableEnd) {
+pub(super) fn isolate(draft: &mut Draft, end: &CableEnd) {
     let Some(link) = draft.state().link(&end.at) else { return };
     let change = match end.isolation {
         wanted if link.isolation == wanted => return,

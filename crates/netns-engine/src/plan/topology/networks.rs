@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::cables;
 use crate::{
     address::Family,
     desired::Nat,
@@ -16,7 +17,7 @@ use crate::{
         veth::switch_on,
     },
     sysctl::Sysctl,
-    topology::{Network, Reach, Topology, Tunnel},
+    topology::{CableEnd, ETHERNET_MTU, Isolation, Network, Reach, Topology, Tunnel},
 };
 
 /// Makes what is missing: all bridges, then all guards at once, then the ways out, then bridges up.
@@ -119,14 +120,30 @@ pub(super) fn set_mtu(draft: &mut Draft, at: &LinkAt, wanted: Option<u32>) {
 }
 
 fn make_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
-    let at = LinkAt::on_host(tunnel.link.clone());
-    if draft.state().link(&at).is_none() {
+    let end = near_end(network, tunnel);
+    if draft.state().link(&end.at).is_some() {
+        cables::mend(draft, &end);
+        set_mtu(draft, &end.at, Some(network.mtu_bytes.unwrap_or(ETHERNET_MTU)));
+        cables::isolate(draft, &end);
+    } else {
         draft.then(
             Operation::AddLink(new_tunnel(network, tunnel)),
             format!("The tunnel carries the network's frames to {}, inside UDP packets.", tunnel.remote),
         );
     }
-    switch_on(draft, &at, "A new link is down.");
+    switch_on(draft, &end.at, "A new link is down.");
+}
+
+/// A tunnel is a cable with one end here.
+fn near_end(network: &Network, tunnel: &Tunnel) -> CableEnd {
+    CableEnd {
+        at: LinkAt::on_host(tunnel.link.clone()),
+        mac: tunnel.mac,
+        bridge: Some(network.bridge.clone()),
+        isolation: Isolation::Off,
+        addresses: Vec::new(),
+        shaping: None,
+    }
 }
 
 pub(super) fn new_tunnel(network: &Network, tunnel: &Tunnel) -> NewLink {

@@ -1,3 +1,5 @@
+mod mended;
+
 use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
 use super::*;
@@ -12,7 +14,8 @@ use crate::{
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
     topology::{
-        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach, Shaping,
+        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach,
+        Shaping, Tunnel,
     },
 };
 
