@@ -55,10 +55,7 @@ impl Stack {
 
     pub(super) fn follow_ports(&mut self, bridges: &BTreeSet<LinkName>) {
         for bridge in bridges {
-            let mtu_bytes = self.mtu_by_ports(bridge);
-            if let Some(link) = self.links.get_mut(bridge) {
-                link.mtu_bytes = mtu_bytes;
-            }
+            self.set_mtu(bridge, self.mtu_by_ports(bridge));
         }
     }
 

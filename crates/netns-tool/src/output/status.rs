@@ -59,7 +59,7 @@ impl Drift {
             Operation::AddBridge(bridge) => format!("bridge {} is missing", bridge.at),
             Operation::AddVeth(veth) => format!("cable {} – {} is missing", veth.main.at, veth.peer.at),
             Operation::AddLink(link) => format!("{} is missing", link.at),
-            Operation::DeleteLink(link) => format!("{link} leads nowhere"),
+            Operation::DeleteLink(link) => format!("{link} has to be made anew"),
             Operation::SetLink(link, change) => match change {
                 LinkChange::Up => format!("{link} is down"),
                 LinkChange::Master(bridge) => format!("{link} is not a port of bridge '{bridge}'"),
@@ -134,6 +134,7 @@ impl Missing {
             Operation::CreateNetns(name) => drop(self.netns.insert(name.clone())),
             Operation::AddBridge(bridge) => drop(self.links.insert(bridge.at.clone())),
             Operation::AddLink(link) => drop(self.links.insert(link.at.clone())),
+            Operation::DeleteLink(link) => drop(self.links.insert(link.clone())),
             Operation::AddVeth(veth) => self.links.extend([veth.main.at.clone(), veth.peer.at.clone()]),
             _ => {}
         }
@@ -150,6 +151,10 @@ impl Missing {
                 let on_missing_link =
                     setting.link().is_some_and(|link| self.links.contains(&place.link(link)));
                 on_missing_link || in_missing(&place)
+            }
+            Operation::AddLink(link) => self.links.contains(&link.at),
+            Operation::AddVeth(veth) => {
+                [&veth.main.at, &veth.peer.at].into_iter().any(|at| self.links.contains(at))
             }
             Operation::ShareHosts(netns, _) => self.netns.contains(netns),
             Operation::StartProgram(key, _) => self.netns.contains(&key.netns),

@@ -63,6 +63,11 @@ const DRIFTS: [Drift; 17] = [
         &["/etc/netns/red/hosts is not the host names of topology 'lab'"],
     ),
     (
+        "a_cable_too_narrow_for_ipv6",
+        "ip link set veth-red mtu 1000; ip -n red link set eth0 mtu 1000",
+        &["link 'veth-red' has to be made anew"],
+    ),
+    (
         "an_isolated_port",
         "ip link set veth-red type bridge_slave isolated on",
         &["link 'veth-red' is isolated"],
@@ -80,10 +85,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_is_as_asked_is_not_named,
         each_set_that_somebody_empties_is_filled_again,
     );
-    trials
-        .chain(edits)
-        .chain(trials!(bare: settings_of_a_link_return_with_it, a_folder_that_somebody_made_stays))
-        .collect()
+    let others = trials!(bare:
+        settings_of_a_link_return_with_it,
+        a_folder_that_somebody_made_stays,
+        a_tunnel_stays_as_its_network_is,
+    );
+    trials.chain(edits).chain(others).collect()
 }
 
 const STAR: &str = "
@@ -271,4 +278,43 @@ fn settings_of_a_link_return_with_it(host: &Sandbox) {
         assert_eq!(settings().trim(), "2 1", "after '{deed}'");
         drop(host.netns_tool("status lab").succeeds().says("as asked"));
     }
+}
+
+const TUNNEL: &str = "
+name: lab
+networks:
+  lab0: { subnet: 10.44.0.0/24, mtu: 1400, remote: 192.0.2.77, vni: 7 }
+nodes:
+  red: { networks: [lab0] }
+";
+
+fn a_tunnel_stays_as_its_network_is(host: &Sandbox) {
+    let up = |file: &str| {
+        fs::write(FILE, file).unwrap();
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    };
+    let untouched = Snapshot::take();
+    up(TUNNEL);
+    let first = Snapshot::take();
+    for (deed, named) in [
+        ("nomaster", "vx1-lab0"),
+        ("mtu 1300", "vx1-lab0"),
+        ("address 02:00:00:00:00:0a", "vx1-lab0"),
+        ("type bridge_slave isolated on", "link 'vx1-lab0' is isolated"),
+        ("down", "link 'vx1-lab0' is down"),
+    ] {
+        sh(&format!("ip link set vx1-lab0 {deed}"));
+        drop(host.netns_tool("status lab").fails_with(9).says(named));
+        up(TUNNEL);
+        first.assert_same(&Snapshot::take(), &format!("put right after '{deed}'"));
+        drop(host.netns_tool("status lab").succeeds().says("as asked"));
+    }
+    let smaller = TUNNEL.replace("1400", "1300");
+    up(&smaller);
+    assert_eq!(sh("ip -o link show vx1-lab0 | grep -o 'mtu [0-9]*'").trim(), "mtu 1300");
+    let edited = Snapshot::take();
+    drop(host.netns_tool("down lab").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
+    up(&smaller);
+    edited.assert_same(&Snapshot::take(), "an edit leads where a fresh start does");
 }

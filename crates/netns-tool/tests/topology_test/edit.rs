@@ -160,7 +160,7 @@ fn an_address_goes_without_those_behind_it(host: &Sandbox) {
 fn packets_may_be_smaller_than_ipv6_takes(host: &Sandbox) {
     let narrow = PAIR.replace("nat: true }", "nat: true, mtu: 1000 }");
     let untouched = Snapshot::take();
-    for edited in [narrow] {
+    for edited in [narrow, PAIR.replace("a: { networks: [lan] }", "a: { networks: [lan], mtu: 1000 }")] {
         up(host, &edited);
         let fresh = Snapshot::take();
         sh(

@@ -22,7 +22,7 @@ pub(super) fn follow_ports(draft: &mut Draft, topology: &Topology) {
     let follows = |network: &&Network| {
         let bridge = LinkAt::on_host(network.bridge.clone());
         // What a tunnel takes is up to the kernel, which knows by which link its packets leave.
-        network.mtu_bytes.is_none() && network.tunnels.is_empty() && draft.state().link(&bridge).is_some()
+        network.mtu_bytes.is_none() && network.tunnel.is_none() && draft.state().link(&bridge).is_some()
     };
     let bridges: Vec<_> = topology.networks.iter().filter(follows).map(|network| &network.bridge).collect();
     if bridges.is_empty() {

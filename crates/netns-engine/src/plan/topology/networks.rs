@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use super::{cables, retirement::delete_link};
 use crate::{
-    address::Family,
+    address::{Family, LEAST_IPV6_MTU_BYTES},
     desired::Nat,
     firewall::{Driver, Translation},
     name::LinkName,
@@ -16,7 +17,7 @@ use crate::{
         veth::switch_on,
     },
     sysctl::Sysctl,
-    topology::{Network, Reach, Topology, Tunnel},
+    topology::{CableEnd, ETHERNET_MTU, Isolation, Network, Reach, Topology, Tunnel},
 };
 
 /// Makes what is missing: all bridges, then all guards at once, then the ways out, then bridges up.
@@ -120,8 +121,13 @@ pub(super) fn set_mtu(draft: &mut Draft, at: &LinkAt, wanted: Option<u32>) {
 }
 
 fn make_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
-    let at = LinkAt::on_host(tunnel.link.clone());
-    if draft.state().link(&at).is_none() {
+    let end = near_end(network, tunnel);
+    remove_narrow_tunnel(draft, network, tunnel);
+    if draft.state().link(&end.at).is_some() {
+        cables::mend(draft, &end);
+        set_mtu(draft, &end.at, Some(network.mtu_bytes.unwrap_or(ETHERNET_MTU)));
+        cables::isolate(draft, &end);
+    } else {
         draft.then(
             Operation::AddLink(new_tunnel(network, tunnel)),
             format!(
@@ -130,7 +136,30 @@ fn make_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
             ),
         );
     }
-    switch_on(draft, &at, "A new link is down.");
+    switch_on(draft, &end.at, "A new link is down.");
+}
+
+/// Somebody made it too narrow for IPv6: to be made wider, it would begin with IPv6 in the kernel's own way.
+fn remove_narrow_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
+    let birth = new_tunnel(network, tunnel);
+    let Some(link) = draft.state().link(&birth.at) else { return };
+    if !link.has_room_for_ipv6() && network.mtu_bytes.is_none_or(|bytes| bytes >= LEAST_IPV6_MTU_BYTES) {
+        let mtu_bytes = Some(link.mtu_bytes);
+        let as_it_is = NewLink { mtu_bytes, link_local: birth.link_local.at_mtu(mtu_bytes), ..birth };
+        delete_link(draft, as_it_is, &[]);
+    }
+}
+
+/// A tunnel is a cable with one end here.
+fn near_end(network: &Network, tunnel: &Tunnel) -> CableEnd {
+    CableEnd {
+        at: LinkAt::on_host(tunnel.link.clone()),
+        mac: tunnel.mac,
+        bridge: Some(network.bridge.clone()),
+        isolation: Isolation::Off,
+        addresses: Vec::new(),
+        shaping: None,
+    }
 }
 
 fn listed(remotes: &[IpAddr]) -> String {

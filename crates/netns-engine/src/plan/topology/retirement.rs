@@ -323,7 +323,7 @@ fn is_off(state: &Observed, bridge: &LinkName) -> bool {
 }
 
 /// Deletes a link of another kind; only what was asked for tells how to make it again.
-fn delete_link(draft: &mut Draft, birth: NewLink, addresses: &[IpNet]) {
+pub(super) fn delete_link(draft: &mut Draft, birth: NewLink, addresses: &[IpNet]) {
     let at = birth.at.clone();
     if !draft.state().link(&at).is_some_and(|link| link.ours) {
         return;

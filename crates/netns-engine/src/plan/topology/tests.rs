@@ -1,4 +1,5 @@
 mod bridge_mtu;
+mod mended;
 
 use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
@@ -14,7 +15,8 @@ use crate::{
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
     topology::{
-        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach, Shaping,
+        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach,
+        Shaping, Tunnel,
     },
 };
 

@@ -63,10 +63,10 @@ fn a_port_of_somebody_elses_counts_and_one_seen_from_outside_too() {
 #[test]
 fn the_mtu_of_a_network_with_a_tunnel_is_the_kernels_choice() {
     let edited = pair_with(|t| {
-        t.networks[0].tunnels.push(crate::topology::Tunnel {
+        t.networks[0].tunnel = Some(Tunnel {
             link: link("vx0"),
             vni: 7,
-            remote: [192, 0, 2, 9].into(),
+            remotes: vec![[192, 0, 2, 9].into()],
             port: 4789,
             mac: MacAddress::derived_from("vx0"),
         });
