@@ -24,7 +24,7 @@ type Drift = (&'static str, &'static str, &'static [&'static str]);
 
 const OTHER_RULES: &str = "nftables table 'inet netns_tool' has not the rules it was made with";
 
-const DRIFTS: [Drift; 17] = [
+const DRIFTS: [Drift; 18] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
     ("a_flushed_table", "nft flush table inet netns_tool", &[OTHER_RULES]),
