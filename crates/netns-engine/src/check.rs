@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::{
     kernel::Refusal,
+    name::NetnsName,
     topology::{Check, Expectation},
 };
 
@@ -35,7 +36,9 @@ pub enum Outcome {
     Unreachable(Refusal),
     /// The prober's name servers know no address of the name, or did not say one in time.
     NoSuchName,
-    /// It could not be tried: no such netns, no right to enter it.
+    /// There is no such netns to try it from.
+    NoSuchNetns(NetnsName),
+    /// It could not be tried: no right to enter the netns, no socket to be had.
     NotTried(Refusal),
 }
 
@@ -53,7 +56,7 @@ impl Outcome {
         match self {
             Self::Reached { .. } => expectation == Expectation::Reached,
             Self::Refused | Self::NoAnswer | Self::Unreachable(_) => expectation == Expectation::NotReached,
-            Self::NoSuchName | Self::NotTried(_) => false,
+            Self::NoSuchName | Self::NoSuchNetns(_) | Self::NotTried(_) => false,
         }
     }
 

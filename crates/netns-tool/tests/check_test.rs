@@ -120,6 +120,13 @@ fn silence_behind_a_firewall_is_not_reached(host: &Sandbox) {
 fn a_netns_that_is_missing_fails_even_what_should_not_work(host: &Sandbox) {
     let ended = check(host, &["ns1 does not reach ns2"]).fails_with(9);
     assert_eq!(outcomes(&ended), ["not-tried"]);
+    let said = host.netns_tool("check /run/lab.yaml").fails_with(9);
+    let said = said.says("✗ ns1 does not reach ns2: not tried: netns 'ns1' does not exist");
+    said.says("hint: 'netns-tool up /run/lab.yaml' first");
+    host.netns_tool("up /run/lab.yaml").succeeds();
+    host.netns_tool("check lab").fails_with(9).says("answer from 10.7.0.12");
+    sh("ip netns delete ns1");
+    host.netns_tool("check").fails_with(9).says("hint: 'netns-tool up FILE' first");
 }
 
 fn no_topology_is_no_error(host: &Sandbox) {

@@ -89,6 +89,12 @@ pub enum Mistake {
         /// What was to be called that.
         thing: &'static str,
     },
+    /// A name under which the kernel keeps settings of no single link.
+    #[error("no link can be called '{name}': the settings net.ipv4.conf.{name} are no single link's")]
+    NameOfSettings {
+        /// The name.
+        name: String,
+    },
     /// A name of nothing in the file.
     #[error("no {thing} is called '{}'", shown(name))]
     Nowhere {

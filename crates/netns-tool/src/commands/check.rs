@@ -34,8 +34,13 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let patience = Duration::from_secs(self.timeout);
-        let checked: Vec<_> =
-            self.load(context)?.into_iter().map(|topology| try_all(topology, patience)).collect();
+        let remedy = self.topology.as_ref().map_or_else(|| "netns-tool up FILE".to_owned(), Source::up);
+        let try_all = |topology: Topology| Checked {
+            results: probe::check_all(&topology.checks, patience),
+            topology: topology.name,
+            remedy: remedy.clone(),
+        };
+        let checked: Vec<_> = self.load(context)?.into_iter().map(try_all).collect();
         context.output.checks(&checked);
         let all_well = checked.iter().all(Checked::all_well);
         Ok(if all_well { ExitCode::SUCCESS } else { Code::NotAsAsked.into() })
@@ -48,9 +53,4 @@ impl Check {
         let records = look::topologies().map_err(Error::Unreadable)?;
         Ok(records.into_iter().map(|record| Arc::unwrap_or_clone(record.topology.shared())).collect())
     }
-}
-
-fn try_all(topology: Topology, patience: Duration) -> Checked {
-    let results = probe::check_all(&topology.checks, patience);
-    Checked { topology: topology.name, results }
 }

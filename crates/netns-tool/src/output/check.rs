@@ -6,11 +6,12 @@ use anstyle::{AnsiColor, Style};
 use netns_engine::{
     check::{CheckResult, Outcome},
     firewall::Transport,
+    plan::Conflict,
     topology::{Expectation, TopologyName},
 };
 use serde_json::{Value, json};
 
-use super::Verbosity;
+use super::{Verbosity, human::labelled};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -20,6 +21,8 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(crate) struct Checked {
     pub(crate) topology: TopologyName,
     pub(crate) results: Vec<CheckResult>,
+    /// The command that makes the netns, or makes them again.
+    pub(crate) remedy: String,
 }
 
 impl Checked {
@@ -36,12 +39,16 @@ pub(super) fn human(checked: &[Checked], verbosity: Verbosity) -> Vec<String> {
         return vec!["No topology is up".to_owned()];
     }
     let mut lines = Vec::new();
-    for Checked { topology, results } in checked {
+    for Checked { topology, results, remedy } in checked {
         if results.is_empty() && !quiet {
             lines.push(format!("Topology '{topology}' has no checks"));
         }
         let shown = results.iter().filter(|result| !quiet || !result.is_as_expected());
         lines.extend(shown.map(line));
+        let is_not_up = |result: &CheckResult| matches!(result.outcome, Outcome::NoSuchNetns(_));
+        if results.iter().any(is_not_up) && !quiet {
+            lines.push(labelled("hint", &format!("'{remedy}' first")));
+        }
     }
     lines
 }
@@ -64,6 +71,7 @@ pub(super) fn outcome_in_words(outcome: &Outcome, tried: &str) -> String {
         Outcome::NoAnswer => format!("no answer from {tried}"),
         Outcome::Unreachable(cause) => format!("{tried} is out of reach: {cause}"),
         Outcome::NoSuchName => "no name server knows an address of it".to_owned(),
+        Outcome::NoSuchNetns(netns) => format!("not tried: {}", Conflict::NoNetns(netns.clone())),
         Outcome::NotTried(cause) => format!("not tried: {cause}"),
         other => format!("{other:?}"),
     }
@@ -88,7 +96,7 @@ fn milliseconds(time: Duration) -> String {
 pub(super) fn json(checked: &[Checked]) -> Value {
     checked
         .iter()
-        .map(|Checked { topology, results }| {
+        .map(|Checked { topology, results, .. }| {
             json!({
                 "topology": topology.as_str(),
                 "passed": results.iter().all(CheckResult::is_as_expected),
@@ -106,6 +114,9 @@ pub(super) fn outcome_in_json(outcome: &Outcome) -> Value {
         Outcome::NoAnswer => ("no-answer", None, None),
         Outcome::Unreachable(cause) => ("unreachable", None, Some(cause.to_string())),
         Outcome::NoSuchName => ("no-such-name", None, None),
+        Outcome::NoSuchNetns(netns) => {
+            ("not-tried", None, Some(Conflict::NoNetns(netns.clone()).to_string()))
+        }
         Outcome::NotTried(cause) => ("not-tried", None, Some(cause.to_string())),
         _ => ("other", None, None),
     };

@@ -154,7 +154,7 @@ fn naming_the_value(why: &str, error: &clap::Error) -> String {
     }
 }
 
-fn labelled(label: &str, text: &str) -> String {
+pub(super) fn labelled(label: &str, text: &str) -> String {
     format!("  {LABEL}{label}:{LABEL:#} {text}")
 }
 

@@ -24,6 +24,7 @@ nodes:
 pub(crate) fn trials() -> Vec<Trial> {
     trials!(online:
         a_mistake_in_the_file_is_shown_where_it_is,
+        what_the_kernel_takes_for_no_network_is_refused,
         more_ports_than_a_bridge_has_are_refused,
         a_netns_of_somebody_elses_is_not_taken,
         a_netns_of_somebody_elses_is_not_deleted,
@@ -55,6 +56,16 @@ fn a_mistake_in_the_file_is_shown_where_it_is(host: &Sandbox) {
     up_is_refused(host, &file, 2, &phrases);
     let file = LAB.replace("blue: { networks: [lab0] }", "blue: { networks: [lab1] }");
     up_is_refused(host, &file, 2, &["'lab1'", "line 7, column 22", "^^^^", "did you mean 'lab0'"]);
+}
+
+fn what_the_kernel_takes_for_no_network_is_refused(host: &Sandbox) {
+    for name in ["all", "default"] {
+        sh(&format!("! ip link add {name} type bridge"));
+        let phrases = [&format!("no link can be called '{name}'"), "line 4"];
+        up_is_refused(host, &LAB.replace("lab0", name), 2, &phrases);
+    }
+    let phrases = ["'fe80::/64' is not a subnet", "line 4, column 19"];
+    up_is_refused(host, &LAB.replace("10.44.0.0/24", "\"fe80::/64\""), 2, &phrases);
 }
 
 fn more_ports_than_a_bridge_has_are_refused(host: &Sandbox) {

@@ -54,8 +54,15 @@ fn try_check(check: &Check, patience: Duration) -> CheckResult {
         Prober::Node(netns) => Entrance::Named(netns.clone()),
     };
     let tried = inside(&entrance, || try_from_here(check, &entrance, patience));
-    let (address, outcome) = tried.unwrap_or_else(|refusal| (None, Outcome::NotTried(refusal)));
+    let (address, outcome) = tried.unwrap_or_else(|refusal| (None, not_tried(refusal, &check.from)));
     CheckResult { check: check.clone(), address, outcome }
+}
+
+fn not_tried(refusal: Refusal, from: &Prober) -> Outcome {
+    match from {
+        Prober::Node(netns) if refusal.errno() == Errno::NOENT => Outcome::NoSuchNetns(netns.clone()),
+        _ => Outcome::NotTried(refusal),
+    }
 }
 
 fn try_from_here(check: &Check, entrance: &Entrance, patience: Duration) -> (Option<IpAddr>, Outcome) {

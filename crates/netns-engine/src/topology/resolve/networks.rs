@@ -48,7 +48,11 @@ fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody)
     };
     let bridge = match &body.bridge {
         Some(asked) => link_name(asked)?,
-        None => naming.made_on_host(&name.value, name.at)?,
+        None => {
+            refuse_name_of_settings(name)
+                .map_err(|flaw| flaw.or_rather(format!("write '{}: {{ bridge: br0 }}'", name.value)))?;
+            naming.made_on_host(&name.value, name.at)?
+        }
     };
     let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, bridge.as_str()]);
     let tunnel = tunnel(names, naming, name, body)?;
@@ -131,7 +135,16 @@ fn remotes(texts: &Texts) -> Found<Vec<IpAddr>> {
 
 /// Reads the name of a link.
 pub(super) fn link_name(text: &Text) -> Found<LinkName> {
+    refuse_name_of_settings(text)?;
     LinkName::new(text.value.as_str()).map_err(|error| Flaw::new(text.at, error))
+}
+
+/// The kernel would, in the middle of the work (`devinet_sysctl_register` in `net/ipv4/devinet.c`).
+fn refuse_name_of_settings(text: &Text) -> Found<()> {
+    if ["all", "default"].contains(&text.value.as_str()) {
+        return Err(Flaw::new(text.at, Mistake::NameOfSettings { name: text.value.clone() }));
+    }
+    Ok(())
 }
 
 /// Reads an MTU: what every IPv4 host must take (RFC 791), up to what fits into an IPv4 packet.

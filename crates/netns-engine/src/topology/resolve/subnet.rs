@@ -31,7 +31,10 @@ impl Subnet {
             let meant = format!("did you mean '{}'?", net.trunc());
             return Err(Flaw::new(text.at, Mistake::HostBits { text: text.value.clone() }).or_rather(meant));
         }
-        let unusable = net.addr().is_multicast() || net.addr().is_loopback() || net.addr().is_unspecified();
+        let first = net.addr();
+        // Of fe80::/10 every link has its own, which leads nowhere else.
+        let is_link_local = matches!(first, IpAddr::V6(first) if first.is_unicast_link_local());
+        let unusable = first.is_multicast() || first.is_loopback() || first.is_unspecified() || is_link_local;
         if unusable { Err(malformed()) } else { Ok(Self::new(net)) }
     }
 

@@ -154,6 +154,14 @@ impl Source {
         }
     }
 
+    /// Returns the command that brings it up, as far as it is known.
+    pub(crate) fn up(&self) -> String {
+        match self {
+            Self::File(file) if file.path != Path::new("-") => format!("netns-tool up {}", file.name()),
+            _ => "netns-tool up FILE".to_owned(),
+        }
+    }
+
     /// Returns the name alone.
     pub(crate) fn name(&self, context: Context<'_>) -> Result<TopologyName> {
         match self {
