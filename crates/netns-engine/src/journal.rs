@@ -78,9 +78,9 @@ fn unfinished() -> Result<Unfinished, Refusal> {
     let line_end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (line, marks) = text.split_at(line_end);
     let mut begun: Vec<Step> = serde_json::from_slice(line).map_err(io::Error::from)?;
-    let refused = marks.contains(&REFUSED);
-    let dots = marks.iter().filter(|mark| **mark == BEGUN).count();
-    begun.truncate(dots.saturating_sub(usize::from(refused)));
+    // The newline comes first, then a dot for each step, and a cross if that is how the last one ended.
+    let refused = marks.last() == Some(&REFUSED);
+    begun.truncate(marks.len().saturating_sub(if refused { 3 } else { 1 }));
     Ok(Unfinished { begun, last_is_uncertain: !refused })
 }
 

@@ -109,10 +109,10 @@ impl<'a> Search<'a> {
 
     /// A program may have started another topology's: then it inherited both marks.
     fn mark_among_mounts(&mut self, pid: u32) -> Option<ProgramKey> {
-        let shelf = self.shelf.as_ref()?;
+        let logs = self.shelf.as_ref()?;
         let namespace = NetnsId::at(format!("/proc/{pid}/ns/mnt"))?;
         let programs =
-            self.known.entry(namespace).or_insert_with(|| shelf.programs_among(&Mounts::of_process(pid)));
+            self.known.entry(namespace).or_insert_with(|| logs.programs_among(&Mounts::of_process(pid)));
         let last = programs.last()?;
         let called = mark_in_environment(pid).filter(|key| programs.contains(key));
         Some(called.unwrap_or_else(|| last.clone()))

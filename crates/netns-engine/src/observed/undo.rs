@@ -70,7 +70,6 @@ impl Observed {
                 iptables.map(|iptables| Operation::Iptables(iptables.undo_of(changes))).collect()
             }
             Operation::AddTable => vec![Operation::DeleteTable],
-            Operation::RestoreRules => Vec::new(),
             Operation::DeleteTable => self.rebuild_table(),
             Operation::AddEntries(entries) => vec![Operation::DeleteEntries(entries.clone())],
             Operation::DeleteEntries(entries) => vec![Operation::AddEntries(entries.clone())],
@@ -82,7 +81,8 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..)
+            Operation::RestoreRules
+            | Operation::KillProcesses(..)
             | Operation::StopStrays(_)
             | Operation::ForgetFlows(_)
             | Operation::ForgetNetns(_) => Vec::new(),

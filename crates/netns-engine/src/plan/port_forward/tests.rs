@@ -118,13 +118,12 @@ fn a_port_for_everyone_has_the_switch_of_its_bridge_on() {
     let own = Sysctl::LinkForwarding(Family::Ipv4, name("br0"));
     let mut state = host();
     state.project(&Operation::SetSysctl(Place::Host, Sysctl::IpForward, 1)).unwrap();
-    let stack = state.stacks.get_mut(&Place::Host).unwrap();
-    stack.sysctls.insert(own.clone(), 0);
-    stack.links.get_mut(&name("br0")).unwrap().ours = true;
+    state.project(&Operation::SetSysctl(Place::Host, own.clone(), 0)).unwrap();
+    state.stacks.get_mut(&Place::Host).unwrap().links.get_mut(&name("br0")).unwrap().ours = true;
     let local = after(publish(&state, "127.0.0.1:8080:red:80"));
-    assert_eq!(local.sysctl(&Place::Host, &own), Some(0), "its packets are not forwarded");
     let open = after(publish(&state, "0.0.0.0:8080:red:80"));
-    assert_eq!(open.sysctl(&Place::Host, &own), Some(1));
+    let switches = [local, open].map(|state| state.sysctl(&Place::Host, &own));
+    assert_eq!(switches, [Some(0), Some(1)], "packets to the local one are not forwarded");
 }
 
 #[test]

@@ -46,13 +46,12 @@ fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody)
         Reach::Internal => Vec::new(),
         _ => subnets.iter().map(|(subnet, _)| subnet.gateway()).collect(),
     };
-    let bridge = match &body.bridge {
-        Some(asked) => link_name(asked)?,
-        None => {
-            refuse_name_of_settings(name)
-                .map_err(|flaw| flaw.or_rather(format!("write '{}: {{ bridge: br0 }}'", name.value)))?;
-            naming.made_on_host(&name.value, name.at)?
-        }
+    let bridge = if let Some(asked) = &body.bridge {
+        link_name(asked)?
+    } else {
+        refuse_name_of_settings(name)
+            .map_err(|flaw| flaw.or_rather(format!("write '{}: {{ bridge: br0 }}'", name.value)))?;
+        naming.made_on_host(&name.value, name.at)?
     };
     let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, bridge.as_str()]);
     let tunnel = tunnel(names, naming, name, body)?;
