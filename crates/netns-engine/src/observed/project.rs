@@ -124,10 +124,7 @@ impl Observed {
         let stack = self.stack_mut(&bridge.at.place);
         stack.links.insert(bridge.at.name.clone(), link);
         stack.sysctls.insert(Sysctl::RouteLocalnet(bridge.at.name.clone()), 0);
-        let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default"));
-        if let Some(value) = stack.sysctls.get(&by_default).copied() {
-            stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
-        }
+        stack.start_as_default(&bridge.at.name);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::{
     firewall::{IptablesRule, IptablesTable},
     name::LinkName,
     observed::{Asked, ForeignChain, Observed, Scope, TableSelection},
-    place::Place,
+    place::{LinkAt, Place},
     record::{ForwardingRecord, Record, RecordKey},
     route::RouteProtocol,
     sysctl::Sysctl,
@@ -54,6 +54,22 @@ pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: Option<&LinkN
             }
         };
         draft.then(operation, why);
+    }
+}
+
+/// Lets a bridge of ours pass on what comes in by it, where its own switch is off: because somebody set it, or
+/// because `default` was off when the bridge was made.
+///
+/// Who made another bridge, or an uplink, set that: the doctor names it. IPv6 asks the switch of all links
+/// alone (`ip6_forward` in `net/ipv6/ip6_output.c`), and to write that of one link would cost the host the routes
+/// it learned (`addrconf_fixup_forwarding` in `net/ipv6/addrconf.c`).
+pub(super) fn switch_bridge_on(draft: &mut Draft, family: Family, bridge: &LinkName) {
+    let switch = Sysctl::LinkForwarding(family, bridge.clone());
+    let ours = draft.state().link(&LinkAt::on_host(bridge.clone())).is_some_and(|link| link.ours);
+    if family == Family::Ipv4 && ours && draft.state().sysctl(&Place::Host, &switch) == Some(0) {
+        let why =
+            "The bridge has a switch of its own, and throws away what comes in by it while that is off.";
+        draft.then(Operation::SetSysctl(Place::Host, switch, 1), why);
     }
 }
 

@@ -123,3 +123,21 @@ fn a_switch_thrown_back_by_hand_costs_none_of_what_was_noted() {
         assert_eq!(last, before, "{family}");
     }
 }
+
+/// IPv4 alone asks the switch of the link that a packet comes in by.
+#[test]
+fn a_bridge_of_ours_has_its_own_switch_on() {
+    let own = |family| Sysctl::LinkForwarding(family, name("br0"));
+    for ours in [true, false] {
+        let mut before = host(&["10.0.0.1/24", "fd00:1::1/64"]);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            before.project(&Operation::SetSysctl(Place::Host, Sysctl::forwarding(family), 1)).unwrap();
+            set(&mut before, own(family), 0);
+        }
+        let links = &mut before.stacks.get_mut(&Place::Host).unwrap().links;
+        links.get_mut(&name("br0")).unwrap().ours = ours;
+        let after = applied(&nat(), &before);
+        let switches = [Family::Ipv4, Family::Ipv6].map(|family| after.sysctl(&Place::Host, &own(family)));
+        assert_eq!(switches, [Some(i32::from(ours)), Some(0)], "ours: {ours}");
+    }
+}
