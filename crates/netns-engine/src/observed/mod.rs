@@ -12,6 +12,7 @@ mod firewall;
 mod holder;
 mod new_link;
 mod outside;
+mod ports;
 mod programs;
 mod project;
 mod published;

@@ -144,7 +144,7 @@ impl Observed {
         };
         for (new, other) in [(&veth.main, &veth.peer), (&veth.peer, &veth.main)] {
             let stack = self.stack_mut(&new.at.place);
-            stack.links.insert(new.at.name.clone(), end(new, other));
+            stack.add_link(new.at.name.clone(), end(new, other));
             if new.link_local == LinkLocal::None {
                 stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
             }
@@ -195,7 +195,7 @@ impl Observed {
         }
     }
 
-    fn set_link(&mut self, at: &LinkAt, change: &LinkChange) -> Result<(), Refusal> {
+    pub(super) fn change_link(&mut self, at: &LinkAt, change: &LinkChange) -> Result<(), Refusal> {
         if let LinkChange::Master(bridge) = change {
             let bridge = self.link(&at.place.link(bridge)).ok_or(Errno::NODEV)?;
             if bridge.kind != LinkKind::Bridge {
@@ -307,6 +307,9 @@ impl Observed {
 impl Stack {
     fn remove_links(&mut self, gone: &BTreeSet<LinkName>) {
         let is_gone = |link: Option<&LinkName>| link.is_some_and(|link| gone.contains(link));
+        let masters = gone.iter().filter_map(|name| self.links.get(name)?.master.as_ref());
+        let losing: BTreeSet<_> = masters.filter(|bridge| !gone.contains(*bridge)).collect();
+        let following = self.following(losing);
         let mut only_cables = true;
         for name in gone {
             only_cables &= self.links.remove(name).is_some_and(|link| link.kind == LinkKind::Veth);
@@ -317,6 +320,7 @@ impl Stack {
         if !only_cables {
             self.links.values_mut().filter(|port| is_gone(port.master.as_ref())).for_each(Link::unplug);
         }
+        self.follow_ports(&following);
     }
 }
 

@@ -13,7 +13,8 @@ use crate::operations::{bridge, link_name, netns_name, veth};
 
 /// Sequences told by hand, by what they show.
 pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
-    told_of_tunnels().into_iter().chain(told_of_shared_links()).chain(told_of_ports()).collect()
+    let of_ports = told_of_ports().into_iter().chain([told_of_sizes()]);
+    told_of_tunnels().into_iter().chain(told_of_shared_links()).chain(of_ports).collect()
 }
 
 fn told_of_tunnels() -> Vec<(&'static str, Vec<Operation>)> {
@@ -131,6 +132,20 @@ fn told_of_ports() -> Vec<(&'static str, Vec<Operation>)> {
             va(LinkChange::IsolatedOff),
         ],
     )]
+}
+
+fn told_of_sizes() -> (&'static str, Vec<Operation>) {
+    let on_host = |name| LinkAt::on_host(link_name(name));
+    let of = |name, bytes| Operation::SetLink(on_host(name), LinkChange::Mtu(bytes));
+    let plugged = |name| Operation::SetLink(on_host(name), LinkChange::Master(link_name("br0")));
+    let out = |name| Operation::SetLink(on_host(name), LinkChange::NoMaster);
+    let large =
+        vec![create(), veth(&Place::Host, &red()), of("va", 9000), bridge(Place::Host), plugged("va")];
+    let smaller = vec![vxlan(Place::Host, Some(link_name("br0"))), of("va", 1400), of("va", 9000)];
+    let fewer =
+        vec![Operation::DeleteLink(on_host("vx")), of("va", 1300), out("va"), plugged("va"), delete()];
+    let by_hand = vec![of("br0", 1280), create(), veth(&Place::Host, &red()), plugged("va"), out("va")];
+    ("a_bridge_follows_its_smallest_port", [large, smaller, fewer, by_hand].concat())
 }
 
 /// What messages and scripts make the same of, by what it is.

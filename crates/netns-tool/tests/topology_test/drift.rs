@@ -24,7 +24,7 @@ type Drift = (&'static str, &'static str, &'static [&'static str]);
 
 const OTHER_RULES: &str = "nftables table 'inet netns_tool' has not the rules it was made with";
 
-const DRIFTS: [Drift; 16] = [
+const DRIFTS: [Drift; 17] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
     ("a_flushed_table", "nft flush table inet netns_tool", &[OTHER_RULES]),
@@ -49,6 +49,7 @@ const DRIFTS: [Drift; 16] = [
         &["route 'default via 10.44.0.1' is missing in netns 'red'"],
     ),
     ("a_bridge_switched_off", "ip link set lab0 down", &["link 'lab0' is down"]),
+    ("a_bridge_of_another_size", "ip link set lab0 mtu 1300", &["MTU of link 'lab0' is not 1500"]),
     ("a_port_taken_from_its_bridge", "ip link set veth-blue nomaster", &["veth-blue"]),
     ("forwarding_switched_off", "echo 0 > /proc/sys/net/ipv4/ip_forward", &["net.ipv4.ip_forward"]),
     (

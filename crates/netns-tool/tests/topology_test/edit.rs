@@ -37,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_and_its_reverse_leave_the_first_state,
         a_gateway_that_moves_leaves_the_nodes_where_they_are,
         larger_packets_fit_into_the_limit_of_a_cable,
+        a_bridge_follows_its_ports_when_no_size_is_asked_for,
         a_long_file_is_changed_as_a_short_one,
     )
 }
@@ -131,6 +132,40 @@ fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {
     sh("ip netns exec a ping -c 1 -W 5 -M do -s 8972 10.47.0.2");
     up(host, &with(1500));
     small.assert_same(&Snapshot::take(), "with the packets as small as before");
+}
+
+fn a_bridge_follows_its_ports_when_no_size_is_asked_for(host: &Sandbox) {
+    let sizes =
+        || sh("for link in lan veth-a veth-b; do cat /sys/class/net/$link/mtu; done").replace('\n', " ");
+    let as_asked = || drop(host.netns_tool("status pair").succeeds().says("as asked"));
+    let of_network = |mtu: &str| PAIR.replace("nat: true", &format!("nat: true{mtu}"));
+    let of_node = PAIR.replace("a: { networks: [lan] }", "a: { networks: [lan], mtu: 1400 }");
+    for (file, wanted) in [
+        (PAIR, "1500 1500 1500 "),
+        (&of_network(", mtu: 1300"), "1300 1300 1300 "),
+        (PAIR, "1500 1500 1500 "),
+        (&of_node, "1400 1400 1500 "),
+        (PAIR, "1500 1500 1500 "),
+    ] {
+        up(host, file);
+        assert_eq!(sizes(), wanted, "{file}");
+        as_asked();
+    }
+    // The first time the kernel does it, and that is all there is to do.
+    drop(host.netns_tool("down pair").succeeds());
+    up(host, &of_node);
+    as_asked();
+    // A third node is laid beside one that is not looked into.
+    drop(host.netns_tool("down pair").succeeds());
+    let of_node = of_node.split("links:").next().unwrap();
+    up(host, of_node);
+    up(host, &format!("{of_node}  c: {{ networks: [lan] }}\n"));
+    assert_eq!(sizes(), "1400 1400 1500 ");
+    as_asked();
+    // A port that somebody else plugged in is his.
+    sh("ip link add other type veth peer name other0; ip link set other mtu 1290 master lan");
+    as_asked();
+    assert_eq!(sizes(), "1290 1400 1500 ");
 }
 
 /// What is known of a topology is read while its file is: if that is long, and only then.

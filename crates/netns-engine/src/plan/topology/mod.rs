@@ -3,6 +3,7 @@
 //! The order keeps every state on the way as closed as the tighter one of both ends: what is wanted no more
 //! goes first; then switches and their guards, then forwarding, then nodes and cables, then published ports.
 
+mod bridge_mtu;
 mod cables;
 mod expiry;
 mod networks;
@@ -52,6 +53,7 @@ impl Desired for TopologyUp {
         if let Some(before) = before {
             retirement::retire(&mut draft, before, wanted, self.on_holders)?;
         }
+        bridge_mtu::follow_ports(&mut draft, &self.topology);
         networks::make(&mut draft, wanted)?;
         if let Some(before) = before {
             retirement::stop_forwarding(&mut draft, before, wanted);

@@ -1,3 +1,5 @@
+mod bridge_mtu;
+
 use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
 use super::*;
