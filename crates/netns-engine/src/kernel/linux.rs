@@ -91,6 +91,7 @@ impl Kernel for LinuxKernel {
             Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),
             Operation::DeleteAddress(at, address) => self.talk(&at.place)?.delete_address(&at.name, *address),
             Operation::AddRoute(place, route) => self.talk(place)?.add_route(route),
+            Operation::RestoreRoute(at, address) => self.talk(&at.place)?.restore_route(&at.name, *address),
             Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => iptables::perform(changes),

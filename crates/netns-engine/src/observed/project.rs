@@ -63,6 +63,7 @@ impl Observed {
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
             Operation::AddRoute(place, route) => self.add_route(place, route),
             Operation::DeleteRoute(place, route) => self.delete_route(place, route),
+            Operation::RestoreRoute(at, address) => self.restore_route(at, *address),
             Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
             Operation::WriteResolver(netns, file) => {
                 self.resolvers.insert(netns.clone(), file.clone());
@@ -222,12 +223,14 @@ impl Observed {
                 link.up = false;
                 // IPv6 addresses go with the link's state unless keep_addr_on_down is set (ip-sysctl.rst).
                 link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
+                link.unrouted.clear();
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
             LinkChange::Master(bridge) if link.master.as_ref() == Some(bridge) => {}
             LinkChange::Master(bridge) => {
                 link.unplug();
                 link.master = Some(bridge.clone());
+                link.unrouted.clear();
             }
             LinkChange::NoMaster => link.unplug(),
             LinkChange::HairpinOn
@@ -254,7 +257,11 @@ impl Observed {
         if matches!(address, IpNet::V6(_)) && !link.has_room_for_ipv6() {
             return Err(Errno::INVAL.into());
         }
-        if link.addresses.insert(address) { Ok(()) } else { Err(Errno::EXIST.into()) }
+        if !link.addresses.insert(address) {
+            return Err(Errno::EXIST.into());
+        }
+        link.route_new_address(address);
+        Ok(())
     }
 
     fn delete_address(&mut self, at: &LinkAt, address: IpNet) -> Result<(), Refusal> {
@@ -263,6 +270,7 @@ impl Observed {
         if !link.addresses.remove(&address) {
             return Err(Errno::ADDRNOTAVAIL.into());
         }
+        link.forget_routes();
         // With its last IPv4 address a link loses every IPv4 route (fib_disable_ip in fib_frontend.c).
         let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
         if is_v4(&address) && !link.addresses.iter().any(is_v4) {
@@ -283,7 +291,7 @@ impl Observed {
             return Err(Errno::NETDOWN.into());
         }
         if let Some(gateway) = route.gateway
-            && !link.addresses.iter().any(|address| address.contains(&gateway))
+            && !link.reaches(gateway)
         {
             return Err(unreachable(gateway).into());
         }
@@ -297,8 +305,10 @@ impl Observed {
 
     fn delete_route(&mut self, place: &Place, route: &Route) -> Result<(), Refusal> {
         let stack = self.stacks.get_mut(place).ok_or(Errno::SRCH)?;
-        let known = stack.routes.iter().find(|known| same_route(known, route)).cloned().ok_or(Errno::SRCH)?;
-        stack.routes.remove(&known);
+        match stack.routes.iter().find(|known| same_route(known, route)).cloned() {
+            Some(known) => drop(stack.routes.remove(&known)),
+            None => stack.take_connected(route)?,
+        }
         Ok(())
     }
 
@@ -345,7 +355,7 @@ fn unreachable(gateway: IpAddr) -> Errno {
 }
 
 fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {
-    let reaches = |link: &Link| link.up && link.addresses.iter().any(|address| address.contains(&gateway));
+    let reaches = |link: &Link| link.up && link.reaches(gateway);
     stack.links.iter().find(|(_, link)| reaches(link)).map(|(name, _)| name.clone())
 }
 

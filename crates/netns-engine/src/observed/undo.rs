@@ -60,10 +60,15 @@ impl Observed {
             Operation::DeleteAddress(at, address) => {
                 let mut undo = vec![Operation::AddAddress(at.clone(), *address)];
                 undo.extend(self.routes_lost_by(operation, &at.place));
+                undo.extend(self.undo_routes_of(at));
                 undo
             }
             Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
-            Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
+            Operation::DeleteRoute(place, route) => vec![self.undo_of_deleted(place, route)],
+            Operation::RestoreRoute(at, address) => {
+                let route = Route::connected(address.trunc(), at.name.clone());
+                vec![Operation::DeleteRoute(at.place.clone(), route)]
+            }
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => {
                 let iptables = self.firewall.iptables.iter();
@@ -148,6 +153,7 @@ impl Observed {
                 let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
                 operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
                 operations.extend(self.routes_through(at, |_| true));
+                operations.extend(self.undo_routes_of(at));
             }
             LinkChange::Mtu(bytes) if *bytes < LEAST_IPV6_MTU_BYTES => {
                 operations.extend(self.ipv6_lost_by(at));
@@ -326,6 +332,7 @@ impl Observed {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
         }
         operations.extend(self.routes_through(at, |_| true));
+        operations.extend(self.undo_routes_of(at));
         operations
     }
 

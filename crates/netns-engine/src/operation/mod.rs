@@ -58,6 +58,8 @@ pub enum Operation {
     AddRoute(Place, Route),
     /// Deletes a route from the main table.
     DeleteRoute(Place, Route),
+    /// Puts the route back that an address brought with it, as the kernel made it.
+    RestoreRoute(LinkAt, IpNet),
     /// Writes a kernel setting.
     SetSysctl(Place, Sysctl, i32),
     /// Writes `/etc/netns/NAME/resolv.conf`.
@@ -266,7 +268,8 @@ impl Operation {
             | Self::SetShaping(at, _)
             | Self::ClearShaping(at)
             | Self::AddAddress(at, _)
-            | Self::DeleteAddress(at, _) => vec![&at.place],
+            | Self::DeleteAddress(at, _)
+            | Self::RestoreRoute(at, _) => vec![&at.place],
             Self::AddVeth(veth) => vec![&veth.main.at.place, &veth.peer.at.place],
             Self::AddRoute(place, _) | Self::DeleteRoute(place, _) | Self::SetSysctl(place, ..) => {
                 vec![place]

@@ -11,6 +11,7 @@ use crate::{
     name::LinkName,
     observed::{Observed, Scope, Selection},
     place::{LinkAt, Place},
+    route::Route,
     sysctl::Sysctl,
 };
 
@@ -79,6 +80,24 @@ pub(super) fn add_address(draft: &mut Draft, at: &LinkAt, address: IpNet, why: &
         open_for_ipv6(draft, at);
     }
     draft.then(Operation::AddAddress(at.clone(), address), why);
+}
+
+/// Puts the route back that an address brought with it, where somebody took it away.
+pub(super) fn restore_route(draft: &mut Draft, at: &LinkAt, address: IpNet) -> Result<(), Conflict> {
+    if !draft.state().link(at).is_some_and(|link| link.lacks_route_of(address)) {
+        return Ok(());
+    }
+    let metric = Route::metric_of_connected(&address);
+    let takes_its_place = |route: &&Route| route.destination == address.trunc() && route.metric == metric;
+    let other = draft.state().stack(&at.place).and_then(|stack| stack.routes.iter().find(takes_its_place));
+    if let Some(route) = other.cloned() {
+        return Err(Conflict::RouteTaken { route, place: at.place.clone() });
+    }
+    draft.then(
+        Operation::RestoreRoute(at.clone(), address),
+        "The route to its network came with the address; without it, no neighbour is reached.",
+    );
+    Ok(())
 }
 
 fn open_for_ipv6(draft: &mut Draft, at: &LinkAt) {

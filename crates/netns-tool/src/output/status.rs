@@ -13,6 +13,7 @@ use netns_engine::{
     place::{LinkAt, Place},
     plan::{Conflict, LinkChange, Operation},
     record::Lifetime,
+    route::Route,
     sysctl::Sysctl,
     topology::Topology,
 };
@@ -76,6 +77,10 @@ impl Drift {
             Operation::AddRoute(place, route) => format!("route '{route}' is missing {}", place.location()),
             Operation::DeleteRoute(place, route) => {
                 format!("route '{route}' {} leads elsewhere than asked", place.location())
+            }
+            Operation::RestoreRoute(link, address) => {
+                let route = Route::connected(address.trunc(), link.name.clone());
+                format!("route '{route}' is missing {}", link.place.location())
             }
             Operation::SetSysctl(place, setting, value) => {
                 format!("{setting} is not {value} {}", place.location())

@@ -24,7 +24,7 @@ type Drift = (&'static str, &'static str, &'static [&'static str]);
 
 const OTHER_RULES: &str = "nftables table 'inet netns_tool' has not the rules it was made with";
 
-const DRIFTS: [Drift; 18] = [
+const DRIFTS: [Drift; 21] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
     ("a_flushed_table", "nft flush table inet netns_tool", &[OTHER_RULES]),
@@ -47,6 +47,21 @@ const DRIFTS: [Drift; 18] = [
         "a_deleted_route",
         "ip -n red route delete default",
         &["route 'default via 10.44.0.1' is missing in netns 'red'"],
+    ),
+    (
+        "a_deleted_route_to_the_nodes",
+        "ip route delete 10.44.0.0/24 dev lab0",
+        &["route '10.44.0.0/24 dev lab0' is missing on the host"],
+    ),
+    (
+        "a_link_without_routes",
+        "ip -n red route flush dev eth0",
+        &["route '10.44.0.0/24 dev eth0' is missing in netns 'red'", "route 'default via 10.44.0.1'"],
+    ),
+    (
+        "a_direct_cable_without_routes",
+        "ip -n blue route flush dev eth1",
+        &["route '10.45.0.0/30 dev eth1' is missing in netns 'blue'"],
     ),
     ("a_bridge_switched_off", "ip link set lab0 down", &["link 'lab0' is down"]),
     ("a_bridge_of_another_size", "ip link set lab0 mtu 1300", &["MTU of link 'lab0' is not 1500"]),

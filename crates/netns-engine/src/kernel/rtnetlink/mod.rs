@@ -21,6 +21,7 @@ pub(crate) use netconf::Ipv4Forwarding;
 use netlink_packet_core::Emitable;
 pub(crate) use port::Port;
 pub(crate) use raw_link::{Carrier, RawLink};
+pub(crate) use route::Routes;
 pub(crate) use survey::{LinkNames, SurveyedLink};
 
 use super::{

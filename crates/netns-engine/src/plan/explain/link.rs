@@ -149,6 +149,15 @@ pub(super) fn route(place: &Place, verb: &str, route: &Route) -> String {
     format!("{}{family} route {verb} {route}{protocol}", ip(place))
 }
 
+pub(super) fn restore_route(at: &LinkAt, address: IpNet) -> String {
+    let by_kernel = match address {
+        IpNet::V4(address) => format!("proto kernel scope link src {}", address.addr()),
+        IpNet::V6(_) => format!("proto kernel metric {}", Route::metric_of_connected(&address)),
+    };
+    let family = if Family::of_net(&address) == Family::Ipv6 { " -6" } else { "" };
+    format!("{}{family} route append {} dev {} {by_kernel}", ip(&at.place), address.trunc(), at.name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

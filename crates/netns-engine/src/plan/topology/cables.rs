@@ -6,7 +6,7 @@ use crate::{
     place::LinkAt,
     plan::{
         Conflict, Draft, LinkChange, LinkLimits, LinkLocal, NewVeth, NewVethEnd, Operation,
-        address::{add_address, refuse_unusable},
+        address::{add_address, refuse_unusable, restore_route},
         veth::{link_local_for, switch_on},
     },
     topology::{Cable, CableEnd, ETHERNET_MTU, Isolation, Shaping},
@@ -146,6 +146,7 @@ pub(super) fn isolate(draft: &mut Draft, end: &CableEnd) {
 fn address(draft: &mut Draft, end: &CableEnd) -> Result<(), Conflict> {
     for address in &end.addresses {
         if draft.state().link(&end.at).is_some_and(|link| link.addresses.contains(address)) {
+            restore_route(draft, &end.at, *address)?;
             continue;
         }
         refuse_unusable(draft.state(), &end.at, *address)?;

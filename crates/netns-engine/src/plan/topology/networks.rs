@@ -12,7 +12,7 @@ use crate::{
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, Operation,
-        address::{add_address, ipv6_probe, refuse_unusable},
+        address::{add_address, ipv6_probe, refuse_unusable, restore_route},
         own_table,
         veth::switch_on,
     },
@@ -72,6 +72,7 @@ fn make_bridge(draft: &mut Draft, network: &Network) -> Result<(), Conflict> {
             let why = "With an address the host takes part in the network, as its gateway.";
             add_address(draft, &at, *address, why);
         }
+        restore_route(draft, &at, *address)?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
 mod bridge_mtu;
+mod connected;
 mod mended;
 
 use std::{collections::HashSet, net::SocketAddr, sync::Arc};
