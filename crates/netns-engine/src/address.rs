@@ -9,6 +9,11 @@ pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize, Serializer};
 use smol_str::SmolStr;
 
+/// The smallest MTU of a link with IPv6, in bytes (RFC 8200, section 5; `IPV6_MIN_MTU` in `linux/ipv6.h`). When it
+/// becomes smaller, the kernel takes all of IPv6 off the link, with its settings (`addrconf_notify` in
+/// `net/ipv6/addrconf.c`).
+pub const LEAST_IPV6_MTU_BYTES: u32 = 1280;
+
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Family {

@@ -2,7 +2,9 @@
 
 use crate::{
     kernel::{Kernel, Refusal},
+    name::NetnsName,
     observed::Scope,
+    place::Place,
     plan::{Operation, Plan, Step},
 };
 
@@ -69,6 +71,10 @@ pub trait Progress {
     ///
     /// Returns why the note could not be taken; the step is then not performed.
     fn about_to(&mut self, index: usize) -> Result<(), Refusal>;
+
+    /// Notes that the step begun last was refused and changed nothing: what it was to make may be there all the
+    /// same, and somebody else's.
+    fn refused(&mut self) {}
 }
 
 /// Performs every step in order and reads back; after a refusal, undoes the finished ones.
@@ -83,6 +89,8 @@ pub fn apply(plan: &Plan, kernel: &mut impl Kernel, progress: &mut impl Progress
         if let Err(cause) = performed {
             if cause.answer_was_lost() {
                 take_back_if_done(step, kernel);
+            } else {
+                progress.refused();
             }
             let undone = roll_back(plan.steps.get(..index).unwrap_or_default(), kernel);
             return Err(ApplyError::Refused { operation: Box::new(step.operation.clone()), cause, undone });
@@ -125,7 +133,25 @@ fn roll_back(done: &[Step], kernel: &mut impl Kernel) -> Undone {
             left_behind.push((step.operation.clone(), reason));
         }
     }
+    forget_what_went_with_its_netns(done, &mut left_behind);
     Undone { steps: done.len(), left_behind }
+}
+
+/// Whatever was done in a netns is gone with it.
+fn forget_what_went_with_its_netns(done: &[Step], left_behind: &mut Vec<(Operation, Option<Refusal>)>) {
+    let stayed: Vec<_> = left_behind.iter().filter_map(|(left, _)| made_netns(left)).cloned().collect();
+    let made = done.iter().filter_map(|step| made_netns(&step.operation));
+    let gone: Vec<_> = made.filter(|netns| !stayed.contains(netns)).collect();
+    let in_gone = |place: &&Place| place.netns().is_some_and(|netns| gone.contains(&netns));
+    left_behind.retain(|(left, _)| left.places().is_empty() || !left.places().iter().all(in_gone));
+}
+
+/// The netns that an operation makes.
+fn made_netns(operation: &Operation) -> Option<&NetnsName> {
+    match operation {
+        Operation::CreateNetns(name) => Some(name),
+        _ => None,
+    }
 }
 
 /// Fails with why the step stays: a refusal, or nothing where no undo exists.

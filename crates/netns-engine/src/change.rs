@@ -141,4 +141,8 @@ impl Progress for Watched<'_> {
         (self.watch)(Stage { done: index, of: self.of });
         self.journal.about_to(index)
     }
+
+    fn refused(&mut self) {
+        self.journal.refused();
+    }
 }

@@ -1,7 +1,7 @@
 //! What is about to be done, on file, so that a killed process can be cleaned up after.
 //!
-//! The journal holds the plan's steps as one line of JSON, then one dot for each step begun. The
-//! next change, or `gc`, finds it and takes the steps back that were done.
+//! The journal holds the plan's steps as one line of JSON, then one dot for each step begun, and a cross behind
+//! one that was refused. The next change, or `gc`, finds it and takes the steps back that were done.
 
 use std::{
     fs::{self, File},
@@ -42,8 +42,25 @@ impl Journal {
 
 impl Progress for Journal {
     fn about_to(&mut self, _index: usize) -> Result<(), Refusal> {
-        self.file.write_all(b".").map_err(Refusal::from)
+        self.file.write_all(&[BEGUN]).map_err(Refusal::from)
     }
+
+    fn refused(&mut self) {
+        // Without the cross, whoever recovers takes the step for one that may have been done.
+        self.file.write_all(&[REFUSED]).ok();
+    }
+}
+
+const BEGUN: u8 = b'.';
+const REFUSED: u8 = b'x';
+
+/// What a killed process left half-done.
+#[derive(Debug, Default)]
+struct Unfinished {
+    /// The steps it had begun, in order.
+    begun: Vec<Step>,
+    /// Whether the last of them may have had its effect, or not.
+    last_is_uncertain: bool,
 }
 
 /// Returns whether a process is in the middle of a change, or was killed there.
@@ -51,19 +68,20 @@ pub(crate) fn is_open() -> bool {
     path().exists()
 }
 
-/// Returns the steps a killed process had begun, in order; none without a journal.
-pub(crate) fn unfinished() -> Result<Vec<Step>, Refusal> {
+/// Reads the journal; without one, nothing was begun.
+fn unfinished() -> Result<Unfinished, Refusal> {
     let text = match fs::read(path()) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Unfinished::default()),
         Err(error) => return Err(error.into()),
     };
     let line_end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
-    let (line, dots) = text.split_at(line_end);
-    let mut steps: Vec<Step> = serde_json::from_slice(line).map_err(io::Error::from)?;
-    // The newline comes first, then a dot for each step.
-    steps.truncate(dots.len().saturating_sub(1));
-    Ok(steps)
+    let (line, marks) = text.split_at(line_end);
+    let mut begun: Vec<Step> = serde_json::from_slice(line).map_err(io::Error::from)?;
+    // The newline comes first, then a dot for each step, and a cross if that is how the last one ended.
+    let refused = marks.last() == Some(&REFUSED);
+    begun.truncate(marks.len().saturating_sub(if refused { 3 } else { 1 }));
+    Ok(Unfinished { begun, last_is_uncertain: !refused })
 }
 
 /// Takes back what a killed process had done, and drops its journal. Returns what was taken back.
@@ -71,10 +89,10 @@ pub(crate) fn unfinished() -> Result<Vec<Step>, Refusal> {
 /// Whether the last step begun had its effect is not known, so refusals are expected on the way:
 /// what is already gone cannot be deleted again.
 pub(crate) fn recover(kernel: &mut impl Kernel) -> Result<Vec<Operation>, Refusal> {
-    let steps = unfinished()?;
+    let Unfinished { begun: steps, last_is_uncertain } = unfinished()?;
     let mut taken_back = Vec::new();
     for (index, step) in steps.iter().enumerate().rev() {
-        let uncertain = index + 1 == steps.len();
+        let uncertain = last_is_uncertain && index + 1 == steps.len();
         if uncertain && made_by_another(step, kernel)? {
             continue;
         }

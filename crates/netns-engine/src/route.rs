@@ -58,6 +58,9 @@ impl RouteProtocol {
     /// The number routes of this tool carry; see `/etc/iproute2/rt_protos` for the assigned ones.
     pub const OURS: u8 = 110;
 
+    /// Routes that come with an address (`RTPROT_KERNEL`).
+    pub const KERNEL: Self = Self::Other(2);
+
     /// Returns the kernel's number.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -92,6 +95,20 @@ impl Route {
     #[must_use]
     pub fn default_via(gateway: IpAddr) -> Self {
         Self::via(Family::of(gateway).everything(), gateway)
+    }
+
+    /// The route to `network` that an address of `link` brings with it.
+    #[must_use]
+    pub fn connected(network: IpNet, link: LinkName) -> Self {
+        let protocol = RouteProtocol::KERNEL;
+        Self { destination: network, gateway: None, link: Some(link), metric: 0, protocol }
+    }
+
+    /// Returns the metric of the route that `address` brings with it: `IP6_RT_PRIO_ADDRCONF` of
+    /// `net/ip6_route.h` for IPv6.
+    #[must_use]
+    pub fn metric_of_connected(address: &IpNet) -> u32 {
+        if Family::of_net(address) == Family::Ipv4 { 0 } else { 256 }
     }
 
     /// Names the link packets leave through.

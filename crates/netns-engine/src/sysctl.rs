@@ -30,6 +30,9 @@ pub enum Sysctl {
     AcceptRedirects,
     /// `net.ipv4.conf.LINK.route_localnet`: 0 or 1; 1 lets 127.0.0.0/8 cross the link.
     RouteLocalnet(LinkName),
+    /// `net.ipv4.conf.LINK.promote_secondaries`: 0 or 1; with 0, the first address of a subnet takes all others in it
+    /// along when it goes (`__inet_del_ifa` in `net/ipv4/devinet.c`).
+    PromoteSecondaries(LinkName),
     /// Any other setting that each netns has its own of.
     Named(NamedSetting),
 }
@@ -163,7 +166,7 @@ impl Sysctl {
 
     /// Returns all settings of a link.
     #[must_use]
-    pub fn of_link(link: &LinkName) -> [Self; 7] {
+    pub fn of_link(link: &LinkName) -> [Self; 8] {
         [
             Self::LinkForwarding(Family::Ipv4, link.clone()),
             Self::LinkForwarding(Family::Ipv6, link.clone()),
@@ -172,6 +175,7 @@ impl Sysctl {
             Self::DisableIpv6(link.clone()),
             Self::AddrGenMode(link.clone()),
             Self::RouteLocalnet(link.clone()),
+            Self::PromoteSecondaries(link.clone()),
         ]
     }
 
@@ -186,8 +190,15 @@ impl Sysctl {
             | Self::Autoconf(link)
             | Self::DisableIpv6(link)
             | Self::AddrGenMode(link)
-            | Self::RouteLocalnet(link) => Some(link),
+            | Self::RouteLocalnet(link)
+            | Self::PromoteSecondaries(link) => Some(link),
         }
+    }
+
+    /// Whether it goes where IPv6 goes.
+    #[must_use]
+    pub fn is_of_ipv6(&self) -> bool {
+        self.path().starts_with("net/ipv6/")
     }
 
     /// The path below `/proc/sys/`, which `sysctl(8)` takes too (it reads `/` as a separator, so
@@ -208,6 +219,7 @@ impl Sysctl {
             Self::DisableIpv6(link) => of_link(Family::Ipv6, link, "disable_ipv6"),
             Self::AddrGenMode(link) => of_link(Family::Ipv6, link, "addr_gen_mode"),
             Self::RouteLocalnet(link) => of_link(Family::Ipv4, link, "route_localnet"),
+            Self::PromoteSecondaries(link) => of_link(Family::Ipv4, link, "promote_secondaries"),
             Self::Named(setting) => dots_for_slashes(setting.as_str()),
         }
     }

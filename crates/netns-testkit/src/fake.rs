@@ -62,8 +62,11 @@ fn seen_through(scope: &Scope, state: &Observed) -> Observed {
         seen.stacks.iter().flat_map(|(place, stack)| peers_of(scope, place, stack)).collect();
     for (place, stack) in &mut seen.stacks {
         narrow_links(scope, place, stack, &peers);
+        let of_bridges = scope.bridge_forwarding_wanted_on(stack);
         narrow_sysctls(scope, place, &mut stack.sysctls, &lost, |family, setting| {
-            to_switch.contains(&family) || (on.contains(&family) && *setting == Sysctl::forwarding(family))
+            to_switch.contains(&family)
+                || (on.contains(&family) && *setting == Sysctl::forwarding(family))
+                || of_bridges.contains(setting)
         });
     }
     if scope.shaping == Asked::No {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::process::ExitCode;
+use std::{fs, process::ExitCode};
 
 use netns_testkit::{Ended, Missing, Program, Sandbox, Snapshot, sh, trials};
 
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         nat_by_nftables_killed_anywhere,
         publish_killed_anywhere,
         delete_killed_anywhere,
+        what_a_refused_step_ran_into_is_left_alone,
         up_killed_anywhere,
         edit_killed_anywhere,
         down_killed_anywhere,
@@ -104,6 +105,31 @@ fn sweep(host: &Sandbox, before: &str, command: &str) -> Result<(), Missing> {
             }
         }
     }
+    Ok(())
+}
+
+/// A netns could not be made, and the process is killed while it takes the first one back: at the second unmount,
+/// as the refused step makes one of its own. Somebody else's of that name was what stood in the way; here it comes a
+/// moment later.
+fn what_a_refused_step_ran_into_is_left_alone(host: &Sandbox) -> Result<(), Missing> {
+    require_strace()?;
+    fs::write("/run/two.yaml", "name: two\nnodes: { a: , b: }\n").unwrap();
+    // The first run of all mounts more.
+    prepare(host, "create a;delete a");
+    let untouched = Snapshot::take();
+    let ended = Program::new("strace")
+        .words("-f -qq -o /dev/null --trace=mount,umount2")
+        .words("--inject=mount:error=EEXIST:when=3 --inject=umount2:signal=KILL:when=2")
+        .arg(&host.tool().path().display().to_string())
+        .words("up /run/two.yaml")
+        .run();
+    assert_eq!(ended.code(), None, "killed, with the first netns there: {}", sh("ip netns list"));
+    assert_eq!(sh("ip netns list").trim(), "a");
+    sh("ip netns add b");
+    drop(host.netns_tool("gc").succeeds());
+    assert_eq!(sh("ip netns list").trim(), "b");
+    sh("ip netns delete b");
+    untouched.assert_same(&Snapshot::take(), "after it went, too");
     Ok(())
 }
 

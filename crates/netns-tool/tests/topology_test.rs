@@ -15,10 +15,13 @@ mod drift;
 mod edit;
 #[path = "topology_test/examples.rs"]
 mod examples;
+#[path = "topology_test/forwarding.rs"]
+mod forwarding;
 #[path = "topology_test/refused.rs"]
 mod refused;
 
 fn main() -> ExitCode {
-    let trials = [examples::trials(), edit::trials(), drift::trials(), refused::trials()];
+    let trials =
+        [examples::trials(), edit::trials(), drift::trials(), forwarding::trials(), refused::trials()];
     netns_testkit::main(trials.into_iter().flatten().collect())
 }

@@ -4,7 +4,15 @@
 //! thousand nodes, as long as it takes to understand the file. Whoever comes first with the lock has it until
 //! the change is made, so what was read stays true as far as this tool goes.
 
-use std::{fs::File, io, thread::JoinHandle};
+use std::{
+    fs::File,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
 
 use super::{outside::Glance, refusal::Refusal, rtnetlink::Rtnetlink, side_thread, state};
 use crate::{
@@ -16,6 +24,7 @@ use crate::{
 /// Reading that was begun.
 #[derive(Debug)]
 pub struct Ahead {
+    has_lock: Arc<AtomicBool>,
     thread: JoinHandle<Result<(File, Option<Early>), Refusal>>,
 }
 
@@ -34,7 +43,14 @@ impl Ahead {
     ///
     /// Returns why there is no thread to do it.
     pub fn begin(name: TopologyName) -> io::Result<Self> {
-        Ok(Self { thread: side_thread::spawn("ahead", move || read(name))? })
+        let has_lock = Arc::new(AtomicBool::new(false));
+        let of_thread = Arc::clone(&has_lock);
+        Ok(Self { has_lock, thread: side_thread::spawn("ahead", move || read(name, &of_thread))? })
+    }
+
+    /// Whether what the caller sees from now on stays as it is, as far as this tool goes.
+    pub(super) fn has_lock(&self) -> bool {
+        self.has_lock.load(Ordering::Acquire)
     }
 
     /// Waits for it, and returns the lock.
@@ -44,8 +60,9 @@ impl Ahead {
 }
 
 /// Nothing is read where a killed process left something to take back first.
-fn read(name: TopologyName) -> Result<(File, Option<Early>), Refusal> {
+fn read(name: TopologyName, has_lock: &AtomicBool) -> Result<(File, Option<Early>), Refusal> {
     let lock = state::lock()?;
+    has_lock.store(true, Ordering::Release);
     // What cannot be read now cannot be read later either, where it is told.
     let early = if journal::is_open() { None } else { early_of(name).ok() };
     Ok((lock, early))

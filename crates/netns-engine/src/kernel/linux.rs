@@ -91,6 +91,7 @@ impl Kernel for LinuxKernel {
             Operation::AddAddress(at, address) => self.talk(&at.place)?.add_address(&at.name, *address),
             Operation::DeleteAddress(at, address) => self.talk(&at.place)?.delete_address(&at.name, *address),
             Operation::AddRoute(place, route) => self.talk(place)?.add_route(route),
+            Operation::RestoreRoute(at, address) => self.talk(&at.place)?.restore_route(&at.name, *address),
             Operation::DeleteRoute(place, route) => self.talk(place)?.delete_route(route),
             Operation::SetSysctl(place, sysctl, value) => set_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => iptables::perform(changes),
@@ -131,9 +132,11 @@ impl Kernel for LinuxKernel {
 impl LinuxKernel {
     /// Takes over what was read ahead, and returns the lock.
     pub(crate) fn catch_up(&mut self, ahead: Ahead) -> Result<File, Refusal> {
-        // Most often there is a moment until it is finished.
-        let links = self.talk(&Place::Host).and_then(Rtnetlink::indices).ok();
+        // Most often there is a moment until it is finished. Who waits for the lock waits for a change.
+        let links_now = |kernel: &mut Self| kernel.talk(&Place::Host).and_then(Rtnetlink::indices).ok();
+        let seen = ahead.has_lock().then(|| links_now(self));
         let (lock, mut early) = ahead.finish()?;
+        let links = seen.unwrap_or_else(|| links_now(self));
         if let Some(glance) = early.as_mut().and_then(|early| early.glance.as_mut()) {
             glance.links = links;
         }
@@ -248,7 +251,12 @@ impl LinuxKernel {
             None => None,
         };
         match &link.kind {
-            NewLinkKind::Vxlan { .. } => self.talk(place)?.add_vxlan(link, master)?,
+            NewLinkKind::Vxlan { remotes, .. } => {
+                self.talk(place)?.add_vxlan(link, master)?;
+                let further = remotes.get(1..).unwrap_or_default();
+                let led = self.talk(place)?.lead_also_to(name, further);
+                self.or_delete(&link.at, led)?;
+            }
             NewLinkKind::Macvlan { parent, .. } => {
                 let netns = place.netns().map(namespace::open).transpose()?;
                 let netns = netns.as_ref().map(AsFd::as_fd);

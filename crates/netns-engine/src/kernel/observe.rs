@@ -115,6 +115,9 @@ fn observe_sysctls(scope: &Scope, links_of_host: &[RawLink], observed: &mut Obse
         of_host.extend(remembered(&observed.records));
         observed.configured_forwarding = sysctl_files::configured_forwarding();
     }
+    if let Some(host) = observed.stack(&Place::Host).filter(|_| !to_switch.contains(&Family::Ipv4)) {
+        wanted.entry(Place::Host).or_default().extend(scope.bridge_forwarding_wanted_on(host));
+    }
     for (place, settings) in wanted {
         let values = match &place {
             Place::Host => read_untold(&settings, links_of_host)?,

@@ -11,7 +11,7 @@ use super::{
     LinuxKernel, Refusal, namespace,
     outside::{Open, Outside},
     processes::Inside,
-    rtnetlink::{RawLink, Rtnetlink},
+    rtnetlink::{RawLink, Routes, Rtnetlink},
     visit::{self, Found},
 };
 use crate::{
@@ -101,8 +101,11 @@ fn read_open(
     let routes = talk.routes()?;
     let mut links = selected_links(talk, selection, open)?;
     let known: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
-    let needed =
-        routes.iter().filter_map(|route| route.link).chain(links.iter().filter_map(|link| link.master));
+    let needed = routes
+        .others
+        .iter()
+        .filter_map(|route| route.link)
+        .chain(links.iter().filter_map(|link| link.master));
     let missing: BTreeSet<u32> = needed.filter(|index| !known.contains(index)).collect();
     for index in missing {
         links.extend(talk.link_by_index(index)?);
@@ -115,11 +118,26 @@ fn read_open(
         let addresses = addresses.remove(&raw.index).unwrap_or_default();
         stack.links.insert(raw.name.clone(), Link { addresses, ..link(raw, &names) });
     }
-    for raw in routes {
+    note_unrouted(&mut stack, &links, &routes);
+    if stack.links.values().any(|link| !link.unrouted.is_empty()) {
+        // Or an address came after the routes were read.
+        note_unrouted(&mut stack, &links, &talk.routes()?);
+    }
+    for raw in routes.others {
         let link = raw.link.and_then(|index| names.get(&index).cloned());
         stack.routes.insert(Route { link, ..raw.route });
     }
     Ok((stack, links))
+}
+
+/// Notes which networks no route leads to, though an address should have brought one.
+fn note_unrouted(stack: &mut Stack, links: &[RawLink], routes: &Routes) {
+    for raw in links {
+        if let Some(link) = stack.links.get_mut(&raw.name) {
+            let is_missing = |network: &IpNet| !routes.direct.contains(&(raw.index, *network));
+            link.unrouted = link.connected().filter(is_missing).collect();
+        }
+    }
 }
 
 fn selected_links(

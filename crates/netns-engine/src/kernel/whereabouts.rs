@@ -79,7 +79,7 @@ struct Search<'a> {
     /// Those that are there.
     nodes: BTreeMap<&'a NetnsName, NetnsId>,
     inodes: BTreeSet<NetnsId>,
-    of_host: Option<Shelf>,
+    shelf: Option<Shelf>,
     /// The programs that mount namespaces were made for: that of the host was made for none.
     known: BTreeMap<NetnsId, Vec<ProgramKey>>,
 }
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
         let inodes = nodes.values().copied().collect();
         let own = NetnsId::at("/proc/thread-self/ns/mnt");
         let known = own.map(|own| (own, Vec::new())).into_iter().collect();
-        Self { names, nodes, inodes, of_host: Shelf::of_this_host(), known }
+        Self { names, nodes, inodes, shelf: Shelf::of_this_host(), known }
     }
 
     fn find(&mut self, pid: u32) -> Option<Found> {
@@ -109,10 +109,10 @@ impl<'a> Search<'a> {
 
     /// A program may have started another topology's: then it inherited both marks.
     fn mark_among_mounts(&mut self, pid: u32) -> Option<ProgramKey> {
-        let of_host = self.of_host.as_ref()?;
+        let logs = self.shelf.as_ref()?;
         let namespace = NetnsId::at(format!("/proc/{pid}/ns/mnt"))?;
         let programs =
-            self.known.entry(namespace).or_insert_with(|| of_host.programs_among(&Mounts::of_process(pid)));
+            self.known.entry(namespace).or_insert_with(|| logs.programs_among(&Mounts::of_process(pid)));
         let last = programs.last()?;
         let called = mark_in_environment(pid).filter(|key| programs.contains(key));
         Some(called.unwrap_or_else(|| last.clone()))

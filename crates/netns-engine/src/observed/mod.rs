@@ -6,12 +6,15 @@
 //! the fake kernel of the tests.
 
 mod boot;
+mod connected;
 mod doomed;
 mod entries;
 mod firewall;
 mod holder;
+mod narrow;
 mod new_link;
 mod outside;
+mod ports;
 mod programs;
 mod project;
 mod published;
@@ -96,7 +99,7 @@ pub struct Observed {
 pub struct Stack {
     /// Links by name.
     pub links: BTreeMap<LinkName, Link>,
-    /// Routes of the main table that no address brought with it.
+    /// Routes of the main table that no address brought with it; those are told by [`Link::unrouted`].
     pub routes: BTreeSet<Route>,
     /// Settings that were asked for.
     pub sysctls: BTreeMap<Sysctl, i32>,
@@ -127,6 +130,8 @@ pub struct Link {
     pub ours: bool,
     /// Addresses with prefix length, without link-local ones the kernel made by itself.
     pub addresses: BTreeSet<IpNet>,
+    /// The networks of its addresses to which somebody took the route away that came with them.
+    pub unrouted: BTreeSet<IpNet>,
 }
 
 /// What a link is (`IFLA_INFO_KIND`).
@@ -205,6 +210,7 @@ impl Link {
             peer: None,
             ours: false,
             addresses: BTreeSet::new(),
+            unrouted: BTreeSet::new(),
         }
     }
 

@@ -33,7 +33,7 @@ impl Observed {
             ..Link::new(LinkKind::Other(new.kind.word().to_owned()))
         };
         let stack = self.stack_mut(&new.at.place);
-        stack.links.insert(new.at.name.clone(), link);
+        stack.add_link(new.at.name.clone(), link);
         if new.link_local == LinkLocal::None {
             stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
         }

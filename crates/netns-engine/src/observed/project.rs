@@ -64,6 +64,7 @@ impl Observed {
             Operation::DeleteAddress(at, address) => self.delete_address(at, *address),
             Operation::AddRoute(place, route) => self.add_route(place, route),
             Operation::DeleteRoute(place, route) => self.delete_route(place, route),
+            Operation::RestoreRoute(at, address) => self.restore_route(at, *address),
             Operation::SetSysctl(place, sysctl, value) => self.set_sysctl(place, sysctl, *value),
             Operation::WriteResolver(netns, file) => {
                 self.resolvers.insert(netns.clone(), file.clone());
@@ -129,10 +130,7 @@ impl Observed {
         let stack = self.stack_mut(&bridge.at.place);
         stack.links.insert(bridge.at.name.clone(), link);
         stack.sysctls.insert(Sysctl::RouteLocalnet(bridge.at.name.clone()), 0);
-        let by_default = Sysctl::DisableIpv6(LinkName::from_kernel("default"));
-        if let Some(value) = stack.sysctls.get(&by_default).copied() {
-            stack.sysctls.insert(Sysctl::DisableIpv6(bridge.at.name.clone()), value);
-        }
+        stack.start_as_default(&bridge.at.name);
         Ok(())
     }
 
@@ -152,7 +150,7 @@ impl Observed {
         };
         for (new, other) in [(&veth.main, &veth.peer), (&veth.peer, &veth.main)] {
             let stack = self.stack_mut(&new.at.place);
-            stack.links.insert(new.at.name.clone(), end(new, other));
+            stack.add_link(new.at.name.clone(), end(new, other));
             if new.link_local == LinkLocal::None {
                 stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
             }
@@ -203,7 +201,7 @@ impl Observed {
         }
     }
 
-    fn set_link(&mut self, at: &LinkAt, change: &LinkChange) -> Result<(), Refusal> {
+    pub(super) fn change_link(&mut self, at: &LinkAt, change: &LinkChange) -> Result<(), Refusal> {
         if let LinkChange::Master(bridge) = change {
             let bridge = self.link(&at.place.link(bridge)).ok_or(Errno::NODEV)?;
             if bridge.kind != LinkKind::Bridge {
@@ -226,12 +224,14 @@ impl Observed {
                 link.up = false;
                 // IPv6 addresses go with the link's state unless keep_addr_on_down is set (ip-sysctl.rst).
                 link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
+                link.unrouted.clear();
                 stack.routes.retain(|route| route.link.as_ref() != Some(&at.name));
             }
             LinkChange::Master(bridge) if link.master.as_ref() == Some(bridge) => {}
             LinkChange::Master(bridge) => {
                 link.unplug();
                 link.master = Some(bridge.clone());
+                link.unrouted.clear();
             }
             LinkChange::NoMaster => link.unplug(),
             LinkChange::HairpinOn
@@ -246,7 +246,7 @@ impl Observed {
             LinkChange::IsolatedOff => link.isolation = Isolation::Off,
             LinkChange::HairpinOn => link.hairpin = true,
             LinkChange::HairpinOff => link.hairpin = false,
-            LinkChange::Mtu(bytes) => link.mtu_bytes = *bytes,
+            LinkChange::Mtu(bytes) => stack.set_mtu(&at.name, *bytes),
             LinkChange::Mac(mac) => link.mac = Some(*mac),
         }
         Ok(())
@@ -255,7 +255,14 @@ impl Observed {
     fn add_address(&mut self, at: &LinkAt, address: IpNet) -> Result<(), Refusal> {
         let stack = self.stacks.get_mut(&at.place).ok_or(Errno::NODEV)?;
         let link = stack.links.get_mut(&at.name).ok_or(Errno::NODEV)?;
-        if link.addresses.insert(address) { Ok(()) } else { Err(Errno::EXIST.into()) }
+        if matches!(address, IpNet::V6(_)) && !link.has_room_for_ipv6() {
+            return Err(Errno::INVAL.into());
+        }
+        if !link.addresses.insert(address) {
+            return Err(Errno::EXIST.into());
+        }
+        link.route_new_address(address);
+        Ok(())
     }
 
     fn delete_address(&mut self, at: &LinkAt, address: IpNet) -> Result<(), Refusal> {
@@ -264,6 +271,7 @@ impl Observed {
         if !link.addresses.remove(&address) {
             return Err(Errno::ADDRNOTAVAIL.into());
         }
+        link.forget_routes();
         // With its last IPv4 address a link loses every IPv4 route (fib_disable_ip in fib_frontend.c).
         let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
         if is_v4(&address) && !link.addresses.iter().any(is_v4) {
@@ -284,7 +292,7 @@ impl Observed {
             return Err(Errno::NETDOWN.into());
         }
         if let Some(gateway) = route.gateway
-            && !link.addresses.iter().any(|address| address.contains(&gateway))
+            && !link.reaches(gateway)
         {
             return Err(unreachable(gateway).into());
         }
@@ -298,8 +306,10 @@ impl Observed {
 
     fn delete_route(&mut self, place: &Place, route: &Route) -> Result<(), Refusal> {
         let stack = self.stacks.get_mut(place).ok_or(Errno::SRCH)?;
-        let known = stack.routes.iter().find(|known| same_route(known, route)).cloned().ok_or(Errno::SRCH)?;
-        stack.routes.remove(&known);
+        match stack.routes.iter().find(|known| same_route(known, route)).cloned() {
+            Some(known) => drop(stack.routes.remove(&known)),
+            None => stack.take_connected(route)?,
+        }
         Ok(())
     }
 
@@ -315,6 +325,9 @@ impl Observed {
 impl Stack {
     fn remove_links(&mut self, gone: &BTreeSet<LinkName>) {
         let is_gone = |link: Option<&LinkName>| link.is_some_and(|link| gone.contains(link));
+        let masters = gone.iter().filter_map(|name| self.links.get(name)?.master.as_ref());
+        let losing: BTreeSet<_> = masters.filter(|bridge| !gone.contains(*bridge)).collect();
+        let following = self.following(losing);
         let mut only_cables = true;
         for name in gone {
             only_cables &= self.links.remove(name).is_some_and(|link| link.kind == LinkKind::Veth);
@@ -325,6 +338,7 @@ impl Stack {
         if !only_cables {
             self.links.values_mut().filter(|port| is_gone(port.master.as_ref())).for_each(Link::unplug);
         }
+        self.follow_ports(&following);
     }
 }
 
@@ -342,7 +356,7 @@ fn unreachable(gateway: IpAddr) -> Errno {
 }
 
 fn link_towards(stack: &Stack, gateway: IpAddr) -> Option<LinkName> {
-    let reaches = |link: &Link| link.up && link.addresses.iter().any(|address| address.contains(&gateway));
+    let reaches = |link: &Link| link.up && link.reaches(gateway);
     stack.links.iter().find(|(_, link)| reaches(link)).map(|(name, _)| name.clone())
 }
 

@@ -5,13 +5,14 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
 };
 
-use super::{Asked, Scope, Selection, Stack};
+use super::{Asked, LinkKind, Scope, Selection, Stack};
 use crate::{
     address::Family,
     firewall::Published,
-    name::NetnsName,
+    name::{LinkName, NetnsName},
     place::Place,
     record::{Record, RecordKey},
+    sysctl::Sysctl,
 };
 
 impl Scope {
@@ -38,6 +39,22 @@ impl Scope {
         let links = self.forwarding_wanted_by.iter().filter_map(|name| host.links.get(name));
         let of_links = links.flat_map(|link| &link.addresses).map(Family::of_net);
         self.forwarding_wanted.iter().copied().chain(of_links).collect()
+    }
+
+    /// Returns the switches by which the host's bridges that were read stop what comes in by them, though IPv4
+    /// forwarding is wanted and on; with that of `default`, which a bridge yet to be made starts with.
+    #[must_use]
+    pub fn bridge_forwarding_wanted_on(&self, host: &Stack) -> BTreeSet<Sysctl> {
+        let family = Family::Ipv4;
+        if !self.forwarding_wanted_on(host).contains(&family) {
+            return BTreeSet::new();
+        }
+        let bridges = host.links.iter().filter(|(_, link)| link.kind == LinkKind::Bridge);
+        let networks = self.topologies.values().flat_map(|topology| &topology.networks);
+        let is_made = networks.map(|network| &network.bridge).any(|name| !host.links.contains_key(name));
+        let default = is_made.then(|| LinkName::from_kernel("default"));
+        let links = bridges.map(|(name, _)| name.clone()).chain(default);
+        links.map(|link| Sysctl::LinkForwarding(family, link)).collect()
     }
 
     /// Returns whether the note under `key` is asked for, be it by its key or as one on a port.

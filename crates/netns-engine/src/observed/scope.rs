@@ -144,7 +144,8 @@ impl Scope {
             | Operation::DeleteLink(at)
             | Operation::SetLink(at, _)
             | Operation::AddAddress(at, _)
-            | Operation::DeleteAddress(at, _) => self.with_link(at),
+            | Operation::DeleteAddress(at, _)
+            | Operation::RestoreRoute(at, _) => self.with_link(at),
             Operation::DeleteLinks(links) => links.iter().fold(self, Self::with_host_link),
             Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
                 self.shaping = Asked::Yes;

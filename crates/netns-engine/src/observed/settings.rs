@@ -71,6 +71,19 @@ impl Observed {
 }
 
 impl Stack {
+    /// A new link starts with what `default` says, as far as that was read.
+    pub(super) fn start_as_default(&mut self, link: &LinkName) {
+        let settings: [&dyn Fn(LinkName) -> Sysctl; 3] =
+            [&Sysctl::DisableIpv6, &|link| Sysctl::LinkForwarding(Family::Ipv4, link), &|link| {
+                Sysctl::LinkForwarding(Family::Ipv6, link)
+            }];
+        for setting in settings {
+            if let Some(value) = self.sysctls.get(&setting(LinkName::from_kernel("default"))).copied() {
+                self.sysctls.insert(setting(link.clone()), value);
+            }
+        }
+    }
+
     /// As `inet_forward_change` in `net/ipv4/devinet.c` does.
     fn switch_ipv4(&mut self, value: i32) {
         self.copy_to_links(Family::Ipv4, value);

@@ -49,8 +49,13 @@ impl Observed {
             Operation::AddRoute(place, route) | Operation::DeleteRoute(place, route) => {
                 self.has_route(place, route) == expected.has_route(place, route)
             }
+            Operation::RestoreRoute(at, address) => {
+                let lacks = |state: &Self| state.link(at).is_some_and(|link| link.lacks_route_of(*address));
+                lacks(self) == lacks(expected)
+            }
             Operation::SetSysctl(place, sysctl, _) => {
                 self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
+                    || self.went_with_ipv6(place, sysctl)
             }
             Operation::Iptables(changes) => {
                 let (is, should) = (self.rules(), expected.rules());
@@ -122,7 +127,7 @@ impl Observed {
         }
     }
 
-    fn has_route(&self, place: &Place, route: &Route) -> bool {
+    pub(super) fn has_route(&self, place: &Place, route: &Route) -> bool {
         self.stack(place).is_some_and(|stack| stack.routes.iter().any(|known| same_route(known, route)))
     }
 

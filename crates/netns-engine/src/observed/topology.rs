@@ -7,7 +7,7 @@ use crate::{
     address::Family,
     firewall::PortForward,
     name::LinkName,
-    place::Place,
+    place::{LinkAt, Place},
     record::RecordKey,
     sysctl::Sysctl,
     topology::{Forwarding, KnownHosts, Network, Node, Reach, Topology},
@@ -85,6 +85,7 @@ impl Scope {
         let gone = former.nodes.iter().map(|node| &node.name).filter(|name| !nodes.contains(name));
         let gone: BTreeSet<_> = gone.cloned().collect();
         let mut scope = self.with_topology(former);
+        scope.sysctls.extend(links_with_siblings(former));
         scope.stale_marks.extend(gone.iter().cloned());
         scope.holders.extend(gone);
         if needs_less(former, wanted) {
@@ -94,6 +95,20 @@ impl Scope {
         }
         scope
     }
+}
+
+/// What decides whether the addresses that links share a subnet by can go one by one.
+fn links_with_siblings(topology: &Topology) -> impl Iterator<Item = (Place, Sysctl)> {
+    let of_cables =
+        topology.cables.iter().flat_map(|cable| &cable.ends).map(|end| (end.at.clone(), &end.addresses));
+    let of_networks =
+        topology.networks.iter().map(|network| (LinkAt::on_host(network.bridge.clone()), &network.addresses));
+    let of_nodes = topology
+        .nodes
+        .iter()
+        .map(|node| (LinkAt::inside(node.name.clone(), LinkName::from_kernel("lo")), &node.addresses));
+    let several = of_cables.chain(of_networks).chain(of_nodes).filter(|(_, addresses)| addresses.len() > 1);
+    several.map(|(at, _)| (at.place, Sysctl::PromoteSecondaries(at.name)))
 }
 
 /// Whether a way out or a published port goes.

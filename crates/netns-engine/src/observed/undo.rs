@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::{Link, LinkKind, NetnsState, Observed, Stack};
 use crate::{
+    address::LEAST_IPV6_MTU_BYTES,
     boot::BootFileState,
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
@@ -31,7 +32,11 @@ impl Observed {
             Operation::AddBridge(NewBridge { at, .. }) | Operation::AddLink(NewLink { at, .. }) => {
                 vec![Operation::DeleteLink(at.clone())]
             }
-            Operation::AddVeth(veth) => vec![Operation::DeleteLink(veth.main.at.clone())],
+            Operation::AddVeth(veth) => {
+                let mut undo = vec![Operation::DeleteLink(veth.main.at.clone())];
+                undo.extend(self.ipv6_of_bridges_made_narrow(veth));
+                undo
+            }
             Operation::DeleteLink(at) => self.rebuild_link(at),
             Operation::DeleteLinks(links) => self.rebuild_links(links),
             Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
@@ -55,10 +60,15 @@ impl Observed {
             Operation::DeleteAddress(at, address) => {
                 let mut undo = vec![Operation::AddAddress(at.clone(), *address)];
                 undo.extend(self.routes_lost_by(operation, &at.place));
+                undo.extend(self.undo_routes_of(at));
                 undo
             }
             Operation::AddRoute(place, route) => vec![Operation::DeleteRoute(place.clone(), route.clone())],
-            Operation::DeleteRoute(place, route) => vec![Operation::AddRoute(place.clone(), route.clone())],
+            Operation::DeleteRoute(place, route) => vec![self.undo_of_deleted(place, route)],
+            Operation::RestoreRoute(at, address) => {
+                let route = Route::connected(address.trunc(), at.name.clone());
+                vec![Operation::DeleteRoute(at.place.clone(), route)]
+            }
             Operation::SetSysctl(place, sysctl, value) => self.undo_sysctl(place, sysctl, *value),
             Operation::Iptables(changes) => {
                 let iptables = self.firewall.iptables.iter();
@@ -76,7 +86,8 @@ impl Observed {
                 self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
             }
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
-            Operation::KillProcesses(..)
+            Operation::RestoreRules
+            | Operation::KillProcesses(..)
             | Operation::StopStrays(_)
             | Operation::ForgetFlows(_)
             | Operation::ForgetNetns(_)
@@ -138,12 +149,42 @@ impl Observed {
             },
         };
         let mut operations = vec![Operation::SetLink(at.clone(), back)];
-        if matches!(change, LinkChange::Down) {
-            let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
-            operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
-            operations.extend(self.routes_through(at));
+        match change {
+            LinkChange::Down => {
+                let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
+                operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
+                operations.extend(self.routes_through(at, |_| true));
+                operations.extend(self.undo_routes_of(at));
+            }
+            LinkChange::Mtu(bytes) if *bytes < LEAST_IPV6_MTU_BYTES => {
+                operations.extend(self.ipv6_lost_by(at));
+            }
+            _ => {}
         }
         operations
+    }
+
+    /// A narrow port takes IPv6 off its bridge; when it goes, the bridge begins with it anew.
+    fn ipv6_of_bridges_made_narrow(&self, veth: &NewVeth) -> Vec<Operation> {
+        let is_narrow = |end: &&NewVethEnd| end.mtu_bytes.is_some_and(|bytes| bytes < LEAST_IPV6_MTU_BYTES);
+        let narrow = [&veth.main, &veth.peer].into_iter().filter(is_narrow);
+        let bridges = narrow.filter_map(|end| Some(end.at.place.link(end.master.as_ref()?)));
+        bridges.flat_map(|bridge| self.ipv6_lost_by(&bridge)).collect()
+    }
+
+    /// What is given back to a link that had room for IPv6, and has it again.
+    fn ipv6_lost_by(&self, at: &LinkAt) -> Vec<Operation> {
+        let Some(link) = self.link(at).filter(|link| link.has_room_for_ipv6()) else { return Vec::new() };
+        let settings = self.stack(&at.place).into_iter().flat_map(|stack| stack.ipv6_settings_of(&at.name));
+        let settings =
+            settings.map(|(sysctl, value)| Operation::SetSysctl(at.place.clone(), sysctl.clone(), value));
+        settings.chain(self.ipv6_through(at, link)).collect()
+    }
+
+    fn ipv6_through(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
+        let addresses = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
+        let addresses = addresses.map(|address| Operation::AddAddress(at.clone(), *address));
+        addresses.chain(self.routes_through(at, |route| matches!(route.destination, IpNet::V6(_)))).collect()
     }
 
     fn rebuild_table(&self) -> Vec<Operation> {
@@ -291,7 +332,8 @@ impl Observed {
         if link.up {
             operations.push(Operation::SetLink(at.clone(), LinkChange::Up));
         }
-        operations.extend(self.routes_through(at));
+        operations.extend(self.routes_through(at, |_| true));
+        operations.extend(self.undo_routes_of(at));
         operations
     }
 
@@ -318,10 +360,11 @@ impl Observed {
         }
     }
 
-    fn routes_through(&self, at: &LinkAt) -> Vec<Operation> {
+    fn routes_through(&self, at: &LinkAt, is_wanted: impl Fn(&Route) -> bool) -> Vec<Operation> {
         let routes = self.stack(&at.place).into_iter().flat_map(|stack| &stack.routes);
         routes
             .filter(|route| route.link.as_ref() == Some(&at.name))
+            .filter(|route| is_wanted(route))
             .map(|route| Operation::AddRoute(at.place.clone(), route.clone()))
             .collect()
     }

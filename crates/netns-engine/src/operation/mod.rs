@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    address::MacAddress,
+    address::{LEAST_IPV6_MTU_BYTES, MacAddress},
     boot::BootFile,
     firewall::{PortForward, RuleChange, TableEntry},
     name::{LinkName, NetnsName},
@@ -58,6 +58,8 @@ pub enum Operation {
     AddRoute(Place, Route),
     /// Deletes a route from the main table.
     DeleteRoute(Place, Route),
+    /// Puts the route back that an address brought with it, as the kernel made it.
+    RestoreRoute(LinkAt, IpNet),
     /// Writes a kernel setting.
     SetSysctl(Place, Sysctl, i32),
     /// Writes `/etc/netns/NAME/resolv.conf`.
@@ -143,12 +145,12 @@ pub struct NewLink {
 /// What a [`NewLink`] is.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum NewLinkKind {
-    /// A VXLAN tunnel to one other host (RFC 7348).
+    /// A VXLAN tunnel to other hosts (RFC 7348).
     Vxlan {
         /// VXLAN network identifier, 1 to 16,777,215.
         vni: u32,
-        /// The other host.
-        remote: IpAddr,
+        /// The other hosts, of one family: what has no known place goes to each of them.
+        remotes: Vec<IpAddr>,
         /// UDP port.
         port: u16,
     },
@@ -205,6 +207,14 @@ pub enum LinkLocal {
     None,
 }
 
+impl LinkLocal {
+    /// The same for a link of this MTU: where IPv6 has no room, there is nothing to be left out.
+    #[must_use]
+    pub fn at_mtu(self, mtu_bytes: Option<u32>) -> Self {
+        if mtu_bytes.is_some_and(|bytes| bytes < LEAST_IPV6_MTU_BYTES) { Self::Generated } else { self }
+    }
+}
+
 /// One property of a link.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum LinkChange {
@@ -258,7 +268,8 @@ impl Operation {
             | Self::SetShaping(at, _)
             | Self::ClearShaping(at)
             | Self::AddAddress(at, _)
-            | Self::DeleteAddress(at, _) => vec![&at.place],
+            | Self::DeleteAddress(at, _)
+            | Self::RestoreRoute(at, _) => vec![&at.place],
             Self::AddVeth(veth) => vec![&veth.main.at.place, &veth.peer.at.place],
             Self::AddRoute(place, _) | Self::DeleteRoute(place, _) | Self::SetSysctl(place, ..) => {
                 vec![place]

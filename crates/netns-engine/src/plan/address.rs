@@ -11,6 +11,7 @@ use crate::{
     name::LinkName,
     observed::{Observed, Scope, Selection},
     place::{LinkAt, Place},
+    route::Route,
     sysctl::Sysctl,
 };
 
@@ -48,10 +49,8 @@ impl Desired for AddressRemoved {
             return Err(Conflict::NoAddress { at: self.link.clone(), address: self.address });
         }
         let mut draft = Draft::from(observed);
-        draft.then(
-            Operation::DeleteAddress(self.link.clone(), self.address),
-            "Without the address, the route to its network goes too.",
-        );
+        let why = "Without the address, the route to its network goes too.";
+        delete_address(&mut draft, &self.link, self.address, why);
         Ok(draft.finish())
     }
 }
@@ -60,7 +59,7 @@ impl Desired for AddressRemoved {
 pub(super) fn scope_of(at: &LinkAt) -> Scope {
     let mut scope = Scope::default().with_link(at);
     scope.stacks.insert(at.place.clone(), Selection::All);
-    for sysctl in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf] {
+    for sysctl in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf, Sysctl::PromoteSecondaries] {
         scope.sysctls.insert((at.place.clone(), sysctl(at.name.clone())));
     }
     scope
@@ -83,6 +82,24 @@ pub(super) fn add_address(draft: &mut Draft, at: &LinkAt, address: IpNet, why: &
     draft.then(Operation::AddAddress(at.clone(), address), why);
 }
 
+/// Puts the route back that an address brought with it, where somebody took it away.
+pub(super) fn restore_route(draft: &mut Draft, at: &LinkAt, address: IpNet) -> Result<(), Conflict> {
+    if !draft.state().link(at).is_some_and(|link| link.lacks_route_of(address)) {
+        return Ok(());
+    }
+    let metric = Route::metric_of_connected(&address);
+    let takes_its_place = |route: &&Route| route.destination == address.trunc() && route.metric == metric;
+    let other = draft.state().stack(&at.place).and_then(|stack| stack.routes.iter().find(takes_its_place));
+    if let Some(route) = other.cloned() {
+        return Err(Conflict::RouteTaken { route, place: at.place.clone() });
+    }
+    draft.then(
+        Operation::RestoreRoute(at.clone(), address),
+        "The route to its network came with the address; without it, no neighbour is reached.",
+    );
+    Ok(())
+}
+
 fn open_for_ipv6(draft: &mut Draft, at: &LinkAt) {
     let why =
         "An address was given by hand: a router advertisement from the other side must not add routes here.";
@@ -100,6 +117,25 @@ fn open_for_ipv6(draft: &mut Draft, at: &LinkAt) {
             Operation::SetSysctl(at.place.clone(), disabled, 0),
             "IPv6 was off on this link; an IPv6 address needs it.",
         );
+    }
+}
+
+/// Deletes an address, and none of the others that the link has in its subnet.
+pub(super) fn delete_address(draft: &mut Draft, at: &LinkAt, address: IpNet, why: &str) {
+    let promotes = Sysctl::PromoteSecondaries(at.name.clone());
+    let has_sibling = draft.state().link(at).is_some_and(|link| {
+        link.addresses.iter().any(|other| *other != address && other.trunc() == address.trunc())
+    });
+    let keeps = !has_sibling
+        || Family::of_net(&address) == Family::Ipv6
+        || draft.state().sysctl(&at.place, &promotes) != Some(0);
+    let promote = |value| Operation::SetSysctl(at.place.clone(), promotes.clone(), value);
+    if !keeps {
+        draft.then(promote(1), "Or the first address of a subnet would take the others on this link along.");
+    }
+    draft.then(Operation::DeleteAddress(at.clone(), address), why);
+    if !keeps {
+        draft.then(promote(0), "The setting is as it was.");
     }
 }
 

@@ -65,12 +65,12 @@ impl Attachment {
         NewVeth {
             main: NewVethEnd {
                 master: Some(self.bridge.clone()),
-                link_local: super::LinkLocal::None,
+                link_local: super::LinkLocal::None.at_mtu(mtu_bytes),
                 mtu_bytes,
                 ..NewVethEnd::new(self.host_end())
             },
             peer: NewVethEnd {
-                link_local: link_local_for(addresses),
+                link_local: link_local_for(addresses).at_mtu(mtu_bytes),
                 mtu_bytes,
                 ..NewVethEnd::new(self.inner_end())
             },

@@ -5,7 +5,7 @@ use crate::{
     firewall::{IptablesRule, IptablesTable},
     name::LinkName,
     observed::{Asked, ForeignChain, Observed, Scope, TableSelection},
-    place::Place,
+    place::{LinkAt, Place},
     record::{ForwardingRecord, Record, RecordKey},
     route::RouteProtocol,
     sysctl::Sysctl,
@@ -38,7 +38,8 @@ pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: Option<&LinkN
     operations.push(Operation::SetSysctl(Place::Host, switch.clone(), 1));
     let mut there_and_back = operations.clone();
     there_and_back.push(Operation::SetSysctl(Place::Host, switch, 0));
-    let settings = draft.state().settings_changed_by(&Place::Host, &there_and_back);
+    let changed = draft.state().settings_changed_by(&Place::Host, &there_and_back);
+    let settings = with_noted(draft.state(), family, changed);
     draft.then(
         Operation::Remember(Record::Forwarding(ForwardingRecord { family, settings })),
         format!("{family} forwarding was off: this notes what switching it back will have to restore."),
@@ -54,6 +55,35 @@ pub(super) fn switch_on(draft: &mut Draft, family: Family, uplink: Option<&LinkN
         };
         draft.then(operation, why);
     }
+}
+
+/// Lets a bridge of ours pass on what comes in by it, where its own switch is off: because somebody set it, or
+/// because `default` was off when the bridge was made.
+///
+/// Who made another bridge, or an uplink, set that: the doctor names it. IPv6 asks the switch of all links
+/// alone (`ip6_forward` in `net/ipv6/ip6_output.c`), and to write that of one link would cost the host the routes
+/// it learned (`addrconf_fixup_forwarding` in `net/ipv6/addrconf.c`).
+pub(super) fn switch_bridge_on(draft: &mut Draft, family: Family, bridge: &LinkName) {
+    let switch = Sysctl::LinkForwarding(family, bridge.clone());
+    let ours = draft.state().link(&LinkAt::on_host(bridge.clone())).is_some_and(|link| link.ours);
+    if family == Family::Ipv4 && ours && draft.state().sysctl(&Place::Host, &switch) == Some(0) {
+        let why =
+            "The bridge has a switch of its own, and throws away what comes in by it while that is off.";
+        draft.then(Operation::SetSysctl(Place::Host, switch, 1), why);
+    }
+}
+
+/// What was noted when forwarding was switched on before, and of `changed` what was not. Where somebody
+/// switched it off meanwhile, these settings still have the values that we gave them.
+fn with_noted(state: &Observed, family: Family, changed: Vec<(Sysctl, i32)>) -> Vec<(Sysctl, i32)> {
+    let mut settings = match state.records.get(&RecordKey::Forwarding(family)) {
+        Some(Record::Forwarding(before)) => before.settings.clone(),
+        _ => Vec::new(),
+    };
+    let is_new = |(setting, _): &(Sysctl, i32)| settings.iter().all(|(noted, _)| noted != setting);
+    let new: Vec<_> = changed.into_iter().filter(is_new).collect();
+    settings.extend(new);
+    settings
 }
 
 /// Switches forwarding of `family` back, if it was off before and nobody needs it in `later`, the

@@ -69,7 +69,11 @@ impl Veth {
         let asked_for_none =
             self.addresses.is_empty() && self.host_addresses.is_empty() && self.bridge.is_none();
         let link_local = |addresses: &[IpNet]| {
-            if asked_for_none { LinkLocal::Generated } else { link_local_for(addresses) }
+            if asked_for_none {
+                LinkLocal::Generated
+            } else {
+                link_local_for(addresses).at_mtu(self.mtu_bytes)
+            }
         };
         NewVeth {
             main: NewVethEnd {

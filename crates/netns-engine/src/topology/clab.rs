@@ -198,7 +198,7 @@ pub(super) fn translate(lab: Lab) -> Found<(File, Vec<Warning>)> {
     let mut all = Vec::new();
     for link in links {
         warnings.note(link.ignored.iter().cloned());
-        let mtu = link.mtu.clone();
+        let mtu = link.mtu;
         let (ends, at) = ends(link, file.name.at, &mut warnings)?;
         let ends = ends.into_iter().map(|end| endpoint(end, &bridges, &hosts)).collect();
         let body = LinkBody { endpoints: ends, mtu, subnet: Texts::default(), ..LinkBody::default() };

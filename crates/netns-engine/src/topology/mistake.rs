@@ -141,6 +141,22 @@ pub enum Mistake {
         /// Where that is.
         at: Position,
     },
+    /// A subnet of a cable that hangs on a network.
+    #[error("a link to network '{network}' has no subnet of its own")]
+    SubnetOfNetwork {
+        /// The network.
+        network: String,
+    },
+    /// A link with IPv6 and an MTU that is too small for it.
+    #[error("an MTU of {mtu_bytes} is too small for {net}: IPv6 needs at least {least_bytes}")]
+    SmallForIpv6 {
+        /// The MTU.
+        mtu_bytes: u32,
+        /// The address that the link is to have, or the subnet it is in.
+        net: ipnet::IpNet,
+        /// What IPv6 needs.
+        least_bytes: u32,
+    },
     /// An address that is in none of the subnets it should be in.
     #[error("address {address} is in no subnet of network '{network}'")]
     OutsideSubnet {

@@ -33,4 +33,18 @@ impl<'a> Mtus<'a> {
         let of_bridges = bridges.filter_map(|bridge| self.by_bridge.get(bridge).copied()).min();
         cable.mtu_bytes.or(of_bridges)
     }
+
+    /// Returns the MTU in bytes of the smallest of the cables that are plugged into each bridge.
+    #[must_use]
+    pub fn by_bridge<'b>(&self, topology: &'b Topology) -> BTreeMap<&'b LinkName, u32> {
+        let mut smallest = BTreeMap::new();
+        for cable in &topology.cables {
+            let mtu_bytes = self.of_cable(cable).unwrap_or(ETHERNET_MTU);
+            for bridge in cable.ends.iter().filter_map(|end| end.bridge.as_ref()) {
+                let known = smallest.entry(bridge).or_insert(mtu_bytes);
+                *known = mtu_bytes.min(*known);
+            }
+        }
+        smallest
+    }
 }

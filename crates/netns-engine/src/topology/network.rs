@@ -24,8 +24,8 @@ pub struct Network {
     pub addresses: Vec<IpNet>,
     /// How far its nodes get.
     pub reach: Reach,
-    /// Tunnels to the same network on other hosts.
-    pub tunnels: Vec<Tunnel>,
+    /// The tunnel to the same network on other hosts.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// How far the nodes of a network get, beside each other.
@@ -54,8 +54,9 @@ pub struct Tunnel {
     pub mac: MacAddress,
     /// VXLAN network identifier, 1 to 16,777,215.
     pub vni: u32,
-    /// The other host.
-    pub remote: IpAddr,
+    /// The other hosts: one or more, of one family. All of them are reached through the one port, and a bridge
+    /// sends nothing back through the port it came in by: so nothing goes in circles among them.
+    pub remotes: Vec<IpAddr>,
     /// UDP port, 4789 by IANA's assignment.
     pub port: u16,
 }

@@ -9,7 +9,7 @@ use netns_engine::{
     sysctl::Sysctl,
 };
 
-use crate::operations::link_name;
+use crate::operations::{bridge, link_name};
 
 /// All that the operations here can reach.
 pub(crate) fn everything() -> Scope {
@@ -46,6 +46,16 @@ pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
         ),
         ("a_switch_overwrites_every_links_own", throws(Family::Ipv4)),
         ("the_switch_of_ipv6_overwrites_too", throws(Family::Ipv6)),
+        (
+            "a_bridge_starts_as_the_default_is",
+            vec![
+                set(Sysctl::IpForward, 1),
+                set(Sysctl::LinkForwarding(Family::Ipv4, link_name("default")), 0),
+                set(Sysctl::LinkForwarding(Family::Ipv6, link_name("default")), 1),
+                bridge(Place::Host),
+                set(Sysctl::LinkForwarding(Family::Ipv4, link_name("br0")), 1),
+            ],
+        ),
         (
             "a_switch_turns_redirects_around",
             vec![

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod boot;
+mod connected;
 mod gateway;
 mod limits;
 mod operations;
@@ -26,7 +27,8 @@ use proptest::{
 };
 
 fn main() -> ExitCode {
-    let told = operations::told().into_iter().chain(special_links::told()).chain(limits::told());
+    let told = operations::told().into_iter().chain(special_links::told());
+    let told = told.chain(limits::told()).chain(connected::told());
     let mut trials: Vec<_> =
         told.map(|(name, told)| bare(name, move |_: &Sandbox| agree_on(&told))).collect();
     let of_gateway = gateway::told().into_iter();
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
             same_by_text(&table);
         })
     }));
-    let scripts = special_links::scripts().into_iter();
+    let scripts = special_links::scripts().into_iter().chain(connected::scripts());
     trials.extend(scripts.map(|(name, operations)| {
         hostless(&format!("ip_and_tc_make_the_same::{name}"), move || same_by_text(&operations))
     }));

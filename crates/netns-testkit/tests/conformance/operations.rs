@@ -50,6 +50,8 @@ pub(crate) fn any() -> impl Strategy<Value = Operation> {
         6 => (link(), change()).prop_map(|(link, change)| Operation::SetLink(link, change)),
         6 => (link(), address()).prop_map(|(link, address)| Operation::AddAddress(link, address)),
         2 => (link(), address()).prop_map(|(link, address)| Operation::DeleteAddress(link, address)),
+        2 => (link(), address()).prop_map(|(link, address)| Operation::DeleteRoute(link.place, Route::connected(address.trunc(), link.name))),
+        2 => (link(), address()).prop_map(|(link, address)| Operation::RestoreRoute(link, address)),
         4 => (select(places()), route()).prop_map(|(place, route)| Operation::AddRoute(place, route)),
         2 => (select(places()), route()).prop_map(|(place, route)| Operation::DeleteRoute(place, route)),
         1 => (link(), 0..2_i32).prop_map(|(link, value)| Operation::SetSysctl(link.place, Sysctl::RouteLocalnet(link.name), value)),
@@ -124,6 +126,23 @@ pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
     told_of_links().into_iter().chain(told_of_entries()).collect()
 }
 
+/// A link with addresses and routes of both families whose MTU becomes too small for IPv6, and large again.
+fn narrowed() -> Vec<Operation> {
+    let va = || LinkAt::on_host(link_name("va"));
+    let mtu = |bytes| Operation::SetLink(va(), LinkChange::Mtu(bytes));
+    let address = |text: &str| Operation::AddAddress(va(), text.parse().unwrap());
+    let route =
+        |gateway: &str| Operation::AddRoute(Place::Host, Route::default_via(gateway.parse().unwrap()));
+    let mut told = vec![veth(&Place::Host, &Place::Host)];
+    told.extend(
+        ["va", "vb"].map(|name| Operation::SetLink(LinkAt::on_host(link_name(name)), LinkChange::Up)),
+    );
+    told.extend(["10.0.0.1/24", "fd00::1/64"].map(address));
+    told.extend(["10.0.0.9", "fd00::9"].map(route));
+    told.extend([mtu(1280), mtu(1279), address("fd00::1/64"), mtu(1280), address("fd00::1/64")]);
+    told
+}
+
 fn told_of_links() -> Vec<(&'static str, Vec<Operation>)> {
     use Operation::{AddAddress, AddRoute, CreateNetns, DeleteLink, DeleteNetns, SetLink};
     let red = || Place::Netns(netns_name("red"));
@@ -167,6 +186,7 @@ fn told_of_links() -> Vec<(&'static str, Vec<Operation>)> {
                 AddRoute(red(), default()),
             ],
         ),
+        ("a_narrow_link_has_no_ipv6", narrowed()),
         (
             "a_link_that_goes_down_loses_its_routes",
             vec![

@@ -13,7 +13,8 @@ use crate::operations::{bridge, link_name, netns_name, veth};
 
 /// Sequences told by hand, by what they show.
 pub(crate) fn told() -> Vec<(&'static str, Vec<Operation>)> {
-    told_of_tunnels().into_iter().chain(told_of_shared_links()).chain(told_of_ports()).collect()
+    let of_ports = told_of_ports().into_iter().chain([told_of_sizes()]);
+    told_of_tunnels().into_iter().chain(told_of_shared_links()).chain(of_ports).collect()
 }
 
 fn told_of_tunnels() -> Vec<(&'static str, Vec<Operation>)> {
@@ -133,6 +134,20 @@ fn told_of_ports() -> Vec<(&'static str, Vec<Operation>)> {
     )]
 }
 
+fn told_of_sizes() -> (&'static str, Vec<Operation>) {
+    let on_host = |name| LinkAt::on_host(link_name(name));
+    let of = |name, bytes| Operation::SetLink(on_host(name), LinkChange::Mtu(bytes));
+    let plugged = |name| Operation::SetLink(on_host(name), LinkChange::Master(link_name("br0")));
+    let out = |name| Operation::SetLink(on_host(name), LinkChange::NoMaster);
+    let large =
+        vec![create(), veth(&Place::Host, &red()), of("va", 9000), bridge(Place::Host), plugged("va")];
+    let smaller = vec![vxlan(Place::Host, Some(link_name("br0"))), of("va", 1400), of("va", 9000)];
+    let fewer =
+        vec![Operation::DeleteLink(on_host("vx")), of("va", 1300), out("va"), plugged("va"), delete()];
+    let by_hand = vec![of("br0", 1280), create(), veth(&Place::Host, &red()), plugged("va"), out("va")];
+    ("a_bridge_follows_its_smallest_port", [large, smaller, fewer, by_hand].concat())
+}
+
 /// What messages and scripts make the same of, by what it is.
 pub(crate) fn scripts() -> Vec<(&'static str, Vec<Operation>)> {
     let at = |name| LinkAt::on_host(link_name(name));
@@ -147,6 +162,13 @@ pub(crate) fn scripts() -> Vec<(&'static str, Vec<Operation>)> {
     vec![
         ("tunnel", vec![bridge(Place::Host), vxlan(Place::Host, Some(link_name("br0")))]),
         ("tunnel_in_netns", vec![create(), vxlan(red(), None)]),
+        (
+            "tunnel_to_several",
+            vec![
+                bridge(Place::Host),
+                vxlan_to(Place::Host, Some(link_name("br0")), &["192.0.2.7", "192.0.2.8", "192.0.2.9"]),
+            ],
+        ),
         ("shared_link", vec![create(), cable(), macvlan(red(), "va", Some(1400))]),
         ("shared_link_of_host", vec![cable(), macvlan(Place::Host, "va", None)]),
         ("isolated_port", isolated.clone()),
@@ -164,7 +186,12 @@ pub(crate) fn scripts() -> Vec<(&'static str, Vec<Operation>)> {
 }
 
 pub(crate) fn vxlan(place: Place, master: Option<LinkName>) -> Operation {
-    let kind = NewLinkKind::Vxlan { vni: 42, remote: "192.0.2.7".parse().unwrap(), port: 4789 };
+    vxlan_to(place, master, &["192.0.2.7"])
+}
+
+fn vxlan_to(place: Place, master: Option<LinkName>, remotes: &[&str]) -> Operation {
+    let remotes = remotes.iter().map(|remote| remote.parse().unwrap()).collect();
+    let kind = NewLinkKind::Vxlan { vni: 42, remotes, port: 4789 };
     let mac = MacAddress::derived_from("vx");
     Operation::AddLink(NewLink {
         at: LinkAt { place, name: link_name("vx") },

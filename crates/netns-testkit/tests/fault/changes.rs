@@ -136,7 +136,8 @@ impl Desired for InOrder {
 /// A tunnel, a link that shares the uplink, and a port that is isolated.
 fn special_links() -> Vec<Operation> {
     let (tunnel, shared) = (LinkAt::on_host(link_name("vx0")), red().link(&link_name("mv0")));
-    let vxlan = NewLinkKind::Vxlan { vni: 42, remote: address("192.0.2.7"), port: 4789 };
+    let vxlan =
+        NewLinkKind::Vxlan { vni: 42, remotes: vec![address("192.0.2.7"), address("192.0.2.8")], port: 4789 };
     let macvlan = NewLinkKind::Macvlan { parent: link_name("eth0"), mode: MacvlanMode::Bridge };
     let new = |at: &LinkAt, kind, master| NewLink {
         mac: MacAddress::derived_from(at.name.as_str()),

@@ -24,11 +24,13 @@ fn main() -> ExitCode {
         a_tunnel_is_as_asked,
         a_tunnel_by_ipv6_is_as_asked,
         a_tunnel_carries_packets,
+        a_tunnel_leads_to_several_hosts,
         shared_links_talk_by_their_mode,
         the_parent_of_a_shared_link_is_not_its_peer,
         isolated_ports_reach_only_others,
         a_setting_that_does_not_exist_is_named,
         a_setting_that_is_no_number_is_named,
+        a_setting_that_is_rounded_is_refused,
         settings_that_links_tell_are_those_of_the_files,
     );
     trials.extend(limits::trials());
@@ -92,6 +94,32 @@ fn a_tunnel_carries_packets(_: &Sandbox) {
         ]);
     }
     sh("ip netns exec red ping -c 1 -W 5 10.9.0.2");
+}
+
+/// Three hosts on one wire, each with a tunnel to both others.
+fn a_tunnel_leads_to_several_hosts(_: &Sandbox) {
+    perform(&[bridge(), up(host("br0"))]);
+    let hosts = [("red", 1), ("blue", 2), ("green", 3)];
+    for (name, last) in hosts {
+        let (outer, inner) = (host(&format!("v-{name}")), netns(name).link(&link("eth0")));
+        let others: Vec<_> = hosts.iter().filter(|(other, _)| *other != name).collect();
+        let others: Vec<_> = others.iter().map(|(_, other)| format!("10.0.0.{other}")).collect();
+        perform(&[
+            create(name),
+            veth(outer.clone(), inner.clone()),
+            Operation::SetLink(outer.clone(), LinkChange::Master(link("br0"))),
+            address(inner.clone(), &format!("10.0.0.{last}/24")),
+            up(outer),
+            up(inner),
+            vxlan_from(&netns(name), &others.join(" "), last),
+            address(netns(name).link(&link("vx0")), &format!("10.9.0.{last}/24")),
+            up(netns(name).link(&link("vx0"))),
+        ]);
+    }
+    let shown = sh("bridge -n red fdb show dev vx0 | grep ^00:00:00:00:00:00 | grep -o 'dst [^ ]*' | sort");
+    assert_eq!(shown, "dst 10.0.0.2\ndst 10.0.0.3\n");
+    sh("ip netns exec red ping -c 1 -W 5 10.9.0.2; ip netns exec red ping -c 1 -W 5 10.9.0.3");
+    sh("ip netns exec green ping -c 1 -W 5 10.9.0.2");
 }
 
 fn shared_links_talk_by_their_mode(_: &Sandbox) {
@@ -159,6 +187,27 @@ fn a_setting_that_is_no_number_is_named(_: &Sandbox) {
     assert_eq!(refusal.to_string(), "'net.ipv4.tcp_rmem' is not one number (EBADMSG)");
 }
 
+/// Where the kernel counts in ticks of 4 ms, 7 become 8; where it counts otherwise, there may be nothing to round.
+fn a_setting_that_is_rounded_is_refused(_: &Sandbox) {
+    perform(&[create("red"), cable(&netns("red"), &Place::Host)]);
+    let read = || sh("ip netns exec red cat /proc/sys/net/ipv4/neigh/va/retrans_time_ms").trim().to_owned();
+    let setting = |name: &str| Sysctl::Named(NamedSetting::new(name).unwrap());
+    let write = |name: &str, value| {
+        LinuxKernel::default().perform(&Operation::SetSysctl(netns("red"), setting(name), value))
+    };
+    let before = read();
+    match write("net.ipv4.neigh.va.retrans_time_ms", 7) {
+        Err(refusal) => {
+            assert_eq!(refusal.to_string(), "the kernel makes 8 of 7 (EINVAL)");
+            assert_eq!(read(), before, "as it was");
+        }
+        Ok(()) => assert_eq!(read(), "7"),
+    }
+    let refused = |name| write(name, 1).unwrap_err().to_string();
+    assert_eq!(refused("net.ipv4.tcp_rmem"), "'net.ipv4.tcp_rmem' is not one number (EBADMSG)");
+    assert_eq!(refused("net.ipv4.route.flush"), "'net.ipv4.route.flush' cannot be read (EBADMSG)");
+}
+
 #[track_caller]
 fn perform(operations: &[Operation]) {
     let mut kernel = LinuxKernel::default();
@@ -186,10 +235,14 @@ fn veth(main: LinkAt, peer: LinkAt) -> Operation {
     Operation::AddVeth(NewVeth { main: end(main), peer: end(peer) })
 }
 
-fn vxlan(place: Place, remote: &str, master: Option<&str>) -> Operation {
+fn vxlan(place: Place, remotes: &str, master: Option<&str>) -> Operation {
     Operation::AddLink(NewLink {
         at: LinkAt { place, name: link("vx0") },
-        kind: NewLinkKind::Vxlan { vni: 42, remote: remote.parse().unwrap(), port: 4790 },
+        kind: NewLinkKind::Vxlan {
+            vni: 42,
+            remotes: remotes.split(' ').map(|remote| remote.parse().unwrap()).collect(),
+            port: 4790,
+        },
         mac: mac(7),
         mtu_bytes: Some(1400),
         master: master.map(link),

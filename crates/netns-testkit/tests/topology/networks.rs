@@ -13,7 +13,7 @@ use netns_engine::{
     sysctl::{NamedSetting, Sysctl},
     topology::{
         Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Reach, Shaping,
-        Topology,
+        Topology, Tunnel,
     },
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -187,7 +187,7 @@ fn network(number: usize, reach: &Reach, family: Family) -> Network {
         mtu_bytes: None,
         addresses,
         reach: reach.clone(),
-        tunnels: Vec::new(),
+        tunnel: None,
     }
 }
 
@@ -285,7 +285,14 @@ pub(crate) fn everything() -> Topology {
         vec![Some((Reach::Internet { uplink: None }, Family::Both)), Some((Reach::Host, Family::Ipv4))];
     let nodes =
         vec![node(Extras::Names, true, 1), node(Extras::Resolver, true, 0), node(Extras::Isolated, false, 0)];
-    Recipe { networks, nodes, cables: vec![true, true] }.topology()
+    let mut topology = Recipe { networks, nodes, cables: vec![true, true] }.topology();
+    topology.networks[0].tunnel = Some(tunnel());
+    topology
+}
+
+fn tunnel() -> Tunnel {
+    let (link, mac) = (link("vx1-net0"), MacAddress::derived_from("vx1-net0"));
+    Tunnel { remotes: vec![[192, 0, 2, 77].into()], vni: 7, port: 4789, link, mac }
 }
 
 /// What [`everything`] may be edited to: something of each kind goes, changes and comes.
@@ -296,6 +303,8 @@ pub(crate) fn something_else() -> Topology {
     let networks = vec![Some((Reach::Host, Family::Ipv4)), None];
     let nodes = vec![node(Extras::SmallPackets, true, 0), None, node(Extras::Names, false, 2)];
     let mut topology = Recipe { networks, nodes, cables: vec![true, true] }.topology();
+    topology.networks[0].mtu_bytes = Some(1400);
+    topology.networks[0].tunnel = Some(tunnel());
     topology.cables[0].ends[1].shaping = Some(Shaping { rate_bits: Some(10_000_000), ..Shaping::default() });
     topology
 }

@@ -79,8 +79,11 @@ fn end_midway(host: &Sandbox, end: impl FnOnce(&Child)) {
     // Takes the datagram and says nothing: the trace goes on until its patience is over.
     let server = receive(host);
     let before = Snapshot::take();
-    let child = std::env::current_exe().unwrap();
-    let mut child = Command::new(child).env(CHILD, "600000").stdin(Stdio::null()).spawn().unwrap();
+    let program = std::env::current_exe().unwrap();
+    // Whoever runs the tests in the background, without job control, has them ignore SIGINT.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(program).env(CHILD, "600000").stdin(Stdio::null());
+    let mut child = command.spawn().unwrap();
     assert!(server.recv(&mut [0; 64]).unwrap() > 0, "the probe is on its way");
     for place in ["", "ip netns exec red ", "ip netns exec blue "] {
         assert!(sh(&format!("{place}nft list tables")).contains("netns_tool_trace"), "{place}");

@@ -20,9 +20,7 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         Conflict::NoNetns(name) => {
             format!("'netns-tool create {name}' makes it; 'netns-tool list' shows what there is")
         }
-        Conflict::HalfMadeNetns(name) => {
-            format!("'netns-tool gc' removes half-made ones; then 'netns-tool create {name}'")
-        }
+        Conflict::HalfMadeNetns(_) => "'netns-tool gc' removes half-made ones; then try again".to_owned(),
         Conflict::NetnsTaken(name) => {
             format!("use it as it is, choose another name, or 'netns-tool delete {name}' first")
         }
@@ -52,7 +50,7 @@ fn about_netns(conflict: &Conflict) -> Option<String> {
         }
         Conflict::NodeHeld { topology, holders, .. } => match holders.iter().find_map(path_of) {
             Some(path) => format!("'umount {path}', then 'netns-tool down {topology}'"),
-            None => format!("end them first, or 'netns-tool down {topology} --kill' ends them"),
+            None => "end them first; with --kill, this command ends them".to_owned(),
         },
         Conflict::NoNameServer | Conflict::LoopbackNameServer(_) => {
             "name servers that others can reach, such as 'netns-tool dns NETNS 9.9.9.9'".to_owned()

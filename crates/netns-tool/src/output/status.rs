@@ -7,11 +7,14 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
+use ipnet::IpNet;
 use netns_engine::{
     name::NetnsName,
     place::{LinkAt, Place},
     plan::{Conflict, LinkChange, Operation},
     record::Lifetime,
+    route::Route,
+    sysctl::Sysctl,
     topology::Topology,
 };
 use serde_json::{Value, json};
@@ -41,8 +44,12 @@ impl Drift {
     /// Says what is wrong, given all that would put it right; what is missing on an object that is missing
     /// itself is not told apart.
     pub(crate) fn all<'a>(remedies: impl IntoIterator<Item = &'a Operation>) -> Vec<Self> {
+        let remedies: Vec<_> = remedies.into_iter().collect();
         let mut missing = Missing::default();
-        remedies.into_iter().filter(|remedy| !missing.implies(remedy)).filter_map(Self::of).collect()
+        let told = remedies
+            .iter()
+            .filter(|remedy| !is_for_an_address(remedy, &remedies) && !missing.implies(remedy));
+        told.filter_map(|remedy| Self::of(remedy)).collect()
     }
 
     /// Says what is wrong, given what would put it right; nothing for the tool's own notes.
@@ -53,7 +60,7 @@ impl Drift {
             Operation::AddBridge(bridge) => format!("bridge {} is missing", bridge.at),
             Operation::AddVeth(veth) => format!("cable {} – {} is missing", veth.main.at, veth.peer.at),
             Operation::AddLink(link) => format!("{} is missing", link.at),
-            Operation::DeleteLink(link) => format!("{link} leads nowhere"),
+            Operation::DeleteLink(link) => format!("{link} has to be made anew"),
             Operation::SetLink(link, change) => match change {
                 LinkChange::Up => format!("{link} is down"),
                 LinkChange::Master(bridge) => format!("{link} is not a port of bridge '{bridge}'"),
@@ -62,12 +69,18 @@ impl Drift {
                 LinkChange::NoMaster => format!("{link} is a port of a bridge"),
                 LinkChange::IsolatedOn => format!("{link} is not isolated"),
                 LinkChange::IsolatedOff => format!("{link} is isolated"),
+                LinkChange::HairpinOn => format!("what comes in by {link} does not go back there"),
+                LinkChange::HairpinOff => format!("what comes in by {link} goes back there"),
                 _ => format!("not done: {remedy}"),
             },
             Operation::AddAddress(link, address) => format!("{link} has no address '{address}'"),
             Operation::AddRoute(place, route) => format!("route '{route}' is missing {}", place.location()),
             Operation::DeleteRoute(place, route) => {
                 format!("route '{route}' {} leads elsewhere than asked", place.location())
+            }
+            Operation::RestoreRoute(link, address) => {
+                let route = Route::connected(address.trunc(), link.name.clone());
+                format!("route '{route}' is missing {}", link.place.location())
             }
             Operation::SetSysctl(place, setting, value) => {
                 format!("{setting} is not {value} {}", place.location())
@@ -102,6 +115,15 @@ impl Drift {
     }
 }
 
+/// Whether a setting is only made sure of before an IPv6 address is added, whatever it is.
+fn is_for_an_address(remedy: &Operation, remedies: &[&Operation]) -> bool {
+    let Operation::SetSysctl(place, Sysctl::AcceptRa(link) | Sysctl::Autoconf(link), 0) = remedy else {
+        return false;
+    };
+    let link = place.link(link);
+    remedies.iter().any(|other| matches!(other, Operation::AddAddress(at, IpNet::V6(_)) if *at == link))
+}
+
 /// What is known to be missing.
 #[derive(Default)]
 struct Missing {
@@ -117,6 +139,7 @@ impl Missing {
             Operation::CreateNetns(name) => drop(self.netns.insert(name.clone())),
             Operation::AddBridge(bridge) => drop(self.links.insert(bridge.at.clone())),
             Operation::AddLink(link) => drop(self.links.insert(link.at.clone())),
+            Operation::DeleteLink(link) => drop(self.links.insert(link.clone())),
             Operation::AddVeth(veth) => self.links.extend([veth.main.at.clone(), veth.peer.at.clone()]),
             _ => {}
         }
@@ -133,6 +156,10 @@ impl Missing {
                 let on_missing_link =
                     setting.link().is_some_and(|link| self.links.contains(&place.link(link)));
                 on_missing_link || in_missing(&place)
+            }
+            Operation::AddLink(link) => self.links.contains(&link.at),
+            Operation::AddVeth(veth) => {
+                [&veth.main.at, &veth.peer.at].into_iter().any(|at| self.links.contains(at))
             }
             Operation::ShareHosts(netns, _) => self.netns.contains(netns),
             Operation::StartProgram(key, _) => self.netns.contains(&key.netns),

@@ -24,7 +24,7 @@ type Drift = (&'static str, &'static str, &'static [&'static str]);
 
 const OTHER_RULES: &str = "nftables table 'inet netns_tool' has not the rules it was made with";
 
-const DRIFTS: [Drift; 16] = [
+const DRIFTS: [Drift; 21] = [
     ("a_flushed_ruleset", "nft flush ruleset", &["nftables table 'inet netns_tool' is missing"]),
     ("a_deleted_chain", "nft delete table inet netns_tool", &["forward 127.0.0.1:8080/tcp to 10.44.0.2:80"]),
     ("a_flushed_table", "nft flush table inet netns_tool", &[OTHER_RULES]),
@@ -48,7 +48,23 @@ const DRIFTS: [Drift; 16] = [
         "ip -n red route delete default",
         &["route 'default via 10.44.0.1' is missing in netns 'red'"],
     ),
+    (
+        "a_deleted_route_to_the_nodes",
+        "ip route delete 10.44.0.0/24 dev lab0",
+        &["route '10.44.0.0/24 dev lab0' is missing on the host"],
+    ),
+    (
+        "a_link_without_routes",
+        "ip -n red route flush dev eth0",
+        &["route '10.44.0.0/24 dev eth0' is missing in netns 'red'", "route 'default via 10.44.0.1'"],
+    ),
+    (
+        "a_direct_cable_without_routes",
+        "ip -n blue route flush dev eth1",
+        &["route '10.45.0.0/30 dev eth1' is missing in netns 'blue'"],
+    ),
     ("a_bridge_switched_off", "ip link set lab0 down", &["link 'lab0' is down"]),
+    ("a_bridge_of_another_size", "ip link set lab0 mtu 1300", &["MTU of link 'lab0' is not 1500"]),
     ("a_port_taken_from_its_bridge", "ip link set veth-blue nomaster", &["veth-blue"]),
     ("forwarding_switched_off", "echo 0 > /proc/sys/net/ipv4/ip_forward", &["net.ipv4.ip_forward"]),
     (
@@ -60,6 +76,11 @@ const DRIFTS: [Drift; 16] = [
         "removed_host_names",
         "rm /etc/netns/red/hosts",
         &["/etc/netns/red/hosts is not the host names of topology 'lab'"],
+    ),
+    (
+        "a_cable_too_narrow_for_ipv6",
+        "ip link set veth-red mtu 1000; ip -n red link set eth0 mtu 1000",
+        &["link 'veth-red' has to be made anew"],
     ),
     (
         "an_isolated_port",
@@ -76,12 +97,15 @@ pub(crate) fn trials() -> Vec<Trial> {
     });
     let edits = trials!(online:
         an_edit_looks_at_the_rest_from_outside,
+        what_is_as_asked_is_not_named,
         each_set_that_somebody_empties_is_filled_again,
     );
-    trials
-        .chain(edits)
-        .chain(trials!(bare: settings_of_a_link_return_with_it, a_folder_that_somebody_made_stays))
-        .collect()
+    let others = trials!(bare:
+        settings_of_a_link_return_with_it,
+        a_folder_that_somebody_made_stays,
+        a_tunnel_stays_as_its_network_is,
+    );
+    trials.chain(edits).chain(others).collect()
 }
 
 const STAR: &str = "
@@ -146,6 +170,18 @@ fn an_edit_looks_at_the_rest_from_outside(host: &Sandbox) {
     well();
     drop(host.netns_tool("down star").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// That its settings were made sure of does not mean that they were anything else.
+fn what_is_as_asked_is_not_named(host: &Sandbox) {
+    fs::write(FILE, STAR.replace("10.48.0.0/24", "[10.48.0.0/24, \"fd48::/64\"]")).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    sh("ip -n a address delete fd48::2/64 dev eth0");
+    let status = host.netns_tool("status star").fails_with(9).says("has no address 'fd48::2/64'");
+    let objects = status.stdout().lines().filter(|line| line.starts_with(' ')).count();
+    assert_eq!(objects, 1, "{}", status.stdout());
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    drop(host.netns_tool("status star").succeeds());
 }
 
 fn named_and_repaired(host: &Sandbox, deed: &str, named: &[&str]) {
@@ -257,4 +293,43 @@ fn settings_of_a_link_return_with_it(host: &Sandbox) {
         assert_eq!(settings().trim(), "2 1", "after '{deed}'");
         drop(host.netns_tool("status lab").succeeds().says("as asked"));
     }
+}
+
+const TUNNEL: &str = "
+name: lab
+networks:
+  lab0: { subnet: 10.44.0.0/24, mtu: 1400, remote: 192.0.2.77, vni: 7 }
+nodes:
+  red: { networks: [lab0] }
+";
+
+fn a_tunnel_stays_as_its_network_is(host: &Sandbox) {
+    let up = |file: &str| {
+        fs::write(FILE, file).unwrap();
+        drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    };
+    let untouched = Snapshot::take();
+    up(TUNNEL);
+    let first = Snapshot::take();
+    for (deed, named) in [
+        ("nomaster", "vx1-lab0"),
+        ("mtu 1300", "vx1-lab0"),
+        ("address 02:00:00:00:00:0a", "vx1-lab0"),
+        ("type bridge_slave isolated on", "link 'vx1-lab0' is isolated"),
+        ("down", "link 'vx1-lab0' is down"),
+    ] {
+        sh(&format!("ip link set vx1-lab0 {deed}"));
+        drop(host.netns_tool("status lab").fails_with(9).says(named));
+        up(TUNNEL);
+        first.assert_same(&Snapshot::take(), &format!("put right after '{deed}'"));
+        drop(host.netns_tool("status lab").succeeds().says("as asked"));
+    }
+    let smaller = TUNNEL.replace("1400", "1300");
+    up(&smaller);
+    assert_eq!(sh("ip -o link show vx1-lab0 | grep -o 'mtu [0-9]*'").trim(), "mtu 1300");
+    let edited = Snapshot::take();
+    drop(host.netns_tool("down lab").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
+    up(&smaller);
+    edited.assert_same(&Snapshot::take(), "an edit leads where a fresh start does");
 }

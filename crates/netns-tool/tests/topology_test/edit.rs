@@ -36,7 +36,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_edit_loses_nothing_on_what_stays,
         an_edit_and_its_reverse_leave_the_first_state,
         a_gateway_that_moves_leaves_the_nodes_where_they_are,
+        an_address_goes_without_those_behind_it,
+        packets_may_be_smaller_than_ipv6_takes,
         larger_packets_fit_into_the_limit_of_a_cable,
+        a_bridge_follows_its_ports_when_no_size_is_asked_for,
         a_long_file_is_changed_as_a_short_one,
     )
 }
@@ -121,6 +124,66 @@ fn a_gateway_that_moves_leaves_the_nodes_where_they_are(host: &Sandbox) {
     first.assert_same(&Snapshot::take(), "with the gateway back at its first address");
 }
 
+/// The first address of a subnet takes the others along, and with the last one every route goes.
+fn an_address_goes_without_those_behind_it(host: &Sandbox) {
+    let with = |addresses: &str| {
+        PAIR.replace(
+            "a: { networks: [lan] }",
+            &format!("a: {{ networks: {{ lan: {{ address: [{addresses}] }} }} }}"),
+        )
+    };
+    let untouched = Snapshot::take();
+    up(host, &with("10.46.0.6"));
+    let fresh = Snapshot::take();
+    up(host, &with("10.46.0.5, 10.46.0.6, 10.46.0.7"));
+    sh(
+        "ip netns exec a sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.eth0.promote_secondaries=0",
+    );
+    let three = Snapshot::take();
+    let refused =
+        with("10.46.0.6").replace("b: { networks: [lan] }", "b: { networks: [lan], run: [[/nowhere]] }");
+    fs::write(FILE, refused).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).fails_with(1));
+    three.assert_same(&Snapshot::take(), "after a refused edit");
+    up(host, &with("10.46.0.6"));
+    fresh.assert_same(&Snapshot::take(), "with the one that is left");
+    sh("ip netns exec a ping -c 1 -W 5 203.0.113.8");
+    drop(host.netns_tool("status pair").succeeds());
+    sh("ip -n a address add 10.46.0.8/24 dev eth0");
+    drop(host.netns_tool("address delete 10.46.0.6/24 eth0 --netns a").succeeds());
+    assert_eq!(sh("ip -n a -o -4 address show dev eth0 | awk '{ print $4 }'").trim(), "10.46.0.8/24");
+    drop(host.netns_tool("down pair").succeeds());
+    untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// Below an MTU of 1280 the kernel has no IPv6 on a link, and nothing of it to switch off.
+fn packets_may_be_smaller_than_ipv6_takes(host: &Sandbox) {
+    let narrow = PAIR.replace("nat: true }", "nat: true, mtu: 1000 }");
+    let untouched = Snapshot::take();
+    for edited in [narrow, PAIR.replace("a: { networks: [lan] }", "a: { networks: [lan], mtu: 1000 }")] {
+        up(host, &edited);
+        let fresh = Snapshot::take();
+        sh(
+            "ip netns exec a ping -c 1 -W 5 203.0.113.8; ip netns exec a ping -c 1 -W 5 -M do -s 972 10.46.0.3",
+        );
+        drop(host.netns_tool("status pair").succeeds());
+        drop(host.netns_tool("plan /run/pair.yaml").succeeds().says("already as asked"));
+        drop(host.netns_tool("down pair").succeeds());
+        untouched.assert_same(&Snapshot::take(), "after down");
+        up(host, PAIR);
+        let wide = Snapshot::take();
+        let nowhere = edited.replace("b: { networks: [lan]", "b: { run: [[/nowhere]], networks: [lan]");
+        fs::write(FILE, nowhere).unwrap();
+        drop(host.netns_tool(&format!("up {FILE}")).fails_with(1));
+        wide.assert_same(&Snapshot::take(), "after a refused edit");
+        up(host, &edited);
+        fresh.assert_same(&Snapshot::take(), "after an edit");
+        drop(host.netns_tool("status pair").succeeds());
+        drop(host.netns_tool("down pair").succeeds());
+        untouched.assert_same(&Snapshot::take(), "after an edit and down");
+    }
+}
+
 fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {
     let with =
         |mtu: u32| PAIR.replace("10.47.0.0/30 }", &format!("10.47.0.0/30, rate: 2mbit, mtu: {mtu} }}"));
@@ -131,6 +194,40 @@ fn larger_packets_fit_into_the_limit_of_a_cable(host: &Sandbox) {
     sh("ip netns exec a ping -c 1 -W 5 -M do -s 8972 10.47.0.2");
     up(host, &with(1500));
     small.assert_same(&Snapshot::take(), "with the packets as small as before");
+}
+
+fn a_bridge_follows_its_ports_when_no_size_is_asked_for(host: &Sandbox) {
+    let sizes =
+        || sh("for link in lan veth-a veth-b; do cat /sys/class/net/$link/mtu; done").replace('\n', " ");
+    let as_asked = || drop(host.netns_tool("status pair").succeeds().says("as asked"));
+    let of_network = |mtu: &str| PAIR.replace("nat: true", &format!("nat: true{mtu}"));
+    let of_node = PAIR.replace("a: { networks: [lan] }", "a: { networks: [lan], mtu: 1400 }");
+    for (file, wanted) in [
+        (PAIR, "1500 1500 1500 "),
+        (&of_network(", mtu: 1300"), "1300 1300 1300 "),
+        (PAIR, "1500 1500 1500 "),
+        (&of_node, "1400 1400 1500 "),
+        (PAIR, "1500 1500 1500 "),
+    ] {
+        up(host, file);
+        assert_eq!(sizes(), wanted, "{file}");
+        as_asked();
+    }
+    // The first time the kernel does it, and that is all there is to do.
+    drop(host.netns_tool("down pair").succeeds());
+    up(host, &of_node);
+    as_asked();
+    // A third node is laid beside one that is not looked into.
+    drop(host.netns_tool("down pair").succeeds());
+    let of_node = of_node.split("links:").next().unwrap();
+    up(host, of_node);
+    up(host, &format!("{of_node}  c: {{ networks: [lan] }}\n"));
+    assert_eq!(sizes(), "1400 1400 1500 ");
+    as_asked();
+    // A port that somebody else plugged in is his.
+    sh("ip link add other type veth peer name other0; ip link set other mtu 1290 master lan");
+    as_asked();
+    assert_eq!(sizes(), "1290 1400 1500 ");
 }
 
 /// What is known of a topology is read while its file is: if that is long, and only then.

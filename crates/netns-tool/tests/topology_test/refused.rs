@@ -1,9 +1,14 @@
 //! What cannot be is refused before anything is touched.
 
-use std::{fs, net::UdpSocket};
+use std::{
+    fs::{self, File},
+    net::UdpSocket,
+    os::unix::fs::MetadataExt,
+    thread,
+};
 
 use libtest_mimic::Trial;
-use netns_testkit::{Sandbox, Sleeper, Snapshot, sh, trials};
+use netns_testkit::{Sandbox, Sleeper, Snapshot, eventually, sh, trials};
 
 const FILE: &str = "/run/lab.yaml";
 
@@ -27,6 +32,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_link_of_somebody_elses_is_not_taken,
         a_subnet_that_the_host_routes_is_refused,
         a_subnet_that_another_table_routes_is_refused,
+        what_came_while_it_waited_is_seen,
+        a_setting_that_is_no_number_leaves_nothing,
         a_way_out_is_not_in_the_way,
         what_is_not_up_cannot_be_taken_down,
         a_held_netns_is_not_taken_down,
@@ -133,6 +140,48 @@ fn a_subnet_that_another_table_routes_is_refused(host: &Sandbox) {
 }
 
 /// The same VPN where it takes everything, and the other habit: two halves of a default route.
+fn a_setting_that_is_no_number_leaves_nothing(host: &Sandbox) {
+    for (name, why) in
+        [("net.ipv4.tcp_rmem", "is not one number"), ("net.ipv4.route.flush", "cannot be read")]
+    {
+        let settings =
+            format!("red: {{ sysctls: {{ net.ipv4.tcp_syncookies: 2, {name}: 1 }}, networks: [lab0] }}");
+        up_is_refused(host, &LAB.replace("red: { networks: [lab0] }", &settings), 1, &[name, why]);
+    }
+}
+
+/// A long file is read while others are waited for; what they do meanwhile counts.
+fn what_came_while_it_waited_is_seen(host: &Sandbox) {
+    let long = format!("{LAB}# {}\n", "-".repeat(5000));
+    fs::write(FILE, &long).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    let more = "  lab1: { subnet: 10.45.0.0/24 }\nnodes:\n  green: { networks: [lab1] }\n";
+    fs::write(FILE, long.replace("nodes:\n", more)).unwrap();
+    let lock = File::open("/run/netns-tool/lock").unwrap();
+    lock.lock().unwrap();
+    thread::scope(|scope| {
+        let up = scope.spawn(|| host.netns_tool(&format!("up {FILE}")));
+        eventually("it waits for the lock, and does nothing else", || {
+            waits_for(&lock).is_some_and(|pid| sh(&format!("ps -o s= -p {pid}")).trim() == "S")
+        });
+        sh("ip link add br9 type bridge; ip address add 10.45.0.1/24 dev br9");
+        let untouched = Snapshot::take();
+        lock.unlock().unwrap();
+        let _refused = up.join().unwrap().fails_with(5).complains("already in use by link 'br9'");
+        untouched.assert_same(&Snapshot::take(), "after a refused up");
+    });
+}
+
+/// Returns who waits for a lock, as `/proc/locks` tells (`proc_locks(5)`).
+fn waits_for(lock: &File) -> Option<u32> {
+    let inode = format!(":{}", lock.metadata().unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let waiting = locks.lines().filter(|line| line.contains("-> FLOCK"));
+    let words = waiting.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut of_file = words.filter(|words| words.iter().any(|word| word.ends_with(&inode)));
+    of_file.next()?.get(5)?.parse().ok()
+}
+
 fn a_way_out_is_not_in_the_way(host: &Sandbox) {
     fs::write(FILE, LAB).unwrap();
     sh("ip route add default dev eth0 table 51820; ip rule add lookup 51820

@@ -21,6 +21,7 @@ pub(crate) use netconf::Ipv4Forwarding;
 use netlink_packet_core::Emitable;
 pub(crate) use port::Port;
 pub(crate) use raw_link::{Carrier, RawLink};
+pub(crate) use route::Routes;
 pub(crate) use survey::{LinkNames, SurveyedLink};
 
 use super::{
@@ -41,6 +42,7 @@ mod message {
     pub(super) const NEW_ROUTE: u16 = 24;
     pub(super) const DELETE_ROUTE: u16 = 25;
     pub(super) const GET_ROUTE: u16 = 26;
+    pub(super) const NEW_NEIGHBOUR: u16 = 28;
     pub(super) const GET_NEIGHBOUR: u16 = 30;
     pub(super) const GET_RULE: u16 = 34;
     pub(super) const NEW_QDISC: u16 = 36;

@@ -5,14 +5,19 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoMacVlan, InfoVxlan, LinkAttribute, LinkInfo, LinkMessage, MacVlanMode,
+use netlink_packet_route::{
+    AddressFamily,
+    link::{InfoData, InfoKind, InfoMacVlan, InfoVxlan, LinkAttribute, LinkInfo, LinkMessage, MacVlanMode},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
 };
 use rustix::io::Errno;
 
-use super::Rtnetlink;
+use super::{Rtnetlink, message, request};
 use crate::{
-    kernel::refusal::{KernelOption, Refusal},
+    kernel::{
+        netlink::{Request, flag},
+        refusal::{KernelOption, Refusal},
+    },
     name::LinkName,
     plan::{NewLink, NewLinkKind},
     topology::MacvlanMode,
@@ -23,9 +28,19 @@ use crate::{
 const UNKNOWN_KIND: &str = "Unknown device type";
 
 impl Rtnetlink {
-    /// Makes a tunnel to one other host in the netns of this conversation.
+    /// Makes a tunnel to the first of its hosts in the netns of this conversation.
     pub(crate) fn add_vxlan(&mut self, link: &NewLink, master: Option<u32>) -> Result<(), Refusal> {
         self.bear_of_kind(link, KernelOption::Vxlan, birth(link, master))
+    }
+
+    /// Lets a tunnel lead to further hosts, too.
+    pub(crate) fn lead_also_to(&mut self, tunnel: &LinkName, remotes: &[IpAddr]) -> Result<(), Refusal> {
+        if remotes.is_empty() {
+            return Ok(());
+        }
+        let index = self.index(tunnel)?;
+        let entries: Vec<_> = remotes.iter().map(|remote| also_to(index, *remote)).collect();
+        self.socket.change_all(&entries).into_iter().collect()
     }
 
     /// Makes a link that shares `parent`, which is in the netns of this conversation; it is born in
@@ -68,14 +83,31 @@ fn birth(link: &NewLink, master: Option<u32>) -> LinkMessage {
     message
 }
 
+/// Adds a host to those that a tunnel sends to what has no known place: an entry of its forwarding table for the
+/// address that stands for all others, as `bridge fdb append` makes it.
+fn also_to(index: u32, remote: IpAddr) -> Request {
+    let mut entry = NeighbourMessage::default();
+    entry.header.family = AddressFamily::Bridge;
+    entry.header.ifindex = index;
+    entry.header.state = NeighbourState::Permanent;
+    entry.header.flags = NeighbourFlags::Own;
+    let remote = match remote {
+        IpAddr::V4(remote) => NeighbourAddress::Inet(remote),
+        IpAddr::V6(remote) => NeighbourAddress::Inet6(remote),
+    };
+    entry.attributes =
+        vec![NeighbourAttribute::LinkLayerAddress(vec![0; 6]), NeighbourAttribute::Destination(remote)];
+    request(message::NEW_NEIGHBOUR, flag::CREATE | flag::APPEND, &entry)
+}
+
 fn info(kind: &NewLinkKind) -> Vec<LinkInfo> {
     match kind {
-        NewLinkKind::Vxlan { vni, remote, port } => {
-            let remote = match remote {
+        NewLinkKind::Vxlan { vni, remotes, port } => {
+            let mut data = vec![InfoVxlan::Id(*vni), InfoVxlan::Port(*port), InfoVxlan::Learning(true)];
+            data.extend(remotes.first().map(|remote| match remote {
                 IpAddr::V4(remote) => InfoVxlan::Group(*remote),
                 IpAddr::V6(remote) => InfoVxlan::Group6(*remote),
-            };
-            let data = vec![InfoVxlan::Id(*vni), remote, InfoVxlan::Port(*port), InfoVxlan::Learning(true)];
+            }));
             vec![LinkInfo::Kind(InfoKind::Vxlan), LinkInfo::Data(InfoData::Vxlan(data))]
         }
         NewLinkKind::Macvlan { mode, .. } => {

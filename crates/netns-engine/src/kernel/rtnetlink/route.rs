@@ -1,6 +1,6 @@
 //! Unicast routes of the main table.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use ipnet::IpNet;
 use netlink_packet_core::Parseable;
@@ -16,6 +16,7 @@ use super::{Rtnetlink, link::unreadable, message, request};
 use crate::{
     address::Family,
     kernel::{netlink::flag, refusal::Refusal},
+    name::LinkName,
     route::{Route, RouteProtocol},
 };
 
@@ -35,12 +36,25 @@ pub(crate) struct RawRoute {
     pub(crate) link: Option<u32>,
 }
 
+/// The unicast routes of the main table.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    /// Those that did not come with an address.
+    pub(crate) others: Vec<RawRoute>,
+    /// The networks that a link leads to without a gateway, whoever said so.
+    pub(crate) direct: HashSet<(u32, IpNet)>,
+}
+
 impl Rtnetlink {
-    /// Returns the main table's unicast routes that did not come with an address.
-    pub(crate) fn routes(&mut self) -> Result<Vec<RawRoute>, Refusal> {
-        let mut routes = self.dump_routes(AddressFamily::Inet)?;
-        routes.extend(self.dump_routes(AddressFamily::Inet6)?);
-        Ok(routes)
+    /// Returns the main table's unicast routes.
+    pub(crate) fn routes(&mut self) -> Result<Routes, Refusal> {
+        let mut others = self.dump_routes(AddressFamily::Inet)?;
+        others.extend(self.dump_routes(AddressFamily::Inet6)?);
+        let is_direct = |raw: &&RawRoute| raw.route.gateway.is_none();
+        let direct = others.iter().filter(is_direct);
+        let direct = direct.filter_map(|raw| Some((raw.link?, raw.route.destination))).collect();
+        others.retain(|raw| !came_with_address(raw));
+        Ok(Routes { others, direct })
     }
 
     /// Returns the unicast routes of all tables but `main` and `local`, with the number of their table.
@@ -58,7 +72,8 @@ impl Rtnetlink {
                 Some(_) => {}
             })?;
             let of_family: Result<Vec<_>, _> = of_family.into_iter().collect();
-            found.extend(of_family?.into_iter().flatten());
+            let of_family = of_family?.into_iter().flatten();
+            found.extend(of_family.filter(|(raw, _)| !came_with_address(raw)));
         }
         Ok(found)
     }
@@ -86,6 +101,22 @@ impl Rtnetlink {
     pub(crate) fn add_route(&mut self, route: &Route) -> Result<(), Refusal> {
         let message = self.route_message(route)?;
         self.socket.change(&request(message::NEW_ROUTE, flag::CREATE | flag::EXCL, &message))
+    }
+
+    /// Puts the route of an address back as the kernel makes it, so that it goes with the address: for IPv4 with
+    /// the address as its source (`fib_magic` in `net/ipv4/fib_frontend.c`), for IPv6 by its metric
+    /// (`addrconf_prefix_route` in `net/ipv6/addrconf.c`).
+    pub(crate) fn restore_route(&mut self, link: &LinkName, address: IpNet) -> Result<(), Refusal> {
+        let route = Route {
+            metric: Route::metric_of_connected(&address),
+            ..Route::connected(address.trunc(), link.clone())
+        };
+        let mut message = self.route_message(&route)?;
+        if let IpNet::V4(address) = address {
+            message.attributes.push(RouteAttribute::PrefSource(address.addr().into()));
+        }
+        // Beside that of another link in the same network, as the kernel does.
+        self.socket.change(&request(message::NEW_ROUTE, flag::CREATE | flag::APPEND, &message))
     }
 
     /// Deletes a route.
@@ -145,17 +176,15 @@ fn parse_with_table(payload: &[u8]) -> Result<Option<(RawRoute, u32)>, Refusal> 
     Ok(Some((route, table.unwrap_or_else(|| u32::from(message.header.table)))))
 }
 
-/// Reads one route; none for those that are not this crate's business.
+/// Reads one route; none for those that lead nowhere.
 fn parse(payload: &[u8]) -> Result<Option<RawRoute>, Refusal> {
     let message = RouteMessage::parse(payload).map_err(unreadable)?;
     let header = &message.header;
-    let by_kernel = header.protocol == Protocol::Kernel;
     let gateway = message.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Gateway(gateway) => ip(gateway),
         _ => None,
     });
-    // Older kernels file routes from router advertisements under "kernel", with a gateway.
-    if header.kind != RouteType::Unicast || (by_kernel && gateway.is_none()) {
+    if header.kind != RouteType::Unicast {
         return Ok(None);
     }
     let family = if header.address_family == AddressFamily::Inet { Family::Ipv4 } else { Family::Ipv6 };
@@ -165,7 +194,7 @@ fn parse(payload: &[u8]) -> Result<Option<RawRoute>, Refusal> {
             gateway,
             link: None,
             metric: 0,
-            protocol: protocol(u8::from(header.protocol)),
+            protocol: protocol(u8::from(header.protocol), gateway),
         },
         link: None,
     };
@@ -186,13 +215,16 @@ fn parse(payload: &[u8]) -> Result<Option<RawRoute>, Refusal> {
     Ok(Some(raw))
 }
 
-fn protocol(number: u8) -> RouteProtocol {
-    /// `RTPROT_KERNEL`; only routes with a gateway come here.
-    const KERNEL: u8 = 2;
-    match number {
-        KERNEL => RouteProtocol::RouterAdvertisement,
-        other => RouteProtocol::from_number(other),
+/// Older kernels file routes from router advertisements under "kernel", with a gateway.
+fn protocol(number: u8, gateway: Option<IpAddr>) -> RouteProtocol {
+    match RouteProtocol::from_number(number) {
+        RouteProtocol::KERNEL if gateway.is_some() => RouteProtocol::RouterAdvertisement,
+        other => other,
     }
+}
+
+fn came_with_address(raw: &RawRoute) -> bool {
+    raw.route.protocol == RouteProtocol::KERNEL
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

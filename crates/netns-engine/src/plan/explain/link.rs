@@ -79,10 +79,18 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
     let (name, mac) = (&link.at.name, link.mac);
     let mtu = link.mtu_bytes.map(|bytes| format!(" mtu {bytes}")).unwrap_or_default();
     let mut commands = match &link.kind {
-        NewLinkKind::Vxlan { vni, remote, port } => vec![format!(
-            "{} link add name {name} address {mac}{mtu} type vxlan id {vni} remote {remote} dstport {port}",
-            ip(&link.at.place)
-        )],
+        NewLinkKind::Vxlan { vni, remotes, port } => {
+            let first = remotes.first().map(|remote| format!(" remote {remote}")).unwrap_or_default();
+            let birth = format!(
+                "{} link add name {name} address {mac}{mtu} type vxlan id {vni}{first} dstport {port}",
+                ip(&link.at.place)
+            );
+            let bridge = ip(&link.at.place).replacen("ip", "bridge", 1);
+            let further = remotes.iter().skip(1);
+            let further = further
+                .map(|remote| format!("{bridge} fdb append 00:00:00:00:00:00 dev {name} dst {remote}"));
+            [birth].into_iter().chain(further).collect()
+        }
         NewLinkKind::Macvlan { parent, mode } => {
             let netns = link.at.place.netns().map(|netns| format!(" netns {netns}")).unwrap_or_default();
             vec![format!(
@@ -139,6 +147,15 @@ pub(super) fn route(place: &Place, verb: &str, route: &Route) -> String {
     let family = if Family::of_net(&route.destination) == Family::Ipv6 { " -6" } else { "" };
     let protocol = if verb == "add" { format!(" proto {}", route.protocol.number()) } else { String::new() };
     format!("{}{family} route {verb} {route}{protocol}", ip(place))
+}
+
+pub(super) fn restore_route(at: &LinkAt, address: IpNet) -> String {
+    let by_kernel = match address {
+        IpNet::V4(address) => format!("proto kernel scope link src {}", address.addr()),
+        IpNet::V6(_) => format!("proto kernel metric {}", Route::metric_of_connected(&address)),
+    };
+    let family = if Family::of_net(&address) == Family::Ipv6 { " -6" } else { "" };
+    format!("{}{family} route append {} dev {} {by_kernel}", ip(&at.place), address.trunc(), at.name)
 }
 
 #[cfg(test)]

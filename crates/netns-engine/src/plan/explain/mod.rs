@@ -71,6 +71,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
         }
         Operation::AddRoute(place, route) => vec![link::route(place, "add", route)],
         Operation::DeleteRoute(place, route) => vec![link::route(place, "delete", route)],
+        Operation::RestoreRoute(at, address) => vec![link::restore_route(at, *address)],
         Operation::SetSysctl(place, sysctl, value) => vec![set_sysctl(place, sysctl, *value)],
         Operation::WriteResolver(netns, file) => files::write_resolver(netns, file),
         Operation::RemoveResolver(netns) => vec![

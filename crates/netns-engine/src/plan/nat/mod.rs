@@ -123,6 +123,7 @@ fn translate(draft: &mut Draft, before: Option<&NatRecord>, path: &Path, (driver
     nftables::add_entries(draft, missing.entries);
     for family in path.families() {
         forwarding::switch_on(draft, family, Some(&path.uplink));
+        forwarding::switch_bridge_on(draft, family, &path.bridge);
     }
 }
 

@@ -161,11 +161,12 @@ fn let_through_iptables(draft: &mut Draft, needs: &[Needs]) {
 }
 
 fn provide(draft: &mut Draft, forward: &PortForward, needs: &Needs) {
-    if let Some(family) = needs.forwarding
-        && draft.state().sysctl(&Place::Host, &Sysctl::forwarding(family)) != Some(1)
-    {
-        let uplink = uplink(draft.state(), &forward.published).cloned();
-        forwarding::switch_on(draft, family, uplink.as_ref());
+    if let Some(family) = needs.forwarding {
+        if draft.state().sysctl(&Place::Host, &Sysctl::forwarding(family)) != Some(1) {
+            let uplink = uplink(draft.state(), &forward.published).cloned();
+            forwarding::switch_on(draft, family, uplink.as_ref());
+        }
+        forwarding::switch_bridge_on(draft, family, &forward.bridge);
     }
     for setting in &needs.settings {
         if draft.state().sysctl(&Place::Host, setting).is_some_and(|value| value != 1) {

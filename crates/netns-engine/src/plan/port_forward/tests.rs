@@ -114,6 +114,19 @@ fn a_port_of_the_host_alone_needs_no_forwarding() {
 }
 
 #[test]
+fn a_port_for_everyone_has_the_switch_of_its_bridge_on() {
+    let own = Sysctl::LinkForwarding(Family::Ipv4, name("br0"));
+    let mut state = host();
+    state.project(&Operation::SetSysctl(Place::Host, Sysctl::IpForward, 1)).unwrap();
+    state.project(&Operation::SetSysctl(Place::Host, own.clone(), 0)).unwrap();
+    state.stacks.get_mut(&Place::Host).unwrap().links.get_mut(&name("br0")).unwrap().ours = true;
+    for (address, wanted) in [("127.0.0.1", 0), ("0.0.0.0", 1)] {
+        let after = after(publish(&state, &format!("{address}:8080:red:80")));
+        assert_eq!(after.sysctl(&Place::Host, &own), Some(wanted), "{address}");
+    }
+}
+
+#[test]
 fn a_port_for_everyone_is_guarded_before_forwarding_and_open_last() {
     let plan = publish(&host(), "0.0.0.0:8080:red:80").unwrap();
     let place = |wanted: &dyn Fn(&Operation) -> bool| {

@@ -1,11 +1,12 @@
 //! The cables of a topology.
 
 use crate::{
+    address::LEAST_IPV6_MTU_BYTES,
     observed::{LinkKind, Observed},
     place::LinkAt,
     plan::{
         Conflict, Draft, LinkChange, LinkLimits, LinkLocal, NewVeth, NewVethEnd, Operation,
-        address::{add_address, refuse_unusable},
+        address::{add_address, refuse_unusable, restore_route},
         veth::{link_local_for, switch_on},
     },
     topology::{Cable, CableEnd, ETHERNET_MTU, Isolation, Shaping},
@@ -16,7 +17,7 @@ use super::networks::set_mtu;
 /// Lays a cable, or mends the one that is there. Both places must be there.
 pub(super) fn lay(draft: &mut Draft, cable: &Cable, mtu_bytes: Option<u32>) -> Result<(), Conflict> {
     let [first, second] = &cable.ends;
-    if is_laid(draft.state(), cable) {
+    if is_laid(draft.state(), cable) && !is_to_begin_ipv6(draft.state(), cable, mtu_bytes) {
         for end in &cable.ends {
             mend(draft, end);
             resize(draft, end, mtu_bytes.unwrap_or(ETHERNET_MTU));
@@ -51,16 +52,28 @@ fn is_laid(state: &Observed, cable: &Cable) -> bool {
     state.link(&first.at).is_some_and(|link| link.peer.as_ref() == Some(&second.at))
 }
 
+/// Somebody made it too narrow for IPv6: to be made wider, it would begin with IPv6 in the kernel's own way.
+fn is_to_begin_ipv6(state: &Observed, cable: &Cable, mtu_bytes: Option<u32>) -> bool {
+    let is_narrow = |end: &CableEnd| state.link(&end.at).is_some_and(|link| !link.has_room_for_ipv6());
+    mtu_bytes.unwrap_or(ETHERNET_MTU) >= LEAST_IPV6_MTU_BYTES && cable.ends.iter().any(is_narrow)
+}
+
 fn born(end: &CableEnd, mtu_bytes: Option<u32>) -> NewVethEnd {
     let link_local = if end.bridge.is_some() { LinkLocal::None } else { link_local_for(&end.addresses) };
-    NewVethEnd { at: end.at.clone(), mac: Some(end.mac), mtu_bytes, master: end.bridge.clone(), link_local }
+    NewVethEnd {
+        at: end.at.clone(),
+        mac: Some(end.mac),
+        mtu_bytes,
+        master: end.bridge.clone(),
+        link_local: link_local.at_mtu(mtu_bytes),
+    }
 }
 
 /// What is left of a cable whose other end is gone or elsewhere.
 fn clear_the_way(draft: &mut Draft, at: &LinkAt) -> Result<(), Conflict> {
     let Some(link) = draft.state().link(at) else { return Ok(()) };
     if link.ours && link.kind == LinkKind::Veth {
-        let why = "Its other end is gone or not where it should be, so the cable is laid anew.";
+        let why = "It leads elsewhere, or is too narrow for what it is to carry, so the cable is laid anew.";
         draft.then(Operation::DeleteLink(at.clone()), why);
         return Ok(());
     }
@@ -68,7 +81,8 @@ fn clear_the_way(draft: &mut Draft, at: &LinkAt) -> Result<(), Conflict> {
     Err(Conflict::LinkTaken { at: at.clone(), difference })
 }
 
-fn mend(draft: &mut Draft, end: &CableEnd) {
+/// Plugs an end that is there in where it belongs, under its own address.
+pub(super) fn mend(draft: &mut Draft, end: &CableEnd) {
     let Some(link) = draft.state().link(&end.at) else { return };
     let (mac, master) = (link.mac, link.master.clone());
     let mut set = |change, why: &str| draft.then(Operation::SetLink(end.at.clone(), change), why);
@@ -77,9 +91,9 @@ fn mend(draft: &mut Draft, end: &CableEnd) {
     }
     match &end.bridge {
         Some(bridge) if master.as_ref() != Some(bridge) => {
-            set(LinkChange::Master(bridge.clone()), "The cable is plugged into this bridge.");
+            set(LinkChange::Master(bridge.clone()), "This end is plugged into the bridge.");
         }
-        None if master.is_some() => set(LinkChange::NoMaster, "The cable is plugged into no bridge."),
+        None if master.is_some() => set(LinkChange::NoMaster, "This end is plugged into no bridge."),
         _ => {}
     }
 }
@@ -116,7 +130,7 @@ fn limit(draft: &mut Draft, end: &CableEnd) {
     }
 }
 
-fn isolate(draft: &mut Draft, end: &CableEnd) {
+pub(super) fn isolate(draft: &mut Draft, end: &CableEnd) {
     let Some(link) = draft.state().link(&end.at) else { return };
     let change = match end.isolation {
         wanted if link.isolation == wanted => return,
@@ -132,6 +146,7 @@ fn isolate(draft: &mut Draft, end: &CableEnd) {
 fn address(draft: &mut Draft, end: &CableEnd) -> Result<(), Conflict> {
     for address in &end.addresses {
         if draft.state().link(&end.at).is_some_and(|link| link.addresses.contains(address)) {
+            restore_route(draft, &end.at, *address)?;
             continue;
         }
         refuse_unusable(draft.state(), &end.at, *address)?;

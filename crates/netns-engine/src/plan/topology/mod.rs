@@ -3,6 +3,7 @@
 //! The order keeps every state on the way as closed as the tighter one of both ends: what is wanted no more
 //! goes first; then switches and their guards, then forwarding, then nodes and cables, then published ports.
 
+mod bridge_mtu;
 mod cables;
 mod expiry;
 mod networks;
@@ -52,6 +53,7 @@ impl Desired for TopologyUp {
         if let Some(before) = before {
             retirement::retire(&mut draft, before, wanted, self.on_holders)?;
         }
+        bridge_mtu::follow_ports(&mut draft, &self.topology);
         networks::make(&mut draft, wanted)?;
         if let Some(before) = before {
             retirement::stop_forwarding(&mut draft, before, wanted);
@@ -143,7 +145,7 @@ fn refuse_taken_links(
 /// The links that a topology has on the host.
 fn links_of_host(topology: &Topology) -> BTreeSet<&LinkName> {
     let of_networks = topology.networks.iter().flat_map(|network| {
-        std::iter::once(&network.bridge).chain(network.tunnels.iter().map(|tunnel| &tunnel.link))
+        std::iter::once(&network.bridge).chain(network.tunnel.iter().map(|tunnel| &tunnel.link))
     });
     let ends = topology.cables.iter().flat_map(|cable| &cable.ends);
     let of_cables = ends.filter(|end| end.at.place == Place::Host).map(|end| &end.at.name);

@@ -1,29 +1,30 @@
 //! The switches of a topology: bridges, their guards, their way out.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
+use super::{cables, retirement::delete_link};
 use crate::{
-    address::Family,
+    address::{Family, LEAST_IPV6_MTU_BYTES},
     desired::Nat,
     firewall::{Driver, Translation},
     name::LinkName,
-    observed::Observed,
+    observed::{Link, Observed},
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, LinkChange, LinkLocal, NewBridge, NewLink, NewLinkKind, Operation,
-        address::{add_address, ipv6_probe, refuse_unusable},
+        address::{add_address, ipv6_probe, refuse_unusable, restore_route},
         own_table,
         veth::switch_on,
     },
     sysctl::Sysctl,
-    topology::{Network, Reach, Topology, Tunnel},
+    topology::{CableEnd, ETHERNET_MTU, Isolation, Network, Reach, Topology, Tunnel},
 };
 
 /// Makes what is missing: all bridges, then all guards at once, then the ways out, then bridges up.
 pub(super) fn make(draft: &mut Draft, wanted: &Topology) -> Result<(), Conflict> {
     for network in &wanted.networks {
         make_bridge(draft, network)?;
-        network.tunnels.iter().for_each(|tunnel| make_tunnel(draft, network, tunnel));
+        network.tunnel.iter().for_each(|tunnel| make_tunnel(draft, network, tunnel));
     }
     guard(draft, &wanted.networks);
     for network in &wanted.networks {
@@ -63,6 +64,7 @@ fn make_bridge(draft: &mut Draft, network: &Network) -> Result<(), Conflict> {
         }
         Some(_) => {}
     }
+    set_mtu(draft, &at, network.mtu_bytes);
     close_to_ipv6(draft, network);
     for address in &network.addresses {
         if !has_address(draft.state(), &at, address) {
@@ -70,8 +72,8 @@ fn make_bridge(draft: &mut Draft, network: &Network) -> Result<(), Conflict> {
             let why = "With an address the host takes part in the network, as its gateway.";
             add_address(draft, &at, *address, why);
         }
+        restore_route(draft, &at, *address)?;
     }
-    set_mtu(draft, &at, network.mtu_bytes);
     Ok(())
 }
 
@@ -83,7 +85,8 @@ fn has_address(state: &Observed, at: &LinkAt, address: &ipnet::IpNet) -> bool {
 fn close_to_ipv6(draft: &mut Draft, network: &Network) {
     let setting = Sysctl::DisableIpv6(network.bridge.clone());
     let asked = network.addresses.iter().any(|address| Family::of_net(address) == Family::Ipv6);
-    let exists = draft.state().sysctl(&Place::Host, &ipv6_probe()).is_some();
+    let exists = draft.state().sysctl(&Place::Host, &ipv6_probe()).is_some()
+        && draft.state().link(&bridge_of(network)).is_some_and(Link::has_room_for_ipv6);
     if exists && !asked && draft.state().sysctl(&Place::Host, &setting) != Some(1) {
         draft.then(
             Operation::SetSysctl(Place::Host, setting, 1),
@@ -119,24 +122,59 @@ pub(super) fn set_mtu(draft: &mut Draft, at: &LinkAt, wanted: Option<u32>) {
 }
 
 fn make_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
-    let at = LinkAt::on_host(tunnel.link.clone());
-    if draft.state().link(&at).is_none() {
+    let end = near_end(network, tunnel);
+    remove_narrow_tunnel(draft, network, tunnel);
+    if draft.state().link(&end.at).is_some() {
+        cables::mend(draft, &end);
+        set_mtu(draft, &end.at, Some(network.mtu_bytes.unwrap_or(ETHERNET_MTU)));
+        cables::isolate(draft, &end);
+    } else {
         draft.then(
             Operation::AddLink(new_tunnel(network, tunnel)),
-            format!("The tunnel carries the network's frames to {}, inside UDP packets.", tunnel.remote),
+            format!(
+                "The tunnel carries the network's frames to {}, inside UDP packets.",
+                listed(&tunnel.remotes)
+            ),
         );
     }
-    switch_on(draft, &at, "A new link is down.");
+    switch_on(draft, &end.at, "A new link is down.");
+}
+
+/// Somebody made it too narrow for IPv6: to be made wider, it would begin with IPv6 in the kernel's own way.
+fn remove_narrow_tunnel(draft: &mut Draft, network: &Network, tunnel: &Tunnel) {
+    let birth = new_tunnel(network, tunnel);
+    let Some(link) = draft.state().link(&birth.at) else { return };
+    if !link.has_room_for_ipv6() && network.mtu_bytes.is_none_or(|bytes| bytes >= LEAST_IPV6_MTU_BYTES) {
+        let mtu_bytes = Some(link.mtu_bytes);
+        let as_it_is = NewLink { mtu_bytes, link_local: birth.link_local.at_mtu(mtu_bytes), ..birth };
+        delete_link(draft, as_it_is, &[]);
+    }
+}
+
+/// A tunnel is a cable with one end here.
+fn near_end(network: &Network, tunnel: &Tunnel) -> CableEnd {
+    CableEnd {
+        at: LinkAt::on_host(tunnel.link.clone()),
+        mac: tunnel.mac,
+        bridge: Some(network.bridge.clone()),
+        isolation: Isolation::Off,
+        addresses: Vec::new(),
+        shaping: None,
+    }
+}
+
+fn listed(remotes: &[IpAddr]) -> String {
+    remotes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn new_tunnel(network: &Network, tunnel: &Tunnel) -> NewLink {
     NewLink {
         at: LinkAt::on_host(tunnel.link.clone()),
-        kind: NewLinkKind::Vxlan { vni: tunnel.vni, remote: tunnel.remote, port: tunnel.port },
+        kind: NewLinkKind::Vxlan { vni: tunnel.vni, remotes: tunnel.remotes.clone(), port: tunnel.port },
         mac: tunnel.mac,
         mtu_bytes: network.mtu_bytes,
         master: Some(network.bridge.clone()),
-        link_local: LinkLocal::None,
+        link_local: LinkLocal::None.at_mtu(network.mtu_bytes),
     }
 }
 

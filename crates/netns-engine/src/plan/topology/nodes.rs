@@ -13,7 +13,7 @@ use crate::{
     place::{LinkAt, Place},
     plan::{
         Conflict, Draft, NewLink, NewLinkKind, Operation,
-        address::{add_address, ipv6_probe},
+        address::{add_address, ipv6_probe, restore_route},
         netns::switch_loopback_on,
         veth::{link_local_for, switch_on},
     },
@@ -169,6 +169,7 @@ fn add_macvlan(draft: &mut Draft, node: &Node, macvlan: &Macvlan) -> Result<(), 
     }
     for address in &macvlan.addresses {
         add_address(draft, &at, *address, "An address in the network of the host's link.");
+        restore_route(draft, &at, *address)?;
     }
     switch_on(draft, &at, "A new link is down.");
     Ok(())
@@ -181,7 +182,7 @@ pub(super) fn new_macvlan(netns: &NetnsName, macvlan: &Macvlan) -> NewLink {
         mac: macvlan.mac,
         mtu_bytes: macvlan.mtu_bytes,
         master: None,
-        link_local: link_local_for(&macvlan.addresses),
+        link_local: link_local_for(&macvlan.addresses).at_mtu(macvlan.mtu_bytes),
     }
 }
 

@@ -1,3 +1,7 @@
+mod bridge_mtu;
+mod connected;
+mod mended;
+
 use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
 use super::*;
@@ -12,7 +16,8 @@ use crate::{
     route::{Route, RouteProtocol},
     sysctl::Sysctl,
     topology::{
-        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach, Shaping,
+        Cable, CableEnd, Forwarding, HostEntry, Isolation, KnownHosts, Network, Node, Program, Reach,
+        Shaping, Tunnel,
     },
 };
 
@@ -110,7 +115,7 @@ fn pair() -> Topology {
             mtu_bytes: None,
             addresses: vec!["10.0.0.1/24".parse().unwrap()],
             reach: Reach::Internet { uplink: None },
-            tunnels: Vec::new(),
+            tunnel: None,
         }],
         nodes: vec![web, router],
         cables: vec![

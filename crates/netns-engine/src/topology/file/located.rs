@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 use crate::topology::Position;
 
 /// A value and its place in the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::topology) struct Located<T> {
     pub(in crate::topology) value: T,
     pub(in crate::topology) at: Position,

@@ -201,7 +201,7 @@ fn table_in_words(table: &TableView) -> String {
     let rules: usize = table.chains.iter().map(|chain| chain.rules).sum();
     let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
     let dropping = table.chains.iter().filter(|chain| drops(chain));
-    let policies: Vec<_> =
-        dropping.map(|chain| format!(", and policy drop of chain '{}'", chain.name)).collect();
-    format!("nftables table '{} {}' with {rules}{}", table.family, table.name, policies.concat())
+    let policies = dropping.map(|chain| format!("policy drop of chain '{}'", chain.name));
+    let contents: Vec<_> = [rules].into_iter().chain(policies).collect();
+    format!("nftables table '{} {}' with {}", table.family, table.name, contents.join(", and "))
 }

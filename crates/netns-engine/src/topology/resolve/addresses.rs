@@ -81,45 +81,46 @@ impl Addresses {
                 };
             }
         }
+        // Cables may share a subnet: what was tried for one of them is not tried again for the next.
+        let mut of_cables: HashMap<IpNet, Subnet> = HashMap::new();
         for (wire, cable) in wires.iter().zip(&mut settled.cables) {
-            let mut of_wire = wire.subnets.clone();
             let network = bridge_of(wire);
-            let subnets = match network {
-                Some(network) => &mut sites[network].subnets,
-                None => &mut of_wire,
-            };
             for (end, made) in wire.ends.iter().zip(&mut cable.ends) {
-                let takes_part = network.is_none() || matches!(end.seat, Seat::Node(_));
-                if takes_part {
-                    let whose = match end.seat {
-                        Seat::Node(node) => settled.names.node_name(node).as_str(),
-                        Seat::Host => "host",
-                    };
-                    self.pick(subnets, &mut made.addresses, (whose, end.at))?;
+                let whose = match end.seat {
+                    Seat::Node(node) => settled.names.node_name(node).as_str(),
+                    Seat::Host if network.is_some() => continue,
+                    Seat::Host => "host",
+                };
+                let mut pick = |subnet: &mut Subnet| self.pick(subnet, &mut made.addresses, (whose, end.at));
+                match network {
+                    Some(network) => {
+                        sites[network].subnets.iter_mut().try_for_each(|(subnet, _)| pick(subnet))?;
+                    }
+                    None => wire.subnets.iter().try_for_each(|subnet| {
+                        pick(of_cables.entry(subnet.net).or_insert_with(|| subnet.clone()))
+                    })?,
                 }
             }
         }
         Ok(())
     }
 
-    /// Adds the lowest free address of each subnet that the link has none in.
+    /// Adds the lowest free address of a subnet, unless the link has one in it.
     fn pick(
         &mut self,
-        subnets: &mut [(Subnet, Position)],
+        subnet: &mut Subnet,
         addresses: &mut Vec<IpNet>,
         (node, at): (&str, Position),
     ) -> Found<()> {
-        for (subnet, _) in subnets {
-            if addresses.iter().any(|address| subnet.net.contains(&address.addr())) {
-                continue;
-            }
-            let Some(address) = subnet.pick(|address| !self.taken.contains_key(&address)) else {
-                let mistake = Mistake::SubnetFull { subnet: subnet.net.to_string(), node: node.to_owned() };
-                return Err(Flaw::new(at, mistake).or_rather("take a larger subnet: a shorter prefix"));
-            };
-            self.claim(address.addr(), at)?;
-            addresses.push(address);
+        if addresses.iter().any(|address| subnet.net.contains(&address.addr())) {
+            return Ok(());
         }
+        let Some(address) = subnet.pick(|address| !self.taken.contains_key(&address)) else {
+            let mistake = Mistake::SubnetFull { subnet: subnet.net.to_string(), node: node.to_owned() };
+            return Err(Flaw::new(at, mistake).or_rather("take a larger subnet: a shorter prefix"));
+        };
+        self.claim(address.addr(), at)?;
+        addresses.push(address);
         Ok(())
     }
 
@@ -164,11 +165,16 @@ pub(super) fn with_prefix(text: &Text) -> Found<IpNet> {
             Err(_) => flaw,
         }
     })?;
-    let ip = address.addr();
-    if ip.is_unspecified() || ip.is_multicast() {
+    refuse_unusable(address.addr(), text)?;
+    Ok(address)
+}
+
+/// Refuses what is not the address of one host: the kernel takes some of it, and nobody would answer there.
+fn refuse_unusable(address: IpAddr, text: &Text) -> Found<()> {
+    if address.is_unspecified() || address.is_multicast() {
         return Err(malformed(text, "an address that a link can have"));
     }
-    Ok(address)
+    Ok(())
 }
 
 /// Reads an address of a node in one of a network's subnets, with or without its prefix length.
@@ -204,12 +210,15 @@ pub(super) fn in_subnets(name: &str, subnets: &[(Subnet, Position)], text: &Text
 
 /// Reads an address, and its prefix length if there is one.
 fn bare(text: &Text) -> Found<(IpAddr, Option<u8>)> {
-    if let Ok(address) = text.value.parse::<IpAddr>() {
-        return Ok((address, None));
-    }
-    let net: IpNet =
-        text.value.parse().map_err(|_| malformed(text, "an address, such as 192.168.100.20 or fd00::20"))?;
-    Ok((net.addr(), Some(net.prefix_len())))
+    let (address, prefix) = if let Ok(address) = text.value.parse() {
+        (address, None)
+    } else {
+        let expected = "an address, such as 192.168.100.20 or fd00::20";
+        let net: IpNet = text.value.parse().map_err(|_| malformed(text, expected))?;
+        (net.addr(), Some(net.prefix_len()))
+    };
+    refuse_unusable(address, text)?;
+    Ok((address, prefix))
 }
 
 /// Puts the addresses that stand with a node on the link whose network holds them; returns what is left for

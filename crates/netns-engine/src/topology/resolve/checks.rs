@@ -37,7 +37,7 @@ fn check(settled: &Settled<'_>, nodes: &[Node], text: &Text) -> Found<Check> {
     let prober = match settled.names.get(from) {
         Some(Named::Node(node)) => Some(node),
         _ if *from == HOST => None,
-        _ => return Err(settled.names.unknown("node", &Located::new((*from).to_owned(), text.at))),
+        _ => return Err(settled.names.no_node(&Located::new((*from).to_owned(), text.at))),
     };
     let (name, port) = split_port(text, to)?;
     let target = target(settled, nodes, (prober, name), text)?;
@@ -50,19 +50,37 @@ fn split_port<'a>(text: &Text, to: &'a str) -> Found<(&'a str, Option<(u16, Tran
     if to.parse::<IpAddr>().is_ok() {
         return Ok((to, None));
     }
+    let wrong = || malformed(text, "a check with a port from 1 to 65535, such as ns2:80 or ns2:53/udp");
     let (name, port) = match to.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        Some((address, "")) => (address, None),
+        Some((address, rest)) => match rest.strip_prefix(':') {
+            Some(port) => (address, Some(port)),
+            None => return Err(or_with_colon(wrong(), address, rest)),
+        },
         None => to.split_once(':').map_or((to, None), |(name, port)| (name, Some(port))),
     };
-    let Some(port) = port else { return Ok((name, None)) };
-    let wrong = || malformed(text, "a check with a port from 1 to 65535, such as ns2:80 or ns2:53/udp");
-    let (number, transport) = match port.split_once('/') {
-        None | Some((_, "tcp")) => (port.trim_end_matches("/tcp"), Transport::Tcp),
+    match port {
+        Some(port) => Ok((name, Some(read_port(port).ok_or_else(wrong)?))),
+        None => Ok((name, None)),
+    }
+}
+
+fn or_with_colon(flaw: Flaw, address: &str, port: &str) -> Flaw {
+    match (address.parse::<IpAddr>(), read_port(port)) {
+        (Ok(address), Some(_)) => flaw.or_rather(format!("did you mean '[{address}]:{port}'?")),
+        _ => flaw,
+    }
+}
+
+/// Reads `PORT`, `PORT/tcp` or `PORT/udp`.
+fn read_port(text: &str) -> Option<(u16, Transport)> {
+    let (number, transport) = match text.split_once('/') {
+        None => (text, Transport::Tcp),
+        Some((number, "tcp")) => (number, Transport::Tcp),
         Some((number, "udp")) => (number, Transport::Udp),
-        Some(_) => return Err(wrong()),
+        Some(_) => return None,
     };
-    let number = number.parse().ok().filter(|number| *number != 0).ok_or_else(wrong)?;
-    Ok((name, Some((number, transport))))
+    Some((number.parse().ok().filter(|number| *number != 0)?, transport))
 }
 
 fn target(
@@ -92,7 +110,7 @@ fn target(
     if is_host_name(name) && (further || name.contains('.') || name == "localhost") {
         return Ok(Target::Name(name.to_owned()));
     }
-    Err(settled.names.unknown("node", &Located::new(name.to_owned(), text.at)))
+    Err(settled.names.no_node(&Located::new(name.to_owned(), text.at)))
 }
 
 /// The address of `node` on the first network or cable that it shares with `prober`.

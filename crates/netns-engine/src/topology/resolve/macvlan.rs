@@ -22,7 +22,7 @@ pub(super) fn all(file: &File, names: &Names<'_>, naming: &mut Naming) -> Found<
         for asked in body.macvlan.0.iter().filter_map(|entry| entry.link.as_ref()) {
             naming.asked_inside(node, &link_name(asked)?, asked.at)?;
         }
-        let mtu_bytes = body.mtu.as_ref().map(mtu).transpose()?;
+        let mtu_bytes = body.mtu.map(mtu).transpose()?.map(|mtu| mtu.value);
         body.macvlan
             .0
             .iter()

@@ -7,6 +7,7 @@ mod addresses;
 mod checks;
 mod gateways;
 mod hosts;
+mod ipv6_mtus;
 mod macvlan;
 mod names;
 mod naming;
@@ -76,6 +77,7 @@ pub(super) fn resolve(file: &File) -> Found<Topology> {
     addresses.settle(&mut sites, &wires, &mut settled)?;
     settled.sites = sites;
     settled.wires = wires;
+    ipv6_mtus::refuse_too_small(&settled, &macvlans)?;
     let nodes = nodes::nodes(&settled, on_loopback, macvlans)?;
     ports::refuse_twice(&nodes, file)?;
     let checks = checks::checks(&settled, &nodes)?;
@@ -105,7 +107,10 @@ fn cables(names: &Names<'_>, sites: &[Site], wires: &[Wire<'_>], links: Vec<nami
             shaping: wire.shaping.clone(),
             ..cable_end(names, sites, end, name)
         };
-        Cable { ends: [end(&wire.ends[0], first), end(&wire.ends[1], second)], mtu_bytes: wire.mtu_bytes }
+        Cable {
+            ends: [end(&wire.ends[0], first), end(&wire.ends[1], second)],
+            mtu_bytes: wire.mtu.map(|mtu| mtu.value),
+        }
     });
     laid.collect()
 }

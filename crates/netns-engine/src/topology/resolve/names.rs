@@ -76,8 +76,18 @@ impl<'a> Names<'a> {
     }
 
     /// Says that `name` is none of them, and which one may have been meant.
-    pub(super) fn unknown(&self, thing: &'static str, name: &Text) -> Flaw {
-        nowhere(thing, name).or_one_of(&name.value, self.all(|_| true).chain([HOST]))
+    pub(super) fn unknown(&self, name: &Text) -> Flaw {
+        nowhere("node or network", name).or_one_of(&name.value, self.all(|_| true).chain([HOST]))
+    }
+
+    /// Says that `name` is no node, and what it is instead or which node may have been meant.
+    pub(super) fn no_node(&self, name: &Text) -> Flaw {
+        let flaw = nowhere("node", name);
+        if let Some(Named::Network(_)) = self.get(&name.value) {
+            return flaw.or_rather(format!("'{}' is a network", name.value));
+        }
+        let nodes = self.all(|named| matches!(named, Named::Node(_)));
+        flaw.or_one_of(&name.value, nodes.chain([HOST]))
     }
 
     /// Names in the order of the alphabet: a suggestion must not depend on chance.

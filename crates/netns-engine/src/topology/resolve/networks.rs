@@ -1,4 +1,6 @@
-//! The networks: bridges, subnets, tunnels.
+//! The networks: bridges, subnets, a tunnel.
+
+use std::net::IpAddr;
 
 use super::{
     Found, HOST, gateways, names::Names, naming::Naming, shaping::Limits, subnet::Subnet, wires::Wire,
@@ -9,7 +11,7 @@ use crate::{
     name::LinkName,
     topology::{
         Isolation, Mistake, Network, Position, Reach, Shaping, Tunnel,
-        file::{File, Nat, NetworkBody, Text, Truth},
+        file::{File, Located, Nat, NetworkBody, Text, Texts, Truth},
         mistake::Flaw,
     },
 };
@@ -21,9 +23,9 @@ const MOST_PORTS: usize = 1023;
 pub(super) struct Site {
     pub(super) network: Network,
     pub(super) subnets: Vec<(Subnet, Position)>,
+    pub(super) mtu: Option<Located<u32>>,
     pub(super) shaping: Option<Shaping>,
     pub(super) isolation: Isolation,
-    pub(super) at: Position,
 }
 
 /// Settles all networks of the file.
@@ -52,14 +54,15 @@ fn site(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody)
         naming.made_on_host(&name.value, name.at)?
     };
     let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, bridge.as_str()]);
-    let tunnels = tunnels(names, naming, name, body)?;
-    let mtu_bytes = body.mtu.as_ref().map(mtu).transpose()?;
+    let tunnel = tunnel(names, naming, name, body)?;
+    let mtu = body.mtu.map(mtu).transpose()?;
+    let mtu_bytes = mtu.map(|mtu| mtu.value);
     Ok(Site {
-        network: Network { name: name.value.clone(), bridge, mac, mtu_bytes, addresses, reach, tunnels },
+        network: Network { name: name.value.clone(), bridge, mac, mtu_bytes, addresses, reach, tunnel },
         subnets,
+        mtu,
         shaping: Limits::from(body).read(None)?,
         isolation: if body.isolated == Some(true) { Isolation::On } else { Isolation::Off },
-        at: name.at,
     })
 }
 
@@ -85,10 +88,10 @@ fn reach(name: &Text, body: &NetworkBody) -> Found<Reach> {
     Ok(Reach::Internet { uplink })
 }
 
-fn tunnels(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody) -> Found<Vec<Tunnel>> {
+fn tunnel(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBody) -> Found<Option<Tunnel>> {
     const VXLAN_PORT: u16 = 4789;
     let vni = match (&body.vni, body.remote.0.first()) {
-        (None, None) => return Ok(Vec::new()),
+        (None, None) => return Ok(None),
         (None, Some(remote)) => {
             return Err(Flaw::new(remote.at, Mistake::KeyNeedsKey { key: "remote", other: "vni" }));
         }
@@ -101,14 +104,32 @@ fn tunnels(names: &Names<'_>, naming: &mut Naming, name: &Text, body: &NetworkBo
         let expected = "a VXLAN network identifier, 1 to 16777215";
         return Err(Flaw::new(vni.at, Mistake::Malformed { text: vni.value.to_string(), expected }));
     }
-    let tunnel = |(text, number): (&Text, usize)| {
-        let remote =
-            text.value.parse().map_err(|_| malformed(text, "the address of a host, such as 192.0.2.1"))?;
-        let link = naming.made_on_host(&format!("vx{number}-{}", name.value), text.at)?;
-        let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, link.as_str()]);
-        Ok(Tunnel { link, mac, vni: vni.value, remote, port: VXLAN_PORT })
-    };
-    body.remote.0.iter().zip(1..).map(tunnel).collect()
+    let link = naming.made_on_host(&format!("vx1-{}", name.value), name.at)?;
+    let mac = MacAddress::derived_from_path([names.topology.as_str(), HOST, link.as_str()]);
+    Ok(Some(Tunnel { link, mac, vni: vni.value, remotes: remotes(&body.remote)?, port: VXLAN_PORT }))
+}
+
+/// Reads the addresses of other hosts. Of two families, each would need a tunnel of its own, and what came in by
+/// one would go out by the other, for ever.
+fn remotes(texts: &Texts) -> Found<Vec<IpAddr>> {
+    let mut remotes: Vec<IpAddr> = Vec::new();
+    for text in &texts.0 {
+        let wrong = |expected| malformed(text, expected);
+        let remote: IpAddr =
+            text.value.parse().map_err(|_| wrong("the address of a host, such as 192.0.2.1"))?;
+        if remotes.first().is_some_and(|first| first.is_ipv4() != remote.is_ipv4()) {
+            return Err(wrong("an address of the same family as the first one"));
+        }
+        if remote.is_multicast() || remote.is_unspecified() {
+            return Err(wrong("the address of one host, such as 192.0.2.1"));
+        }
+        if remotes.contains(&remote) {
+            let name = text.value.clone();
+            return Err(Flaw::new(text.at, Mistake::Twice { thing: "remote", name, first: None }));
+        }
+        remotes.push(remote);
+    }
+    Ok(remotes)
 }
 
 /// Reads the name of a link.
@@ -126,15 +147,15 @@ fn refuse_name_of_settings(text: &Text) -> Found<()> {
 }
 
 /// Reads an MTU: what every IPv4 host must take (RFC 791), up to what fits into an IPv4 packet.
-pub(super) fn mtu(bytes: &crate::topology::file::Located<u32>) -> Found<u32> {
+pub(super) fn mtu(bytes: Located<u32>) -> Found<Located<u32>> {
     let expected = "an MTU in bytes, 68 to 65535";
     let wrong = || Flaw::new(bytes.at, Mistake::Malformed { text: bytes.value.to_string(), expected });
-    Some(bytes.value).filter(|bytes| (68..=65535).contains(bytes)).ok_or_else(wrong)
+    Some(bytes).filter(|bytes| (68..=65535).contains(&bytes.value)).ok_or_else(wrong)
 }
 
 /// Refuses what the kernel would refuse in the middle of the work.
 pub(super) fn refuse_full_bridges(sites: &[Site], wires: &[Wire<'_>]) -> Found<()> {
-    let mut ports: Vec<usize> = sites.iter().map(|site| site.network.tunnels.len()).collect();
+    let mut ports: Vec<usize> = sites.iter().map(|site| site.network.tunnel.iter().count()).collect();
     for wire in wires {
         for network in wire.ends.iter().filter_map(|end| end.bridge) {
             ports[network] += 1;
@@ -144,8 +165,5 @@ pub(super) fn refuse_full_bridges(sites: &[Site], wires: &[Wire<'_>]) -> Found<(
             }
         }
     }
-    match sites.iter().find(|site| site.network.tunnels.len() > MOST_PORTS) {
-        Some(site) => Err(Flaw::new(site.at, Mistake::BridgeFull { network: site.network.name.clone() })),
-        None => Ok(()),
-    }
+    Ok(())
 }

@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
 };
 
-use super::{Found, Settled, wires::Seat};
+use super::{Found, Settled, wires::Seat, words::malformed};
 use crate::{
     address::Family,
     desired::{PortForwardError, PortPublished},
@@ -17,6 +18,8 @@ use crate::{
         mistake::Flaw,
     },
 };
+
+const FORM: &str = "of the form [ADDRESS:]PORT:PORT[/udp], such as 8080:80";
 
 /// Settles the published ports of one node.
 pub(super) fn of_node(settled: &Settled<'_>, node: usize) -> Found<Vec<PortForward>> {
@@ -37,13 +40,24 @@ fn one(settled: &Settled<'_>, node: usize, text: &Text) -> Found<PortForward> {
 
 /// Reads `[ADDRESS:]PORT:PORT[/udp]`: as `publish` does, where the node stands before the last port.
 fn read(text: &Text, node: &str) -> Found<PortPublished> {
-    let wrong = |cause| Flaw::new(text.at, Mistake::Port { text: text.value.clone(), cause });
     let Some((published, inner)) = text.value.rsplit_once(':') else {
-        let cause = PortForwardError::Malformed { text: text.value.clone() };
-        let meant = format!("did you mean '{0}:{0}'?", text.value.split('/').next().unwrap_or_default());
-        return Err(wrong(cause).or_rather(meant));
+        return Err(or_the_port_twice(malformed(text, FORM), &text.value));
     };
-    format!("{published}:{node}:{inner}").parse().map_err(wrong)
+    format!("{published}:{node}:{inner}").parse().map_err(|cause| match cause {
+        // It would speak of the node, which nobody writes in a file.
+        PortForwardError::Malformed { .. } => malformed(text, FORM),
+        cause => Flaw::new(text.at, Mistake::Port { text: text.value.clone(), cause }),
+    })
+}
+
+fn or_the_port_twice(flaw: Flaw, alone: &str) -> Flaw {
+    let (port, transport) = alone.split_at(alone.find('/').unwrap_or(alone.len()));
+    match (port.parse::<NonZeroU16>(), transport) {
+        (Ok(port), "" | "/tcp" | "/udp") => {
+            flaw.or_rather(format!("did you mean '{port}:{port}{transport}'?"))
+        }
+        _ => flaw,
+    }
 }
 
 /// The host's link towards a node, and the node's address there.

@@ -24,10 +24,10 @@ pub(super) struct Wire<'a> {
     pub(super) at: Position,
     /// As in [`Cable::ends`](crate::topology::Cable::ends): the host's first.
     pub(super) ends: [End<'a>; 2],
-    pub(super) mtu_bytes: Option<u32>,
+    pub(super) mtu: Option<Located<u32>>,
     pub(super) shaping: Option<Shaping>,
     /// Where both ends of a direct cable get addresses from.
-    pub(super) subnets: Vec<(Subnet, Position)>,
+    pub(super) subnets: Vec<Subnet>,
 }
 
 /// One of its ends.
@@ -112,7 +112,7 @@ fn plugged<'a>(
     Ok(Wire {
         at: at.at,
         ends: [port, inside],
-        mtu_bytes: body.mtu.as_ref().map(mtu).transpose()?.or(site.network.mtu_bytes),
+        mtu: body.mtu.map(mtu).transpose()?.or(site.mtu),
         shaping: Limits::from(membership).read(site.shaping.as_ref())?,
         subnets: Vec::new(),
     })
@@ -123,7 +123,7 @@ fn direct<'a>(file: &'a File, names: &Names<'a>, sites: &[Site], link: &'a LinkF
     let body = match &link.entry {
         LinkEntry::Short(text) => {
             let ends = split(names, &Located::new(text.clone(), at))?;
-            let mut wire = Wire { at, ends, mtu_bytes: None, shaping: None, subnets: Vec::new() };
+            let mut wire = Wire { at, ends, mtu: None, shaping: None, subnets: Vec::new() };
             settle(file, sites, &mut wire)?;
             return Ok(wire);
         }
@@ -136,17 +136,30 @@ fn direct<'a>(file: &'a File, names: &Names<'a>, sites: &[Site], link: &'a LinkF
             return Err(Flaw::new(at, Mistake::Malformed { text: other.len().to_string(), expected }));
         }
     };
-    let subnets = body.subnet.0.iter().map(|text| Ok((Subnet::read(text)?, text.at)));
     let mut wire = Wire {
         at,
         ends,
-        mtu_bytes: body.mtu.as_ref().map(mtu).transpose()?,
+        mtu: body.mtu.map(mtu).transpose()?,
         shaping: Limits::from(&**body).read(None)?,
-        subnets: subnets.collect::<Found<_>>()?,
+        subnets: body.subnet.0.iter().map(Subnet::read).collect::<Found<_>>()?,
     };
+    refuse_second_subnet(body, sites, &wire)?;
     ask_for_addresses(body, &mut wire)?;
     settle(file, sites, &mut wire)?;
     Ok(wire)
+}
+
+/// Whoever hangs on a network has its addresses from there.
+fn refuse_second_subnet(body: &LinkBody, sites: &[Site], wire: &Wire<'_>) -> Found<()> {
+    let bridges = wire.ends.iter().filter_map(|end| end.bridge);
+    let network = bridges.max_by_key(|network| sites[*network].subnets.len());
+    let (Some(subnet), Some(network)) = (body.subnet.0.first(), network) else { return Ok(()) };
+    let name = sites[network].network.name.clone();
+    let instead = match sites[network].subnets.as_slice() {
+        [] => format!("write '{name}: {{ subnet: {} }}' under 'networks'", subnet.value),
+        [(own, _), ..] => format!("leave it out: the network has {}", own.net),
+    };
+    Err(Flaw::new(subnet.at, Mistake::SubnetOfNetwork { network: name }).or_rather(instead))
 }
 
 fn ask_for_addresses<'a>(body: &'a LinkBody, wire: &mut Wire<'a>) -> Found<()> {
@@ -178,12 +191,12 @@ fn settle(file: &File, sites: &[Site], wire: &mut Wire<'_>) -> Found<()> {
         end.isolation = end.bridge.map_or(Isolation::Off, |network| sites[network].isolation);
     }
     let of_nodes = wire.ends.iter().filter_map(|end| match end.seat {
-        Seat::Node(node) => file.nodes.0[node].1.mtu.as_ref().map(mtu),
+        Seat::Node(node) => file.nodes.0[node].1.mtu.map(mtu),
         Seat::Host => None,
     });
-    let of_nodes = of_nodes.collect::<Found<Vec<_>>>()?.into_iter().min();
-    let of_networks = networks.iter().filter_map(|network| sites[*network].network.mtu_bytes).min();
-    wire.mtu_bytes = wire.mtu_bytes.or(of_nodes).or(of_networks);
+    let of_nodes = of_nodes.collect::<Found<Vec<_>>>()?.into_iter().min_by_key(|mtu| mtu.value);
+    let of_networks = networks.iter().filter_map(|network| sites[*network].mtu).min_by_key(|mtu| mtu.value);
+    wire.mtu = wire.mtu.or(of_nodes).or(of_networks);
     if wire.shaping.is_none() && wire.ends[1].bridge.is_none() {
         wire.shaping = networks.first().and_then(|network| sites[*network].shaping.clone());
     }
@@ -193,41 +206,45 @@ fn settle(file: &File, sites: &[Site], wire: &mut Wire<'_>) -> Found<()> {
 /// Reads `a-b`, where a name may hold a `-` itself.
 fn split<'a>(names: &Names<'_>, text: &Text) -> Found<[End<'a>; 2]> {
     const LONGEST: usize = 200;
-    let candidates = text.value.match_indices('-').filter(|_| text.value.len() <= LONGEST);
-    let part = |part: &str| Located::new(part.to_owned(), text.at);
-    let known = |part: &Text| end(names, part).is_ok();
-    let pairs = candidates.map(|(dash, _)| (part(&text.value[..dash]), part(&text.value[dash + 1..])));
-    let pairs: Vec<_> = pairs.collect();
-    let mut fitting = pairs.iter().filter(|(first, second)| known(first) && known(second));
+    let dashes = text.value.match_indices('-').filter(|_| text.value.len() <= LONGEST);
+    let pairs: Vec<_> = dashes.map(|(dash, _)| (&text.value[..dash], &text.value[dash + 1..])).collect();
+    let mut fitting = pairs.iter().filter(|(first, second)| is_end(names, first) && is_end(names, second));
+    let part = |part: &str| end(names, &Located::new(part.to_owned(), text.at));
     match (fitting.next(), fitting.next()) {
-        (Some((first, second)), None) => Ok([end(names, first)?, end(names, second)?]),
+        (Some((first, second)), None) => Ok([part(first)?, part(second)?]),
         (Some(_), Some(_)) => Err(Flaw::new(text.at, Mistake::Ambiguous { text: text.value.clone() })
             .or_rather("write it as '{ endpoints: [A, B] }'")),
-        (None, _) => match pairs.as_slice() {
-            [] => Err(super::words::malformed(text, "a link between two nodes, such as a-b")),
-            [(first, second), ..] => {
-                end(names, first)?;
-                end(names, second)?;
-                Err(super::words::malformed(text, "a link between two nodes, such as a-b"))
+        (None, _) => {
+            if let Some((first, second)) = pairs.first() {
+                part(first)?;
+                part(second)?;
             }
-        },
+            Err(super::words::malformed(text, "a link between two nodes, such as a-b"))
+        }
     }
+}
+
+/// Returns whether [`end`] can read `text`; to say why it cannot means to compare it with all names.
+fn is_end(names: &Names<'_>, text: &str) -> bool {
+    let (name, link) = name_and_link(text);
+    (name == HOST || names.get(name).is_some()) && link.is_none_or(|link| LinkName::new(link).is_ok())
 }
 
 /// Reads `NODE`, `NODE:LINK`, `NETWORK`, `NETWORK:LINK`, `host` or `host:LINK`.
 fn end<'a>(names: &Names<'_>, text: &Text) -> Found<End<'a>> {
-    let (name, link) = match text.value.split_once(':') {
-        Some((name, link)) => (name, Some(link)),
-        None => (text.value.as_str(), None),
-    };
+    let (name, link) = name_and_link(&text.value);
     let link = link.map(|link| link_name(&Located::new(link.to_owned(), text.at))).transpose()?;
     let end = match names.get(name) {
         Some(Named::Node(node)) => End::on(text.at, Seat::Node(node)),
         Some(Named::Network(network)) => End { bridge: Some(network), ..End::on(text.at, Seat::Host) },
         None if name == HOST => End::on(text.at, Seat::Host),
-        None => return Err(names.unknown("node or network", &Located::new(name.to_owned(), text.at))),
+        None => return Err(names.unknown(&Located::new(name.to_owned(), text.at))),
     };
     Ok(End { link, ..end })
+}
+
+fn name_and_link(text: &str) -> (&str, Option<&str>) {
+    text.split_once(':').map_or((text, None), |(name, link)| (name, Some(link)))
 }
 
 /// Reads a link-layer address.

@@ -109,3 +109,36 @@ fn the_largest_network_is_settled() {
     let macs: std::collections::HashSet<_> = ends().map(|end| end.mac).collect();
     assert_eq!((names.len(), macs.len()), (20_000, 20_000), "all are different");
 }
+
+#[test]
+fn thousands_of_links_are_split_at_one_dash_of_many() {
+    const NODES: usize = 10_000;
+    let name = |number: usize| format!("a-node-with-a-long-name-{number}");
+    let mut text = "name: lab\nnodes:\n".to_owned();
+    (0..NODES).for_each(|number| writeln!(text, "  {}:", name(number)).unwrap());
+    text.push_str("links:\n");
+    (1..NODES).for_each(|number| writeln!(text, "- {}-{}", name(number - 1), name(number)).unwrap());
+    let topology = good(&text);
+    assert_eq!(topology.cables.len(), NODES - 1);
+    for (number, cable) in topology.cables.iter().enumerate() {
+        let netns = cable.netns().map(ToString::to_string);
+        assert_eq!(netns.collect::<Vec<_>>(), [name(number), name(number + 1)]);
+    }
+    let error = wrong(&text.replace("- a-node-with-a-long-name-0-", "- a-node-with-a-long-nmae-0-"));
+    assert!(error.starts_with("no node or network is called 'a'\n"), "{error}");
+}
+
+#[test]
+fn thousands_of_cables_share_a_subnet() {
+    const CABLES: u32 = 10_000;
+    let mut text = "name: lab\nnodes: { a: , b: }\nlinks:\n".to_owned();
+    for _ in 0..CABLES {
+        text.push_str("- { endpoints: [a, b], subnet: 10.0.0.0/8 }\n");
+    }
+    let topology = good(&text);
+    let ends = topology.cables.iter().flat_map(|cable| &cable.ends);
+    let addresses: Vec<_> = ends.flat_map(|end| &end.addresses).map(ToString::to_string).collect();
+    let first = u32::from(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    let expected = (first..first + 2 * CABLES).map(std::net::Ipv4Addr::from);
+    assert_eq!(addresses, expected.map(|address| format!("{address}/8")).collect::<Vec<_>>());
+}

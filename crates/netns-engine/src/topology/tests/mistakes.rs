@@ -93,6 +93,19 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:41",
         "",
     ),
+    (
+        "networks: { b: { vni: 5, remote: [192.0.2.1, \"2001:db8::1\"] } }",
+        "'2001:db8::1' is not an address of the same family as the first",
+        "2:46",
+        "",
+    ),
+    ("networks: { b: { vni: 5, remote: [192.0.2.1, 192.0.2.1] } }", "remote '192.0.2.1'", "2:46", ""),
+    (
+        "networks: { b: { vni: 5, remote: 239.0.0.1 } }",
+        "'239.0.0.1' is not the address of one host",
+        "2:34",
+        "",
+    ),
     ("networks: { b: { vni: 5 } }", "the key 'vni' needs the key 'remote'", "2:23", ""),
     ("networks: { b: { vni: 16777216, remote: 192.0.2.1 } }", "'16777216' is not a VXLAN", "2:23", ""),
     (
@@ -144,7 +157,44 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:42",
         "'10.0.0.1/24'",
     ),
+    (
+        "networks: { b: }\nnodes: { a: }\nlinks: [{ endpoints: [a, b], subnet: 10.9.0.0/24 }]",
+        "a link to network 'b' has no subnet of its own",
+        "4:38",
+        "write 'b: { subnet: 10.9.0.0/24 }' under 'networks'",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24 }, c: }\nlinks: [{ endpoints: [c, b], subnet: [10.0.0.0/24] }]",
+        "a link to network 'b' has no subnet of its own",
+        "3:39",
+        "leave it out: the network has 10.0.0.0/24",
+    ),
     ("nodes: { a: { mac: \"01:00:00:00:00:01\" } }", "the key 'mac' needs the key 'networks'", "2:20", ""),
+    (
+        "nodes: { a: { addresses: [0.0.0.0] } }",
+        "'0.0.0.0' is not an address that a link can have",
+        "2:27",
+        "",
+    ),
+    ("nodes: { a: { addresses: [\"::\"] } }", "'::' is not an address that a link can have", "2:27", ""),
+    (
+        "nodes: { a: { addresses: [10.0.0.1, 224.0.0.5/32] } }",
+        "'224.0.0.5/32' is not an address that a link can have",
+        "2:37",
+        "",
+    ),
+    (
+        "networks: { b: { subnet: 10.0.0.0/24, gateway: 224.0.0.5 } }",
+        "'224.0.0.5' is not an address that a link can have",
+        "2:48",
+        "",
+    ),
+    (
+        "nodes: { a: { macvlan: { parent: eth0, address: \"ff02::5/64\" } } }",
+        "'ff02::5/64' is not an address that a link can have",
+        "2:49",
+        "",
+    ),
     (
         "nodes: { a: { sysctls: { kernel.panic: 1 } } }",
         "'kernel.panic' is not a setting of a netns",
@@ -182,7 +232,15 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "2:20",
         "[[a, b], [c]]",
     ),
-    ("nodes: { a: { ports: [\"80\"] } }", "port '80' cannot be published", "2:23", "'80:80'"),
+    (
+        "nodes: { a: { ports: [\"80\"] } }",
+        "'80' is not of the form [ADDRESS:]PORT:PORT[/udp]",
+        "2:23",
+        "'80:80'?",
+    ),
+    ("nodes: { a: { ports: [8080/udp] } }", "'8080/udp' is not of the form", "2:23", "'8080:8080/udp'?"),
+    ("nodes: { a: { ports: [\"1:2:3:4\"] } }", "'1:2:3:4' is not of the form [ADDRESS:]PORT", "2:23", ""),
+    ("nodes: { a: { ports: [\"x:80\"] } }", "port 'x:80' cannot be published: 'x' is not a port", "2:23", ""),
     (
         "nodes: { a: { ports: [\"80:80\"] } }",
         "port '80:80' cannot be published: the host reaches no IPv4",
@@ -196,6 +254,25 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:10",
         "'node2'",
     ),
+    (
+        "networks: { br0: }\nnodes: { ns1: }\nchecks: [br0 reaches ns1]",
+        "no node is called 'br0'",
+        "4:10",
+        "'br0' is a network",
+    ),
+    (
+        "networks: { br0: }\nnodes: { bro1: }\nchecks: [host reaches br0]",
+        "no node is called 'br0'",
+        "4:10",
+        "'br0' is a network",
+    ),
+    (
+        "networks: { web: }\nnodes: { web10: }\nchecks: [web1 reaches 1.1.1.1]",
+        "no node is called 'web1'",
+        "4:10",
+        "did you mean 'web10'?",
+    ),
+    ("nodes: { a: }\nchecks: [hots reaches a]", "no node is called 'hots'", "3:10", "'host'"),
     ("nodes: { a: , b: }\nchecks: [a reaches b]", "'b' has no address to be reached at", "3:10", ""),
     ("nodes: { a: }\nchecks: [a reaches \"1.1.1.1:99999\"]", "", "3:10", ""),
     (
@@ -204,6 +281,13 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:10",
         "",
     ),
+    (
+        "nodes: { a: }\nchecks: [\"a reaches [::1]80\"]",
+        "'a reaches [::1]80' is not a check with a port",
+        "3:10",
+        "'[::1]:80'",
+    ),
+    ("nodes: { a: }\nchecks: [\"a reaches [::1]x\"]", "'a reaches [::1]x' is not a check", "3:10", ""),
     ("generate: { star: 0 }", "'0' is not a number to make something of", "2:19", ""),
     (
         "generate: { star: { nodes: 20, subnet: 10.0.0.0/29 } }",
@@ -290,13 +374,22 @@ fn every_mistake_is_named_where_it_is() {
     }
 }
 
-fn judge(text: &str, says: &str, place: &str, meant: &str) {
+pub(super) fn judge(text: &str, says: &str, place: &str, meant: &str) {
     let error = wrong(text);
     let (line, column) = place.split_once(':').unwrap();
     assert!(error.starts_with(says), "{text}\n{error}");
     assert!(error.contains(&format!("--> line {line}, column {column}\n")), "{text}\n{error}");
     let suggestion = error.split_once("\n  = ").map_or("", |(_, suggestion)| suggestion);
     assert!(suggestion.contains(meant), "{text}\n{error}");
+}
+
+#[test]
+fn a_port_is_only_suggested_where_a_number_stands() {
+    for text in ["web", "80/sctp", "80/", "0", "65536", "80/udp/udp"] {
+        let error = wrong(&format!("name: lab\nnodes: {{ a: {{ ports: [\"{text}\"] }} }}\n"));
+        assert!(error.starts_with(&format!("'{text}' is not of the form")), "{error}");
+        assert!(!error.contains("did you mean"), "{error}");
+    }
 }
 
 #[test]

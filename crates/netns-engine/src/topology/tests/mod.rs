@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mistakes;
+mod mtus;
 mod settled;
 
 use super::{Topology, read};

@@ -1,7 +1,10 @@
 //! What becomes of a file that is right.
 
 use super::{good, wrong};
-use crate::topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read};
+use crate::{
+    firewall::Transport,
+    topology::{Forwarding, Isolation, KnownHosts, Reach, Target, Topology, likely_name, read},
+};
 
 fn inner_addresses(topology: &Topology) -> Vec<String> {
     let ends =
@@ -23,6 +26,25 @@ fn asked_addresses_come_first_and_the_lowest_free_ones_follow() {
     assert_eq!(inner_addresses(&lab), ["10.0.0.3/29", "10.0.0.4/29", "10.0.0.2/29", "10.0.0.5/29"]);
     assert_eq!(lab.nodes[3].addresses[0].to_string(), "10.9.9.9/32", "on loopback");
     assert_eq!(lab.nodes[0].routes[0].to_string(), "default via 10.0.0.1");
+}
+
+#[test]
+fn cables_that_share_a_subnet_get_the_lowest_free_addresses_of_it() {
+    let lab = good(
+        "name: lab\nnodes: { a: , b: }\nlinks:\n- { endpoints: [a, b], subnet: 10.0.0.0/28 }\n\
+         - { endpoints: [a, b], addresses: [10.0.0.2/28, 10.0.0.6/28] }\n\
+         - { endpoints: [a, b], subnet: [10.0.0.0/27, \"fd00::/64\"] }\n\
+         - { endpoints: [a, b], subnet: 10.0.0.0/28 }\n\
+         - { endpoints: [a, b], subnet: [10.0.0.0/27, 10.0.0.0/28, \"fd00::/64\"] }\n",
+    );
+    let expected = [
+        "10.0.0.1/28 10.0.0.3/28",
+        "10.0.0.2/28 10.0.0.6/28",
+        "10.0.0.4/27 fd00::1/64 10.0.0.5/27 fd00::2/64",
+        "10.0.0.7/28 10.0.0.8/28",
+        "10.0.0.9/27 fd00::3/64 10.0.0.10/27 fd00::4/64",
+    ];
+    assert_eq!(inner_addresses(&lab).join(" "), expected.join(" "));
 }
 
 #[test]
@@ -128,6 +150,16 @@ fn a_check_takes_the_address_on_the_network_that_both_share() {
 }
 
 #[test]
+fn a_check_has_a_port_after_a_name_or_an_address_in_brackets() {
+    let words = ["host", "host:80", "host:53/udp", "::1", "[::1]", "[::1]:80/tcp", "[127.0.0.1]:53/udp"];
+    let checks: Vec<_> = words.iter().map(|word| format!("\"host reaches {word}\"")).collect();
+    let lab = good(&format!("name: lab\nchecks: [{}]\n", checks.join(", ")));
+    let ports: Vec<_> = lab.checks.iter().map(|check| check.port).collect();
+    let (tcp, udp) = (Some((80, Transport::Tcp)), Some((53, Transport::Udp)));
+    assert_eq!(ports, [None, tcp, udp, None, None, tcp, udp]);
+}
+
+#[test]
 fn names_of_nodes_are_kept_where_a_node_is_told_them() {
     let names = |hosts: &str, told: &str| -> Vec<String> {
         let networks = "networks: { x: { subnet: 10.1.0.0/24 } }";
@@ -217,5 +249,6 @@ fn the_likely_name_is_the_one_that_the_file_gives() {
 fn the_same_text_gives_the_same_topology() {
     let text = "name: lab\ngenerate: { star: 30, mesh: 9 }\nnetworks: { remote: { remote: [192.0.2.1, 192.0.2.2], vni: 7 } }\n";
     assert_eq!(good(text), good(text));
-    assert_eq!(good(text).networks[0].tunnels[1].link.as_str(), "vx2-remote");
+    let tunnel = good(text).networks[0].tunnel.clone().unwrap();
+    assert_eq!((tunnel.link.as_str(), tunnel.remotes.len()), ("vx1-remote", 2));
 }

@@ -14,7 +14,7 @@ use netns_engine::{
     topology::TopologyName,
 };
 
-use super::super::Context;
+use super::{super::Context, source::Source};
 use crate::{
     exit_code::Code,
     output::status::{Drift, TopologyStatus},
@@ -26,22 +26,28 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   netns-tool status
-  netns-tool status lab")]
+  netns-tool status lab
+  netns-tool status lab.yaml")]
 pub(crate) struct Status {
-    /// Names of topologies; all that are up if not given.
-    #[arg(value_name = "NAME")]
-    names: Vec<TopologyName>,
+    /// Names of topologies, or their files; all that are up if not given.
+    ///
+    /// Of a file only the name counts: what its last 'up' asked for is compared with what is there. 'netns-tool
+    /// plan FILE' says what an edit would change.
+    #[arg(value_name = "FILE|NAME")]
+    topologies: Vec<Source>,
 }
 
 impl Status {
     pub(crate) fn run(self, context: Context<'_>) -> Result<ExitCode> {
         let mut records = look::topologies().map_err(Error::Unreadable)?;
-        for name in &self.names {
+        let names = self.topologies.iter().map(|topology| topology.name(context));
+        let names = names.collect::<Result<Vec<TopologyName>>>()?;
+        for name in &names {
             if !records.iter().any(|record| record.topology.name == *name) {
                 return Err(Error::Conflict(Conflict::NoTopology(name.clone())).into());
             }
         }
-        records.retain(|record| self.names.is_empty() || self.names.contains(&record.topology.name));
+        records.retain(|record| names.is_empty() || names.contains(&record.topology.name));
         let statuses = records.iter().map(status).collect::<Result<Vec<_>>>()?;
         context.output.status(&statuses);
         let all_well = statuses.iter().all(|status| status.drift.is_empty());

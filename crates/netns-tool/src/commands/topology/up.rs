@@ -34,7 +34,7 @@ pub(crate) struct Up {
     /// End the processes that still hold a netns which has to go.
     #[arg(long)]
     kill: bool,
-    /// Take it down after this time: 90s, 10m, 2h, 1d; 'never' lets it stay after all.
+    /// Take it down after this time: 90s, 10m, 1h30m, 1d; 'never' lets it stay after all.
     #[arg(long, value_name = "TIME", conflicts_with = "with_me")]
     ttl: Option<watch::Ttl>,
     /// Take it down when the calling process ends: a script, a test, a shell.

@@ -65,23 +65,29 @@ impl From<Ttl> for Lifetime {
     }
 }
 
-/// Reads a time such as `90`, `90s`, `10m`, `2h` or `1d`.
+/// Reads a time such as `90`, `90s`, `10m`, `2h`, `1h30m` or `1d`.
 fn parse_time(text: &str) -> Result<Duration, NotATime> {
+    let parts = text.split_inclusive(|c: char| c.is_ascii_alphabetic());
+    let seconds = parts.map(parse_part).try_fold(0_u64, |sum, part| sum.checked_add(part?));
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or(NotATime)
+}
+
+/// Reads a number with its unit, in seconds.
+fn parse_part(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,
         "m" => 60,
         "h" => 60 * 60,
         "d" => 24 * 60 * 60,
-        _ => return Err(NotATime),
+        _ => return None,
     };
-    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or(NotATime)
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// A text that is no time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected a time such as '90s', '10m', '2h' or '1d', or 'never'")]
+#[error("expected a time such as '90s', '10m', '1h30m' or '1d', or 'never'")]
 pub(super) struct NotATime;
 
 #[cfg(test)]
@@ -92,7 +98,8 @@ mod tests {
     fn times_are_numbers_with_a_unit() {
         assert_eq!(parse_time("90"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_time("10m"), Ok(Duration::from_mins(10)));
-        for wrong in ["", "m", "0", "10x", "-1", "10 m", "99999999999999999999d"] {
+        assert_eq!(parse_time("1h30m"), Ok(Duration::from_mins(90)));
+        for wrong in ["", "m", "0", "10x", "-1", "10 m", "1hm", "m1", "10mh", "99999999999999999999d"] {
             assert_eq!(parse_time(wrong), Err(NotATime), "'{wrong}'");
         }
     }

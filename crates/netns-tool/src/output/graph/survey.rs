@@ -65,10 +65,11 @@ impl<'a> Surveyor<'a> {
     }
 
     fn bar(&mut self, network: &Network) -> Bar {
-        let tunnels = network.tunnels.iter().map(|tunnel| TunnelTag {
+        let ways = network.tunnel.iter().flat_map(|tunnel| tunnel.remotes.iter().map(move |to| (tunnel, to)));
+        let tunnels = ways.map(|(tunnel, remote)| TunnelTag {
             link: tunnel.link.to_string(),
             vni: tunnel.vni,
-            remote: tunnel.remote.to_string(),
+            remote: remote.to_string(),
         });
         Bar {
             name: network.name.clone(),

@@ -44,7 +44,7 @@ fn network(name: &str, addresses: &[&str], reach: Reach) -> Network {
         mtu_bytes: None,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         reach,
-        tunnels: vec![],
+        tunnel: None,
     }
 }
 
@@ -100,13 +100,13 @@ fn small() -> Topology {
     router.forwarding = Forwarding::On;
     let mut behind = network("behind", &[], Reach::Internal);
     behind.name = MISCHIEF.to_owned();
-    behind.tunnels = vec![Tunnel {
+    behind.tunnel = Some(Tunnel {
         link: link("vx0"),
         mac: MacAddress::derived_from("vx0"),
         vni: 42,
-        remote: "198.51.100.7".parse().unwrap(),
+        remotes: vec!["198.51.100.7".parse().unwrap()],
         port: 4789,
-    }];
+    });
     let mut guest = node("guest", &[]);
     guest.macvlans = vec![Macvlan {
         link: link("mv0"),

@@ -101,3 +101,43 @@ fn a_switch_thrown_back_by_hand_is_thrown_again_and_forgotten_once() {
     let wanted = ForwardingRecord { family: Family::Ipv4, settings: Vec::new() };
     assert_eq!(record, Some(&Record::Forwarding(wanted)));
 }
+
+/// What `eth0` listens to, and what one link of two was set to, is as it was before the first of both.
+#[test]
+fn a_switch_thrown_back_by_hand_costs_none_of_what_was_noted() {
+    for (switch, family) in [(Sysctl::IpForward, Family::Ipv4), (Sysctl::Ipv6Forwarding, Family::Ipv6)] {
+        let mut before = host(&["10.0.0.1/24", "fd00:1::1/64"]);
+        set(&mut before, Sysctl::LinkForwarding(family, name("eth1")), 1);
+        set(&mut before, Sysctl::AcceptRedirects, 0);
+        let mut after = applied(&nat(), &before);
+        after.project(&Operation::SetSysctl(Place::Host, switch, 0)).unwrap();
+        let new = Sysctl::LinkForwarding(family, name("default"));
+        set(&mut after, new.clone(), 1);
+        let again = applied(&nat(), &after);
+        let Some(Record::Forwarding(noted)) = again.records.get(&RecordKey::Forwarding(family)) else {
+            panic!("{family} forwarding is noted");
+        };
+        assert!(noted.settings.contains(&(new.clone(), 1)), "{noted:?}");
+        let last = applied(&removed(), &again);
+        set(&mut before, new, 1);
+        assert_eq!(last, before, "{family}");
+    }
+}
+
+/// IPv4 alone asks the switch of the link that a packet comes in by.
+#[test]
+fn a_bridge_of_ours_has_its_own_switch_on() {
+    let own = |family| Sysctl::LinkForwarding(family, name("br0"));
+    for ours in [true, false] {
+        let mut before = host(&["10.0.0.1/24", "fd00:1::1/64"]);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            before.project(&Operation::SetSysctl(Place::Host, Sysctl::forwarding(family), 1)).unwrap();
+            set(&mut before, own(family), 0);
+        }
+        let links = &mut before.stacks.get_mut(&Place::Host).unwrap().links;
+        links.get_mut(&name("br0")).unwrap().ours = ours;
+        let after = applied(&nat(), &before);
+        let switches = [Family::Ipv4, Family::Ipv6].map(|family| after.sysctl(&Place::Host, &own(family)));
+        assert_eq!(switches, [Some(i32::from(ours)), Some(0)], "ours: {ours}");
+    }
+}

@@ -2,20 +2,25 @@
 //!
 //! Ports and ways out go first, then cables, then netns: an undo can only imitate what is deleted.
 
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{networks::new_tunnel, nodes::new_macvlan};
+pub(super) use links::delete_link;
+
 use crate::{
-    address::Family,
+    address::{Family, LEAST_IPV6_MTU_BYTES},
     desired::OnHolders,
     firewall::PortForward,
     name::{LinkName, NetnsName},
     observed::{NetnsState, Observed},
     place::{LinkAt, Place},
     plan::{
-        Conflict, Draft, LinkChange, NewLink, Operation, forwarding,
+        Conflict, Draft, LinkChange, Operation,
+        address::delete_address,
+        forwarding,
         nat::removal,
         netns::{delete_netns, release},
         own_table::{self, StillClosed},
@@ -23,10 +28,7 @@ use crate::{
     },
     record::{Record, RecordKey},
     route::RouteProtocol,
-    sysctl::Sysctl,
-    topology::{
-        Cable, CableEnd, KnownHosts, Macvlan, Network, Node, Program, ProgramKey, Reach, Topology, Tunnel,
-    },
+    topology::{Cable, CableEnd, KnownHosts, Network, Node, Program, ProgramKey, Reach, Topology},
 };
 
 /// Takes away what `wanted` has no more of `before`, but for its programs.
@@ -199,65 +201,6 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Deletes what is on the host together; then what only connects nodes, if its nodes stay.
-    fn delete_links(&self, draft: &mut Draft, before: &Topology) {
-        self.delete_tunnels(draft, before);
-        self.delete_macvlans(draft, before);
-        before.cables.iter().filter(|cable| !self.cables.contains_key(&ends(cable))).for_each(|cable| {
-            cable.ends.iter().for_each(|end| assume_settings(draft, end));
-        });
-        let gone = || before.cables.iter().filter(|cable| !self.cables.contains_key(&ends(cable)));
-        let mut on_host: Vec<LinkName> = Vec::new();
-        for network in &before.networks {
-            let kept = self.networks.get(&network.bridge);
-            on_host.extend(kept.is_none().then(|| network.bridge.clone()));
-        }
-        let has_host_end = |cable: &&Cable| ends(cable)[0].place == Place::Host;
-        on_host.extend(gone().filter(has_host_end).map(|cable| ends(cable)[0].name.clone()));
-        on_host
-            .retain(|link| draft.state().link(&LinkAt::on_host(link.clone())).is_some_and(|link| link.ours));
-        if !on_host.is_empty() {
-            let why = "Together, because the kernel makes every deletion wait for all packets on their way.";
-            draft.then(Operation::DeleteLinks(on_host), why);
-        }
-        for cable in gone().filter(|cable| !has_host_end(cable)) {
-            self.delete_inner_cable(draft, cable);
-        }
-    }
-
-    /// A cable goes with either of its netns, but a moment later.
-    fn delete_inner_cable(&self, draft: &mut Draft, cable: &Cable) {
-        let staying = cable
-            .ends
-            .iter()
-            .filter(|end| end.at.place.netns().is_some_and(|netns| self.nodes.contains_key(netns)));
-        for at in staying.map(|end| &end.at) {
-            if draft.state().link(at).is_some_and(|link| link.ours) {
-                draft.then(Operation::DeleteLink(at.clone()), "The cable is asked for no more.");
-            }
-        }
-    }
-
-    fn delete_tunnels(&self, draft: &mut Draft, before: &Topology) {
-        for network in &before.networks {
-            let kept = self.networks.get(&network.bridge);
-            let stays = |tunnel: &&Tunnel| kept.is_some_and(|kept| kept.tunnels.contains(tunnel));
-            for tunnel in network.tunnels.iter().filter(|tunnel| !stays(tunnel)) {
-                delete_link(draft, new_tunnel(network, tunnel), &[]);
-            }
-        }
-    }
-
-    fn delete_macvlans(&self, draft: &mut Draft, before: &Topology) {
-        for node in &before.nodes {
-            let kept = self.nodes.get(&node.name);
-            let stays = |macvlan: &&Macvlan| kept.is_some_and(|kept| kept.macvlans.contains(macvlan));
-            for macvlan in node.macvlans.iter().filter(|macvlan| !stays(macvlan)) {
-                delete_link(draft, new_macvlan(&node.name, macvlan), &macvlan.addresses);
-            }
-        }
-    }
-
     fn gone_bridges<'b>(&self, before: &'b Topology) -> impl Iterator<Item = &'b LinkName> {
         let bridges = before.networks.iter().map(|network| &network.bridge);
         bridges.filter(|bridge| !self.networks.contains_key(*bridge))
@@ -320,43 +263,22 @@ fn is_off(state: &Observed, bridge: &LinkName) -> bool {
     state.link(&LinkAt::on_host(bridge.clone())).is_some_and(|link| !link.up)
 }
 
-/// Deletes a link of another kind; only what was asked for tells how to make it again.
-fn delete_link(draft: &mut Draft, birth: NewLink, addresses: &[IpNet]) {
-    let at = birth.at.clone();
-    if !draft.state().link(&at).is_some_and(|link| link.ours) {
-        return;
-    }
-    let mut undo = vec![Operation::AddLink(birth)];
-    undo.extend(addresses.iter().map(|address| Operation::AddAddress(at.clone(), *address)));
-    undo.push(Operation::SetLink(at.clone(), LinkChange::Up));
-    draft.then_undone_by(Operation::DeleteLink(at), undo, "The link is asked for no more, or not like this.");
-}
-
 /// Whether a node can be changed into another: a setting that is asked for no more leaves no trace of
 /// what it was, so such a node is made anew.
 fn can_become(old: &Node, new: &Node) -> bool {
     old.settings.iter().all(|(setting, _)| new.settings.iter().any(|(kept, _)| kept == setting))
 }
 
-/// Whether each end has IPv6 in both or in neither: how a link starts with it, or does without, is settled
-/// when it is made.
+/// Whether each end has IPv6 in both or in neither, and room for it in both or in neither: how a link starts with
+/// it, or does without, is settled when it is made.
 fn speaks_the_same(old: &Cable, new: &Cable) -> bool {
-    old.ends.iter().zip(&new.ends).all(|(old, new)| has_ipv6(old) == has_ipv6(new))
+    let is_narrow = |cable: &Cable| cable.mtu_bytes.is_some_and(|bytes| bytes < LEAST_IPV6_MTU_BYTES);
+    is_narrow(old) == is_narrow(new)
+        && old.ends.iter().zip(&new.ends).all(|(old, new)| has_ipv6(old) == has_ipv6(new))
 }
 
 fn has_ipv6(end: &CableEnd) -> bool {
     end.addresses.iter().any(|address| Family::of_net(address) == Family::Ipv6)
-}
-
-/// What was set when the cable was laid: to read it all again would take as long as the rest.
-fn assume_settings(draft: &mut Draft, end: &CableEnd) {
-    let name = || end.at.name.clone();
-    if has_ipv6(end) {
-        draft.assume(&end.at, Sysctl::AcceptRa(name()), 0);
-        draft.assume(&end.at, Sysctl::Autoconf(name()), 0);
-    } else {
-        draft.assume(&end.at, Sysctl::AddrGenMode(name()), 1);
-    }
 }
 
 /// All that were closed when they were made; those that go are opened when they are off.
@@ -392,7 +314,7 @@ fn delete_routes(draft: &mut Draft, before: &Node, kept: &Node) {
 fn delete_addresses(draft: &mut Draft, at: &LinkAt, before: &[IpNet], kept: &[IpNet]) {
     for address in before.iter().filter(|address| !kept.contains(address)) {
         if draft.state().link(at).is_some_and(|link| link.addresses.contains(address)) {
-            draft.then(Operation::DeleteAddress(at.clone(), *address), "The address is asked for no more.");
+            delete_address(draft, at, *address, "The address is asked for no more.");
         }
     }
 }
