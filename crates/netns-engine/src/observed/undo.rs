@@ -14,6 +14,7 @@ use crate::{
     name::{LinkName, NetnsName},
     operation::{LinkChange, LinkLimits, LinkLocal, NewBridge, NewLink, NewVeth, NewVethEnd, Operation},
     place::{LinkAt, Place},
+    record::RecordKey,
     route::Route,
     sysctl::Sysctl,
     topology::Isolation,
@@ -39,12 +40,7 @@ impl Observed {
             }
             Operation::DeleteLink(at) => self.rebuild_link(at),
             Operation::DeleteLinks(links) => self.rebuild_links(links),
-            Operation::SetShaping(at, _) | Operation::ClearShaping(at) => {
-                vec![match self.link(at).and_then(limits_of) {
-                    Some(limits) => Operation::SetShaping(at.clone(), limits),
-                    None => Operation::ClearShaping(at.clone()),
-                }]
-            }
+            Operation::SetShaping(at, _) | Operation::ClearShaping(at) => vec![self.undo_shaping(at)],
             Operation::WriteResolver(..)
             | Operation::RemoveResolver(_)
             | Operation::WriteHosts(..)
@@ -78,21 +74,29 @@ impl Observed {
             Operation::DeleteTable => self.rebuild_table(),
             Operation::AddEntries(entries) => vec![Operation::DeleteEntries(entries.clone())],
             Operation::DeleteEntries(entries) => vec![Operation::AddEntries(entries.clone())],
-            Operation::Remember(record) => vec![match self.records.get(&record.key()) {
-                Some(old) => Operation::Remember(old.clone()),
-                None => Operation::Forget(record.key()),
-            }],
-            Operation::Forget(key) => {
-                self.records.get(key).map(|old| Operation::Remember(old.clone())).into_iter().collect()
+            Operation::Remember(record) => {
+                vec![self.note_on(&record.key()).unwrap_or_else(|| Operation::Forget(record.key()))]
             }
+            Operation::Forget(key) => self.note_on(key).into_iter().collect(),
             // What is dead stays dead; a forgotten flow is re-learned from its next packet.
             Operation::RestoreRules
             | Operation::KillProcesses(..)
             | Operation::StopStrays(_)
             | Operation::ForgetFlows(_)
-            | Operation::ForgetNetns(_)
-            | Operation::RestoreRules => Vec::new(),
+            | Operation::ForgetNetns(_) => Vec::new(),
         }
+    }
+
+    fn undo_shaping(&self, at: &LinkAt) -> Operation {
+        match self.link(at).and_then(limits_of) {
+            Some(limits) => Operation::SetShaping(at.clone(), limits),
+            None => Operation::ClearShaping(at.clone()),
+        }
+    }
+
+    /// What is remembered under `key`, to be remembered again.
+    fn note_on(&self, key: &RecordKey) -> Option<Operation> {
+        self.records.get(key).map(|old| Operation::Remember(old.clone()))
     }
 
     /// A file is written anew as it was, or removed.

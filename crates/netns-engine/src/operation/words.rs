@@ -6,6 +6,7 @@ use super::{LinkChange, Operation};
 use crate::{
     firewall::{RuleChange, TableEntry},
     place::LinkAt,
+    topology::ProgramKey,
 };
 
 impl fmt::Display for Operation {
@@ -49,10 +50,7 @@ impl fmt::Display for Operation {
                 write!(f, "start '{}' in netns '{}'", program.command.join(" ").escape_debug(), key.netns)
             }
             Self::StopProgram(key) => write!(f, "end {key}"),
-            Self::StopStrays(keys) => match keys.as_slice() {
-                [key] => write!(f, "end what of {key} runs elsewhere"),
-                keys => write!(f, "end {} that run outside of their nodes", count(keys, "program")),
-            },
+            Self::StopStrays(keys) => write_strays(f, keys),
             Self::Iptables(changes) => write_rule_changes(f, changes),
             Self::RestoreRules => f.write_str("restore the rules of nftables table 'inet netns_tool'"),
             Self::AddTable => f.write_str("add nftables table 'inet netns_tool'"),
@@ -94,6 +92,13 @@ impl Operation {
             Self::RemoveBootFile(file) => write!(f, "remove {file}"),
             _ => Ok(()),
         }
+    }
+}
+
+fn write_strays(f: &mut fmt::Formatter<'_>, keys: &[ProgramKey]) -> fmt::Result {
+    match keys {
+        [key] => write!(f, "end what of {key} runs elsewhere"),
+        keys => write!(f, "end {} that run outside of their nodes", count(keys, "program")),
     }
 }
 

@@ -34,12 +34,6 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("networks: { b: { subnet: \"fe80::/64\" } }", "'fe80::/64' is not a subnet", "2:26", ""),
     ("networks: { all: }", "no link can be called 'all'", "2:13", "bridge: br0"),
     ("networks: { b: { bridge: default } }", "no link can be called 'default'", "2:26", ""),
-    (
-        "networks: { b: }\nnodes: { a: { networks: { b: { link: all } } } }",
-        "no link can be called",
-        "3:38",
-        "",
-    ),
     ("networks: { b: { subnet: 10.0.0.0 } }", "'10.0.0.0' is not a subnet", "2:26", ""),
     ("networks: { b: { nat: true } }", "the key 'nat' needs the key 'subnet' beside it", "2:23", "write"),
     (
