@@ -9,7 +9,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{refusal::Refusal, resolver, state};
+use super::{at_once, refusal::Refusal, resolver, state};
 use crate::{
     name::NetnsName,
     topology::{HostEntry, Names, TopologyName},
@@ -47,16 +47,10 @@ pub(super) fn names(netns: &NetnsName) -> Result<Option<Names>, Refusal> {
     if let Some(topology) = shared(netns)? {
         return Ok(Some(Names::OfTopology(topology)));
     }
-    match fs::read_to_string(link_of(netns)) {
-        Ok(text) => {
-            let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-            Ok(Some(Names::Own(lines.filter_map(entry).collect())))
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
+    let Some(bytes) = at_once::read(&link_of(netns))? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    Ok(Some(Names::Own(lines.filter_map(entry).collect())))
 }
 
 fn entry(line: &str) -> Option<HostEntry> {
@@ -94,13 +88,14 @@ pub(super) fn unshare(netns: &NetnsName) -> Result<(), Refusal> {
 
 /// Returns the topology whose names the netns knows.
 pub(super) fn shared(netns: &NetnsName) -> Result<Option<TopologyName>, Refusal> {
-    let target = match fs::read_link(link_of(netns)) {
+    let link = link_of(netns);
+    let target = match fs::read_link(&link) {
         Ok(target) => target,
         // No file, or one that is no symbolic link.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
             return Ok(None);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(at_once::refusal(&link, error)),
     };
     let name = target.strip_prefix(folder()).ok().and_then(Path::to_str);
     Ok(name.and_then(|name| TopologyName::new(name).ok()))

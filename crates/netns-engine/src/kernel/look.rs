@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
-    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    os::fd::AsFd,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    iptables,
+    at_once, iptables,
     mounts::Mounts,
     namespace,
     nftables::Nftables,
@@ -142,17 +142,12 @@ pub(crate) fn open(entrance: &Entrance) -> Result<File, Refusal> {
     let file = match entrance {
         Entrance::Host => namespace::own()?,
         Entrance::Named(name) => namespace::open(name)?,
-        Entrance::File(path) => open_at_once(path)?,
+        Entrance::File(path) => at_once::open(path)?,
     };
     if namespace::is_network_namespace(&file) {
         return Ok(file);
     }
     Err(Refusal::new(Errno::INVAL).with_message("the file is not a network namespace"))
-}
-
-/// Opens a file whatever it is: opening a pipe would wait for its other end.
-pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
-    fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Runs `work` on a thread inside. Everyone may look at the host; entering needs privileges.
@@ -212,7 +207,7 @@ fn places_known_to(talk: &mut Rtnetlink) -> Result<BTreeMap<i32, Acquaintance>, 
     let mut places = BTreeMap::new();
     let host = (PeerPlace::Host, namespace::own()?);
     let named = names()?.into_iter().filter_map(|(name, path)| {
-        let file = open_at_once(&path).ok().filter(namespace::is_network_namespace)?;
+        let file = at_once::open(&path).ok().filter(namespace::is_network_namespace)?;
         Some((PeerPlace::Netns(name), file))
     });
     for (place, file) in std::iter::once(host).chain(named) {
@@ -262,7 +257,7 @@ fn files_in(folder: &str) -> Result<Vec<(String, PathBuf)>, Refusal> {
 }
 
 fn summary_of_name(name: String, path: &Path, census: &BTreeMap<NetnsId, Vec<u32>>) -> NetnsSummary {
-    let file = open_at_once(path).ok().filter(namespace::is_network_namespace);
+    let file = at_once::open(path).ok().filter(namespace::is_network_namespace);
     let mut summary = match &file {
         Some(file) => summary_of_file(file, census),
         None => empty(SummaryState::HalfMade),
@@ -328,7 +323,7 @@ fn nameless_ones(census: &BTreeMap<NetnsId, Vec<u32>>, known: &BTreeSet<u64>) ->
     let nameless = files.into_iter().filter(|(inode, _)| !known.contains(inode));
     nameless
         .filter_map(|(inode, path)| {
-            let file = open_at_once(&path).ok().filter(namespace::is_network_namespace)?;
+            let file = at_once::open(&path).ok().filter(namespace::is_network_namespace)?;
             let mounts = mounts.remove(&inode).unwrap_or_default();
             let mounts = mounts.iter().map(|path| path.display().to_string()).collect();
             Some(NetnsSummary { mounts, ..summary_of_file(&file, census) })

@@ -4,6 +4,7 @@
 //! in its place. [`LinuxKernel`] is the real one; the other files are what it is made of.
 
 mod ahead;
+mod at_once;
 pub mod background;
 mod beside;
 mod boot_files;

@@ -20,6 +20,7 @@ use rustix::{
 };
 
 use super::{
+    at_once,
     refusal::Refusal,
     rtnetlink::Rtnetlink,
     supply::{Supply, Unnamed},
@@ -97,8 +98,8 @@ pub(crate) fn state(name: &NetnsName) -> Result<Option<NetnsState>, Refusal> {
 
 /// Opens the file of `name`.
 pub(crate) fn open(name: &NetnsName) -> Result<File, Refusal> {
-    // Opening a pipe would wait for its other end; what the file is, is judged afterwards.
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path_of(name)).map_err(Refusal::from)
+    // What the file is, is judged afterwards.
+    at_once::open(&path_of(name)).map_err(Refusal::from)
 }
 
 /// Opens the calling thread's own netns.

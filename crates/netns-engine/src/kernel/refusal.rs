@@ -1,6 +1,6 @@
 //! The kernel's "no": an error number, and its own words where it has some.
 
-use std::io;
+use std::{io, path::Path};
 
 use rustix::io::Errno;
 
@@ -114,6 +114,12 @@ impl Refusal {
         Self { message: Some(message.into()), ..self }
     }
 
+    /// Says which file it is about, before the rest.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        let message = format!("'{}': {}", path.display(), self.text());
+        self.with_message(message)
+    }
+
     /// Says which part of the kernel is missing, instead of the kernel's own words.
     pub(crate) fn lacking(self, option: KernelOption) -> Self {
         let message = format!("this kernel has no {} ({})", option.word(), option.config());
@@ -134,15 +140,18 @@ impl Refusal {
     }
 
     fn words(&self) -> String {
-        let text = io::Error::from_raw_os_error(self.errno.raw_os_error()).to_string();
-        // The standard library appends " (os error N)"; the symbolic number below says it better.
-        let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
         let symbol =
             symbol(self.errno).map_or_else(|| format!("errno {}", self.errno.raw_os_error()), str::to_owned);
-        match &self.message {
-            Some(message) => format!("{} ({symbol})", message.trim_end_matches('.')),
-            None => format!("{text} ({symbol})"),
+        format!("{} ({symbol})", self.text())
+    }
+
+    fn text(&self) -> String {
+        if let Some(message) = &self.message {
+            return message.trim_end_matches('.').to_owned();
         }
+        let text = io::Error::from_raw_os_error(self.errno.raw_os_error()).to_string();
+        // The standard library appends " (os error N)"; the symbolic number behind it says it better.
+        text.split(" (os error").next().unwrap_or_default().to_lowercase()
     }
 }
 
@@ -172,6 +181,7 @@ fn symbol(errno: Errno) -> Option<&'static str> {
         (Errno::BADF, "EBADF"),
         (Errno::AGAIN, "EAGAIN"),
         (Errno::NOMEM, "ENOMEM"),
+        (Errno::NXIO, "ENXIO"),
         (Errno::ACCESS, "EACCES"),
         (Errno::BUSY, "EBUSY"),
         (Errno::EXIST, "EEXIST"),
@@ -180,11 +190,13 @@ fn symbol(errno: Errno) -> Option<&'static str> {
         (Errno::ISDIR, "EISDIR"),
         (Errno::INVAL, "EINVAL"),
         (Errno::MFILE, "EMFILE"),
+        (Errno::FBIG, "EFBIG"),
         (Errno::NOSPC, "ENOSPC"),
         (Errno::ROFS, "EROFS"),
         (Errno::RANGE, "ERANGE"),
         (Errno::BADMSG, "EBADMSG"),
         (Errno::XFULL, "EXFULL"),
+        (Errno::LOOP, "ELOOP"),
         (Errno::OPNOTSUPP, "EOPNOTSUPP"),
         (Errno::AFNOSUPPORT, "EAFNOSUPPORT"),
         (Errno::ADDRINUSE, "EADDRINUSE"),

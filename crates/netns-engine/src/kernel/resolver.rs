@@ -2,14 +2,14 @@
 //! host's own name servers.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use rustix::io::Errno;
 
-use super::{refusal::Refusal, state};
+use super::{at_once, refusal::Refusal, state};
 use crate::{name::NetnsName, place::Entrance, resolver::ResolvConf};
 
 /// Where `ip netns exec` looks for files to show in `/etc` (`NETNS_ETC_DIR` of iproute2).
@@ -44,7 +44,7 @@ pub(crate) fn remove(netns: &NetnsName) -> Result<(), Refusal> {
 /// Removes what processes killed midway left in the folder of a netns, and the folder if nothing else is in it.
 pub(crate) fn remove_half_written(netns: &NetnsName) -> Result<(), Refusal> {
     let folder = Path::new(DIRECTORY).join(netns.as_str());
-    if !folder.exists() {
+    if !folder.is_dir() {
         return Ok(());
     }
     state::remove_half_written(&folder)?;
@@ -74,7 +74,7 @@ pub(crate) fn upstream() -> Result<ResolvConf, Refusal> {
 /// Returns the file that programs inside see as `/etc/NAME`, and what is in it if it is there: `ip netns exec` shows
 /// those of a netns there, and a process without a name for its netns has an `/etc` of its own.
 pub(crate) fn seen_in_etc(entrance: &Entrance, name: &str) -> (PathBuf, Option<String>) {
-    let read = |path: &Path| Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned());
+    let read = |path: &Path| Some(String::from_utf8_lossy(&at_once::read(path).ok()??).into_owned());
     if let Some(own) = own_etc(entrance).map(|folder| folder.join(name))
         && let Some(text) = read(&own)
     {
@@ -101,14 +101,9 @@ fn path_of(netns: &NetnsName) -> PathBuf {
 }
 
 fn read_file(path: &Path) -> Result<Option<ResolvConf>, Refusal> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            let Ok(file) = String::from_utf8_lossy(&bytes).parse();
-            Ok(Some(file))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let Some(bytes) = at_once::read(path)? else { return Ok(None) };
+    let Ok(file) = String::from_utf8_lossy(&bytes).parse();
+    Ok(Some(file))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::at_once;
 use crate::address::Family;
 
 /// Highest priority first: a file hides those of the same name in later folders.
@@ -20,9 +21,8 @@ const LAST: &str = "/etc/sysctl.conf";
 ///
 /// Files that cannot be read count as empty, as they do at boot.
 pub(super) fn configured_forwarding() -> BTreeSet<Family> {
-    let mut texts: Vec<String> =
-        files().into_values().map(|path| fs::read_to_string(path).unwrap_or_default()).collect();
-    texts.push(fs::read_to_string(LAST).unwrap_or_default());
+    let mut texts: Vec<String> = files().into_values().map(|path| text_of(&path)).collect();
+    texts.push(text_of(Path::new(LAST)));
     forwarded_families(texts.iter().map(String::as_str))
 }
 
@@ -32,7 +32,7 @@ pub(super) fn line_that_stops_forwarding(family: Family) -> Option<(PathBuf, Str
     let mut paths: Vec<PathBuf> = files().into_values().collect();
     paths.push(LAST.into());
     let lines = paths.into_iter().flat_map(|path| {
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = text_of(&path);
         text.lines().map(|line| (path.clone(), line.trim().to_owned())).collect::<Vec<_>>()
     });
     let mut assignments = lines.filter_map(|(path, line)| {
@@ -40,6 +40,11 @@ pub(super) fn line_that_stops_forwarding(family: Family) -> Option<(PathBuf, Str
         (of == family).then_some((path, line, on))
     });
     assignments.next_back().filter(|(_, _, on)| !on).map(|(path, line, _)| (path, line))
+}
+
+fn text_of(path: &Path) -> String {
+    let bytes = at_once::read(path).ok().flatten().unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// All folders' files, in the order they are applied: by name alone.

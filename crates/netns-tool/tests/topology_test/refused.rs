@@ -36,6 +36,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_setting_that_is_no_number_leaves_nothing,
         a_way_out_is_not_in_the_way,
         what_is_not_up_cannot_be_taken_down,
+        what_is_no_file_is_not_waited_for,
+        names_are_kept_in_files_in_folders,
         a_held_netns_is_not_taken_down,
         a_netns_held_by_a_socket_is_not_taken_down,
     )
@@ -190,6 +192,37 @@ fn a_way_out_is_not_in_the_way(host: &Sandbox) {
     drop(host.netns_tool(&format!("up {FILE}")).succeeds());
     drop(host.netns_tool("down lab").succeeds());
     untouched.assert_same(&Snapshot::take(), "after down");
+}
+
+/// What lies where a node's own file belongs, and how it is told.
+fn what_is_no_file_is_not_waited_for(host: &Sandbox) {
+    let servers = "red: { networks: [lab0], nameservers: [203.0.113.8] }";
+    fs::write(FILE, LAB.replace("red: { networks: [lab0] }", servers)).unwrap();
+    for (deed, told) in [
+        ("mkfifo $file", "resolv.conf' is a pipe, not a file"),
+        ("mkdir $file", "resolv.conf' is a folder, not a file"),
+        ("ln -s /dev/zero $file", "resolv.conf' is a device, not a file"),
+        ("ln -s resolv.conf $file", "resolv.conf': too many levels"),
+        ("truncate -s 17M $file", "resolv.conf' is larger than 16 MiB"),
+        ("rmdir /etc/netns/red; touch /etc/netns/red", "'/etc/netns/red' is a file, not a folder"),
+    ] {
+        sh(&format!("mkdir -p /etc/netns/red; file=/etc/netns/red/resolv.conf; {deed}"));
+        let refused = host.netns_tool(&format!("up {FILE}")).fails_with(1);
+        drop(refused.complains("cannot read the state").complains("'/etc/netns/red").complains(told));
+        sh("rm -r /etc/netns/red; ! ip link show lab0");
+    }
+    sh("mkdir -p /etc/netns/red; mkfifo /etc/netns/red/resolv.conf; ip netns add red");
+    // Whoever only looks on passes over it.
+    drop(host.netns_tool("doctor red").fails_with(9));
+}
+
+/// What lies where the names of a node belong.
+fn names_are_kept_in_files_in_folders(host: &Sandbox) {
+    sh("mkdir -p /etc/netns; touch /etc/netns/red");
+    let file = LAB.replace("name: lab\n", "name: lab\nhosts: true\n");
+    up_is_refused(host, &file, 1, &["'/etc/netns/red' is a file, not a folder"]);
+    sh("rm /etc/netns/red; mkdir /etc/netns/red; mkfifo /etc/netns/red/hosts; ip netns add red");
+    drop(host.netns_tool("import").fails_with(1).complains("'/etc/netns/red/hosts' is a pipe, not a file"));
 }
 
 fn what_is_not_up_cannot_be_taken_down(host: &Sandbox) {

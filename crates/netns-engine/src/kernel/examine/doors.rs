@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     kernel::{
-        look,
+        at_once, look,
         mounts::Mounts,
         namespace,
         processes::{self, NetnsId},
@@ -67,7 +67,7 @@ fn open(door: &Entrance) -> Result<File, Refusal> {
     match door {
         Entrance::Host => namespace::own(),
         Entrance::Named(name) => namespace::open(name),
-        Entrance::File(path) => Ok(look::open_at_once(path)?),
+        Entrance::File(path) => Ok(at_once::open(path)?),
     }
 }
 

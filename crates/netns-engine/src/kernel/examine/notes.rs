@@ -15,7 +15,7 @@ use crate::{
     address::Family,
     diagnose::scene::{HostNotes, Nameless},
     kernel::{
-        look,
+        at_once, look,
         mounts::Mounts,
         namespace,
         pids::{self, pids},
@@ -92,7 +92,7 @@ fn full_name(programs: &[&'static str], comm: &str) -> Option<&'static str> {
 fn half_made() -> Vec<String> {
     let is_half_made = |path: &Path| {
         // Whoever may not open it, cannot tell; netns can be opened by all.
-        !look::open_at_once(path).is_ok_and(|file| namespace::is_network_namespace(&file))
+        !at_once::open(path).is_ok_and(|file| namespace::is_network_namespace(&file))
     };
     let names = look::names().unwrap_or_default().into_iter();
     names.filter(|(_, path)| is_half_made(path)).map(|(name, _)| name).collect()
@@ -189,7 +189,7 @@ impl Held {
         let inhabitants = self.holders.iter().take(self.living);
         let of_inhabitants = inhabitants.flat_map(|pid| processes::netns_files_of(*pid));
         let files = of_inhabitants.chain(self.descriptors.iter().cloned());
-        let mut opened = files.filter_map(|path| look::open_at_once(&path).ok());
+        let mut opened = files.filter_map(|path| at_once::open(&path).ok());
         opened.find(|file| NetnsId::of(file) == Ok(netns) && namespace::is_network_namespace(file))
     }
 }
