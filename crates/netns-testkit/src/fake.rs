@@ -135,11 +135,15 @@ fn narrow_sysctls(
     lost: &BTreeSet<(Place, Sysctl)>,
     is_about_forwarding: impl Fn(Family, &Sysctl) -> bool,
 ) {
+    let passes_on = place.netns().is_some_and(|netns| scope.forwarding_in.contains(netns));
     settings.retain(|sysctl, _| {
         let is_forwarding =
             moved_by_forwarding_of(sysctl).is_some_and(|family| is_about_forwarding(family, sysctl));
         let is_local = matches!(sysctl, Sysctl::RouteLocalnet(_)) && scope.route_localnet == Asked::Yes;
+        let is_switch =
+            matches!(sysctl, Sysctl::IpForward | Sysctl::Ipv6Forwarding | Sysctl::LinkForwarding(..));
         ((is_forwarding || is_local) && *place == Place::Host)
+            || (passes_on && is_switch)
             || [&scope.sysctls, lost].iter().any(|asked| asked.contains(&(place.clone(), sysctl.clone())))
     });
 }

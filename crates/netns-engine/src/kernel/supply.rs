@@ -15,12 +15,8 @@ use std::{
 
 use rustix::{io::Errno, thread::LinkNameSpaceType};
 
-use super::{
-    namespace,
-    refusal::Refusal,
-    rtnetlink::{Ipv4Forwarding, Rtnetlink},
-    side_thread, syscall,
-};
+use super::{namespace, refusal::Refusal, rtnetlink::Rtnetlink, side_thread, syscall};
+use crate::address::Family;
 
 /// More would only lie about.
 const READY_AT_MOST: usize = 4;
@@ -104,7 +100,7 @@ fn make() -> Result<Unnamed, Refusal> {
     syscall::unshare_network()?;
     let mut talk = Rtnetlink::open()?;
     // Not being told is no reason to leave it on.
-    if talk.ipv4_forwarding().unwrap_or(Ipv4Forwarding::On) == Ipv4Forwarding::On {
+    if talk.forwarding(Family::Ipv4).ok().flatten() != Some(0) {
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
     }
     Ok(Unnamed { file: namespace::own()?, talk })

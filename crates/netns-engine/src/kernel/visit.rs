@@ -14,9 +14,11 @@ use super::{
     stacks, state,
 };
 use crate::{
+    address::Family,
     name::NetnsName,
     observed::{NetnsEntry, NetnsState, Scope, Stack},
     place::Place,
+    sysctl::Sysctl,
 };
 
 /// Up to here the conversations stay open for what comes next; more would only push each other out.
@@ -133,11 +135,29 @@ impl Round<'_> {
         let Some(selection) = self.scope.stacks.get(&Place::Netns(name.clone())) else {
             return Ok(Visit { entry, found: None, inside: None });
         };
-        let (stack, links) = stacks::read(talk, selection)?;
+        let (mut stack, links) = stacks::read(talk, selection)?;
+        if self.scope.forwarding_in.contains(name) {
+            stack.sysctls = forwarding(talk, &links)?;
+        }
         let leads_out = links.iter().any(|link| link.peer_netns.is_some());
         let host_id = if leads_out { talk.netns_id(self.host)? } else { None };
         Ok(Visit { entry, found: Some(Found { stack, links, host_id }), inside: None })
     }
+}
+
+/// The switches of a netns, and of its links those that are not as the switch says.
+fn forwarding(talk: &mut Rtnetlink, links: &[RawLink]) -> Result<BTreeMap<Sysctl, i32>, Refusal> {
+    let mut settings = BTreeMap::new();
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let Some(switch) = talk.forwarding(family)? else { continue };
+        settings.insert(Sysctl::forwarding(family), switch);
+        let differ = links.iter().filter_map(|link| {
+            let value = link.forwarding(family).filter(|value| *value != switch)?;
+            Some((Sysctl::LinkForwarding(family, link.name.clone()), value))
+        });
+        settings.extend(differ);
+    }
+    Ok(settings)
 }
 
 fn half_made() -> Visit {

@@ -67,10 +67,10 @@ impl Scope {
     /// Also reads what `edit` is about, but what the nodes in `seen` consist of.
     pub(super) fn with_edit(self, edit: Edit<'_>, seen: &HashSet<NetnsName>) -> Self {
         let wanted = edit.wanted.beyond(seen);
-        let Some(former) = edit.former.map(|former| former.beyond(seen)) else {
-            return self.with_topology(&wanted);
-        };
-        let mut scope = self.with_topology(&wanted).with_former(&former, &wanted);
+        let mut scope = self.with_topology(&wanted);
+        scope.forwarding_in.extend(wanted.nodes.iter().map(|node| node.name.clone()));
+        let Some(former) = edit.former.map(|former| former.beyond(seen)) else { return scope };
+        scope = scope.with_former(&former, &wanted);
         if let Cow::Owned(wanted) = wanted {
             let mut plugs = Surroundings::of(&wanted).cables;
             for node in wanted.nodes.iter().filter(|node| seen.contains(&node.name)) {

@@ -28,6 +28,8 @@ pub struct Scope {
     pub stacks: BTreeMap<Place, Selection>,
     /// Settings to read.
     pub sysctls: BTreeSet<(Place, Sysctl)>,
+    /// Whether these netns pass packets on: both switches, and the links that do otherwise than theirs says.
+    pub forwarding_in: BTreeSet<NetnsName>,
     /// The host's forwarding switch of these families, with all that it drags along: settings of
     /// every link, and what is configured for the next boot.
     pub link_forwarding: BTreeSet<Family>,

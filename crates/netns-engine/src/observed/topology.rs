@@ -57,9 +57,7 @@ impl Scope {
         self.netns.insert(node.name.clone());
         self.stacks.insert(place.clone(), Selection::All);
         if node.forwarding == Forwarding::On {
-            let switches =
-                [Family::Ipv4, Family::Ipv6].map(|family| (place.clone(), Sysctl::forwarding(family)));
-            self.sysctls.extend(switches);
+            self.forwarding_in.insert(node.name.clone());
         }
         self.sysctls.extend(node.settings.iter().map(|(setting, _)| (place.clone(), setting.clone())));
         if node.resolver.is_some() {

@@ -20,7 +20,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_switch_thrown_back_by_hand_costs_none_of_what_was_noted,
         a_bridge_passes_on_what_it_gets_whatever_new_links_do,
         the_switch_of_a_bridge_is_named_and_put_back,
-        a_published_port_needs_the_switch_of_its_bridge,
+        a_published_port_needs_the_switch_of_its_bridge;
+        bare:
+        a_node_passes_on_what_it_was_asked_to,
+        a_node_seen_from_outside_is_asked_with_the_next_look_inside,
     )
 }
 
@@ -80,4 +83,78 @@ fn a_published_port_needs_the_switch_of_its_bridge(host: &Sandbox) {
         drop(host.netns_tool(&by).succeeds());
         assert_eq!(fs::read_to_string(switch).unwrap().trim(), "1", "{by}");
     }
+}
+
+const HALLWAY: &str = "
+name: lab
+networks:
+  left: { subnet: 10.45.0.0/24 }
+  right: { subnet: 10.46.0.0/24 }
+nodes:
+  a: { networks: [left] }
+  b: { networks: [left, right] }
+  r: { networks: [left, right], forwarding: true }
+  s: { networks: [left, right], sysctls: { net.ipv4.conf.eth1.forwarding: 1 } }
+";
+
+fn a_node_passes_on_what_it_was_asked_to(host: &Sandbox) {
+    fs::write(FILE, HALLWAY).unwrap();
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    let first = switches();
+    for (netns, deed, named) in [
+        ("b", "ip_forward=1", "net.ipv4.ip_forward is not 0 in netns 'b'"),
+        ("b", "conf.all.forwarding=1", "net.ipv4.ip_forward is not 0 in netns 'b'"),
+        ("b", "conf.eth0.forwarding=1", "net.ipv4.conf.eth0.forwarding is not 0 in netns 'b'"),
+        ("r", "ip_forward=0", "net.ipv4.ip_forward is not 1 in netns 'r'"),
+        ("r", "conf.eth1.forwarding=0", "net.ipv4.conf.eth1.forwarding is not 1 in netns 'r'"),
+        ("s", "conf.eth0.forwarding=1", "net.ipv4.conf.eth0.forwarding is not 0 in netns 's'"),
+        ("s", "conf.eth1.forwarding=0", "net.ipv4.conf.eth1.forwarding is not 1 in netns 's'"),
+        ("s", "ip_forward=1", "net.ipv4.ip_forward is not 0 in netns 's'"),
+    ] {
+        sh(&format!("ip netns exec {netns} sysctl -qw net.ipv4.{deed}"));
+        drop(host.netns_tool("status lab").fails_with(9).says(named));
+        put_right(host, &first, deed);
+    }
+    for (netns, value) in [("b", 1), ("r", 0)] {
+        sh(&format!("ip netns exec {netns} sysctl -qw net.ipv6.conf.all.forwarding={value}"));
+        let named = format!("net.ipv6.conf.all.forwarding is not {} in netns '{netns}'", 1 - value);
+        drop(host.netns_tool("status lab").fails_with(9).says(&named));
+        put_right(host, &first, "IPv6");
+    }
+}
+
+fn put_right(host: &Sandbox, first: &str, deed: &str) {
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds());
+    assert_eq!(switches(), first, "after {deed}");
+    drop(host.netns_tool("status lab").succeeds().says("as asked"));
+    drop(host.netns_tool(&format!("up {FILE}")).succeeds().says("already"));
+}
+
+fn switches() -> String {
+    sh("for n in a b r s; do
+            ip netns exec $n grep -r . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth*/forwarding \
+                /proc/sys/net/ipv6/conf/all/forwarding | sort
+        done")
+}
+
+/// An edit enters only the nodes that it touches.
+fn a_node_seen_from_outside_is_asked_with_the_next_look_inside(host: &Sandbox) {
+    let up = |file: &str, options: &str| {
+        fs::write(FILE, file).unwrap();
+        drop(host.netns_tool(&format!("up {options} {FILE}")).succeeds());
+    };
+    let passes_on =
+        |netns: &str| sh(&format!("ip netns exec {netns} cat /proc/sys/net/ipv4/ip_forward")).trim() == "1";
+    let throw = || sh("for n in a b; do ip netns exec $n sysctl -qw net.ipv4.ip_forward=1; done");
+    let edited =
+        HALLWAY.replace("a: { networks: [left] }", "a: { networks: [left], nameservers: [192.0.2.53] }");
+    up(HALLWAY, "");
+    throw();
+    up(&edited, "");
+    assert!(!passes_on("a") && passes_on("b"), "only one was touched");
+    up(&edited, "");
+    assert!(!passes_on("b"));
+    throw();
+    up(HALLWAY, "--verify");
+    assert!(!passes_on("a") && !passes_on("b"));
 }

@@ -17,7 +17,6 @@ mod survey;
 use std::collections::BTreeMap;
 
 pub(crate) use link::VethEnd;
-pub(crate) use netconf::Ipv4Forwarding;
 use netlink_packet_core::Emitable;
 pub(crate) use port::Port;
 pub(crate) use raw_link::{Carrier, RawLink};

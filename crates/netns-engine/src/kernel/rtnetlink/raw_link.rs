@@ -86,10 +86,17 @@ impl RawLink {
     /// Returns what the link told of a setting of its own.
     pub(crate) fn setting(&self, sysctl: &Sysctl) -> Option<i32> {
         match sysctl {
-            Sysctl::LinkForwarding(Family::Ipv4, _) => self.settings.ipv4_forwarding,
-            Sysctl::LinkForwarding(Family::Ipv6, _) => self.settings.ipv6_forwarding,
+            Sysctl::LinkForwarding(family, _) => self.forwarding(*family),
             Sysctl::AcceptRa(_) => self.settings.accept_ra,
             _ => None,
+        }
+    }
+
+    /// Returns what the link told of its own switch for forwarding.
+    pub(crate) fn forwarding(&self, family: Family) -> Option<i32> {
+        match family {
+            Family::Ipv4 => self.settings.ipv4_forwarding,
+            Family::Ipv6 => self.settings.ipv6_forwarding,
         }
     }
 }

@@ -115,8 +115,14 @@ fn make_netns(draft: &mut Draft, node: &Node) {
     for address in &node.addresses {
         add_address(draft, &loopback, *address, "An address of the node itself, whichever link is up.");
     }
+    switch_forwarding(draft, node);
+    change_settings(draft, node, |setting| !belongs_to_cable(setting));
+}
+
+fn switch_forwarding(draft: &mut Draft, node: &Node) {
+    let place = Place::Netns(node.name.clone());
+    let value = i32::from(node.forwarding == Forwarding::On);
     for family in families(draft.state()) {
-        let value = i32::from(node.forwarding == Forwarding::On);
         let setting = Sysctl::forwarding(family);
         let is = draft.state().sysctl(&place, &setting);
         // A new netns does not forward.
@@ -124,7 +130,23 @@ fn make_netns(draft: &mut Draft, node: &Node) {
             set(draft, &place, &setting, value);
         }
     }
-    change_settings(draft, node, |setting| !belongs_to_cable(setting));
+    for setting in links_that_differ(draft.state(), node, value) {
+        set(draft, &place, &setting, value);
+    }
+}
+
+/// IPv4 packets that come in by a link are passed on if that link says so; with IPv6 the switch decides for all
+/// (`ip6_forward` in `net/ipv6/ip6_output.c`).
+fn links_that_differ(state: &Observed, node: &Node, value: i32) -> Vec<Sysctl> {
+    let Some(stack) = state.stack(&Place::Netns(node.name.clone())) else { return Vec::new() };
+    let is_ours = |name: &LinkName| stack.links.get(name).is_some_and(|link| link.ours);
+    let is_asked = |setting: &Sysctl| node.settings.iter().any(|(asked, _)| asked == setting);
+    let differs = |(setting, is): &(&Sysctl, &i32)| {
+        matches!(setting, Sysctl::LinkForwarding(Family::Ipv4, link) if is_ours(link))
+            && **is != value
+            && !is_asked(setting)
+    };
+    stack.sysctls.iter().filter(differs).map(|(setting, _)| setting.clone()).collect()
 }
 
 fn change_settings(draft: &mut Draft, node: &Node, which: impl Fn(&Sysctl) -> bool) {
@@ -148,8 +170,11 @@ fn families(state: &Observed) -> impl Iterator<Item = Family> + use<> {
 }
 
 fn set(draft: &mut Draft, place: &Place, setting: &Sysctl, value: i32) {
-    let why = match setting {
-        Sysctl::IpForward | Sysctl::Ipv6Forwarding => "A router passes on packets that are for others.",
+    let why = match (setting, value) {
+        (Sysctl::IpForward | Sysctl::Ipv6Forwarding | Sysctl::LinkForwarding(..), 0) => {
+            "What is no router passes nothing on: nobody reaches one network through it from another."
+        }
+        (Sysctl::IpForward | Sysctl::Ipv6Forwarding, _) => "A router passes on packets that are for others.",
         _ => "Each netns has settings of its own.",
     };
     draft.then(Operation::SetSysctl(place.clone(), setting.clone(), value), why);

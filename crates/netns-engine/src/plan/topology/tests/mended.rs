@@ -1,6 +1,7 @@
 //! What somebody changed by hand, and what an edit changes on what stays.
 
 use super::*;
+use crate::address::Family;
 
 #[test]
 fn a_tunnel_is_mended_as_the_end_of_a_cable_is() {
@@ -38,4 +39,34 @@ fn a_tunnel_is_mended_as_the_end_of_a_cable_is() {
         assert_eq!(carried_out(&changed, &plan), before);
         assert_undone(&changed, &plan);
     }
+}
+
+#[test]
+fn a_node_passes_on_what_it_was_asked_to() {
+    let before = up(&pair()).plan(&host()).unwrap().expected;
+    let of_link = |family| Sysctl::LinkForwarding(family, link("eth0"));
+    for (name, settings) in [
+        ("web", vec![(Sysctl::IpForward, 1)]),
+        ("web", vec![(Sysctl::Ipv6Forwarding, 1), (of_link(Family::Ipv6), 0)]),
+        ("web", vec![(of_link(Family::Ipv4), 1)]),
+        ("router", vec![(Sysctl::IpForward, 0), (of_link(Family::Ipv4), 1)]),
+        ("router", vec![(of_link(Family::Ipv4), 0)]),
+    ] {
+        let place = Place::Netns(netns(name));
+        let mut changed = before.clone();
+        changed.stacks.get_mut(&place).unwrap().sysctls.extend(settings);
+        let plan = up(&pair()).plan(&changed).unwrap();
+        let after = carried_out(&changed, &plan);
+        let wanted = i32::from(name == "router");
+        let switches = [Sysctl::IpForward, Sysctl::Ipv6Forwarding, of_link(Family::Ipv4)];
+        assert!(switches.iter().all(|switch| after.sysctl(&place, switch).is_none_or(|is| is == wanted)));
+        assert!(up(&pair()).plan(&after).unwrap().is_empty());
+        assert_undone(&changed, &plan);
+    }
+    let somebody_elses = Link::new(LinkKind::Other("wireguard".to_owned()));
+    let mut changed = before;
+    let stack = changed.stacks.get_mut(&Place::Netns(netns("web"))).unwrap();
+    stack.links.insert(link("wg0"), somebody_elses);
+    stack.sysctls.insert(Sysctl::LinkForwarding(Family::Ipv4, link("wg0")), 1);
+    assert!(up(&pair()).plan(&changed).unwrap().is_empty());
 }
