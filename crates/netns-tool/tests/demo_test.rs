@@ -99,10 +99,12 @@ fn playground_hears_of_ends_that_its_starter_ignores(host: &Sandbox) {
     drop(shell(host, "trap '' CHLD;", "'sleep 0 & wait; exit 7'").fails_with(7));
 }
 
-/// Runs a shell in a playground that another shell becomes, after `before`.
+/// Runs a shell in a playground that another shell becomes, after `before`. Who runs the tests in the background,
+/// without job control, has them ignore SIGINT; the playground is not to inherit that.
 fn shell(host: &Sandbox, before: &str, script: &str) -> netns_testkit::Ended {
     let tool = host.tool();
-    let line = format!("{before} exec {} playground -- /bin/sh -c {script}", tool.path().display());
+    let tool = format!("env --default-signal=INT {}", tool.path().display());
+    let line = format!("{before} exec {tool} playground -- /bin/sh -c {script}");
     netns_testkit::Program::new("/bin/sh").arg("-c").arg(&line).run()
 }
 
