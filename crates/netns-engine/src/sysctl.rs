@@ -195,6 +195,30 @@ impl Sysctl {
         }
     }
 
+    /// Returns the setting of a link, or of `default`, that the kernel overwrites with this one of all links; none if
+    /// it keeps the two apart.
+    ///
+    /// Nearly all it keeps apart. These it copies whenever they are written (`addrconf_disable_ipv6` and its likes in
+    /// `net/ipv6/addrconf.c`); the switches for forwarding are no [`NamedSetting`]s.
+    #[must_use]
+    pub fn copied_to(&self, link: &LinkName) -> Option<Self> {
+        let Self::Named(setting) = self else { return None };
+        let key = setting.as_str().strip_prefix("net.ipv6.conf.all.")?;
+        let is_copied = match key {
+            "addr_gen_mode" | "disable_ipv6" | "ignore_routes_with_linkdown" => true,
+            "force_forwarding" => link.as_str() != "default",
+            _ => false,
+        };
+        let copy = NamedSetting::new(format!("net/ipv6/conf/{link}/{key}")).ok().filter(|_| is_copied);
+        copy.map(Self::from)
+    }
+
+    /// Whether the kernel overwrites settings of links with it.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.copied_to(&LinkName::from_kernel("lo")).is_some()
+    }
+
     /// Whether it goes where IPv6 goes.
     #[must_use]
     pub fn is_of_ipv6(&self) -> bool {
@@ -248,6 +272,21 @@ mod tests {
         assert_eq!(dotted.path(), "net/ipv4/conf/eth0.1/rp_filter");
         assert_eq!(dotted.to_string(), "net.ipv4.conf.eth0/1.rp_filter");
         assert_eq!(dotted.link(), Some(&LinkName::new("eth0.1").unwrap()));
+    }
+
+    #[test]
+    fn few_settings_of_all_links_are_copied_to_each() {
+        let named = |name| Sysctl::from(NamedSetting::new(name).unwrap());
+        let copy = |name, link| named(name).copied_to(&LinkName::new(link).unwrap());
+        let link = LinkName::new("eth0.1").unwrap();
+        assert_eq!(copy("net.ipv6.conf.all.disable_ipv6", "eth0.1"), Some(Sysctl::DisableIpv6(link)));
+        let of_default = named("net.ipv6.conf.default.disable_ipv6");
+        assert_eq!(copy("net.ipv6.conf.all.disable_ipv6", "default"), Some(of_default));
+        for name in
+            ["net.ipv6.conf.lo.disable_ipv6", "net.ipv6.conf.all.accept_ra", "net.ipv4.conf.all.rp_filter"]
+        {
+            assert!(!named(name).is_copied(), "{name}");
+        }
     }
 
     #[test]

@@ -19,9 +19,17 @@ mod examples;
 mod forwarding;
 #[path = "topology_test/refused.rs"]
 mod refused;
+#[path = "topology_test/settings.rs"]
+mod settings;
 
 fn main() -> ExitCode {
-    let trials =
-        [examples::trials(), edit::trials(), drift::trials(), forwarding::trials(), refused::trials()];
+    let trials = [
+        examples::trials(),
+        edit::trials(),
+        drift::trials(),
+        forwarding::trials(),
+        settings::trials(),
+        refused::trials(),
+    ];
     netns_testkit::main(trials.into_iter().flatten().collect())
 }

@@ -28,19 +28,23 @@ impl Stack {
     }
 
     fn take_ipv6_off(&mut self, name: &LinkName) {
+        self.lose_ipv6(name);
+        self.sysctls.retain(|sysctl, _| !(sysctl.link() == Some(name) && sysctl.is_of_ipv6()));
+    }
+
+    /// A link without IPv6 has none of its addresses, and no routes by it.
+    pub(super) fn lose_ipv6(&mut self, name: &LinkName) {
         if let Some(link) = self.links.get_mut(name) {
             link.addresses.retain(|address| matches!(address, IpNet::V4(_)));
         }
         self.routes
             .retain(|route| route.link.as_ref() != Some(name) || matches!(route.destination, IpNet::V4(_)));
-        self.sysctls.retain(|sysctl, _| !(sysctl.link() == Some(name) && sysctl.is_of_ipv6()));
     }
 
     /// With the settings of a new link.
     fn begin_ipv6_on(&mut self, name: &LinkName) {
         for setting in [Sysctl::DisableIpv6, Sysctl::AcceptRa, Sysctl::Autoconf] {
-            let by_default = setting(LinkName::from_kernel("default"));
-            if let Some(value) = self.sysctls.get(&by_default).copied() {
+            if let Some(value) = self.by_default(&setting) {
                 self.sysctls.insert(setting(name.clone()), value);
             }
         }

@@ -34,6 +34,7 @@ impl Observed {
         };
         let stack = self.stack_mut(&new.at.place);
         stack.add_link(new.at.name.clone(), link);
+        stack.start_without_ipv6(&new.at.name);
         if new.link_local == LinkLocal::None {
             stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
         }

@@ -151,6 +151,7 @@ impl Observed {
         for (new, other) in [(&veth.main, &veth.peer), (&veth.peer, &veth.main)] {
             let stack = self.stack_mut(&new.at.place);
             stack.add_link(new.at.name.clone(), end(new, other));
+            stack.start_without_ipv6(&new.at.name);
             if new.link_local == LinkLocal::None {
                 stack.sysctls.insert(Sysctl::AddrGenMode(new.at.name.clone()), 1);
             }

@@ -185,7 +185,7 @@ impl Observed {
         settings.chain(self.ipv6_through(at, link)).collect()
     }
 
-    fn ipv6_through(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
+    pub(super) fn ipv6_through(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
         let addresses = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
         let addresses = addresses.map(|address| Operation::AddAddress(at.clone(), *address));
         addresses.chain(self.routes_through(at, |route| matches!(route.destination, IpNet::V6(_)))).collect()

@@ -30,7 +30,7 @@ pub struct Node {
     /// Whether it is a router.
     #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub forwarding: Forwarding,
-    /// Further settings, written in this order.
+    /// Further settings, written in this order; but those first that the kernel copies to each link.
     #[serde(default, skip_serializing_if = "goes_without_saying")]
     pub settings: Vec<(Sysctl, i32)>,
     /// Its `resolv.conf`; the host's counts if not given.

@@ -8,6 +8,7 @@ mod connected;
 mod gateway;
 mod limits;
 mod operations;
+mod settings;
 mod special_links;
 
 use std::process::ExitCode;
@@ -35,6 +36,11 @@ fn main() -> ExitCode {
     trials.extend(
         of_gateway
             .map(|(name, told)| bare(name, move |_: &Sandbox| agree_within(&gateway::everything(), &told))),
+    );
+    let of_settings = settings::told().into_iter();
+    trials.extend(
+        of_settings
+            .map(|(name, told)| bare(name, move |_: &Sandbox| agree_within(&settings::everything(), &told))),
     );
     trials.extend(boot::told().into_iter().map(|(name, before, told)| {
         bare(name, move |_: &Sandbox| {
@@ -120,6 +126,8 @@ fn comparable(mut state: Observed) -> Observed {
     for stack in state.stacks.values_mut() {
         for link in stack.links.values_mut() {
             link.mac = None;
+            // `lo` has them whenever it comes up, or something is said of all links.
+            link.addresses.retain(|address| !address.addr().is_loopback());
         }
         stack.sysctls.retain(|_, value| *value != 0);
     }

@@ -287,7 +287,15 @@ pub(crate) fn everything() -> Topology {
         vec![node(Extras::Names, true, 1), node(Extras::Resolver, true, 0), node(Extras::Isolated, false, 0)];
     let mut topology = Recipe { networks, nodes, cables: vec![true, true] }.topology();
     topology.networks[0].tunnel = Some(tunnel());
+    topology.nodes[0].settings = without_ipv6(0);
     topology
+}
+
+/// IPv6 off on all links, or not, but on `lo`.
+fn without_ipv6(of_all: i32) -> Vec<(Sysctl, i32)> {
+    let setting =
+        |link: &str| NamedSetting::new(format!("net.ipv6.conf.{link}.disable_ipv6")).unwrap().into();
+    vec![(setting("lo"), 0), (setting("all"), of_all)]
 }
 
 fn tunnel() -> Tunnel {
@@ -305,6 +313,7 @@ pub(crate) fn something_else() -> Topology {
     let mut topology = Recipe { networks, nodes, cables: vec![true, true] }.topology();
     topology.networks[0].mtu_bytes = Some(1400);
     topology.networks[0].tunnel = Some(tunnel());
+    topology.nodes[0].settings = without_ipv6(1);
     topology.cables[0].ends[1].shaping = Some(Shaping { rate_bits: Some(10_000_000), ..Shaping::default() });
     topology
 }

@@ -111,12 +111,14 @@ fn make_netns(draft: &mut Draft, node: &Node) {
         );
     }
     switch_loopback_on(draft, &node.name);
+    switch_forwarding(draft, node);
+    // What is copied to the links comes before what is said of one of them, and before what they may lose by it.
+    change_settings(draft, node, Sysctl::is_copied);
+    change_settings(draft, node, |setting| !setting.is_copied() && !belongs_to_cable(setting));
     let loopback = place.link(&LinkName::from_kernel("lo"));
     for address in &node.addresses {
         add_address(draft, &loopback, *address, "An address of the node itself, whichever link is up.");
     }
-    switch_forwarding(draft, node);
-    change_settings(draft, node, |setting| !belongs_to_cable(setting));
 }
 
 fn switch_forwarding(draft: &mut Draft, node: &Node) {

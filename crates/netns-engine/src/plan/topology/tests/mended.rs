@@ -1,7 +1,7 @@
 //! What somebody changed by hand, and what an edit changes on what stays.
 
 use super::*;
-use crate::address::Family;
+use crate::{address::Family, sysctl::NamedSetting};
 
 #[test]
 fn a_tunnel_is_mended_as_the_end_of_a_cable_is() {
@@ -69,4 +69,40 @@ fn a_node_passes_on_what_it_was_asked_to() {
     stack.links.insert(link("wg0"), somebody_elses);
     stack.sysctls.insert(Sysctl::LinkForwarding(Family::Ipv4, link("wg0")), 1);
     assert!(up(&pair()).plan(&changed).unwrap().is_empty());
+}
+
+fn named(name: &str) -> Sysctl {
+    NamedSetting::new(name).unwrap().into()
+}
+
+#[test]
+fn settings_of_all_links_come_before_those_of_one() {
+    let of = |link: &str, value| (named(&format!("net.ipv6.conf.{link}.disable_ipv6")), value);
+    let with = |settings: &[(Sysctl, i32)]| {
+        let mut topology = pair();
+        topology.nodes[0].settings = settings.to_vec();
+        topology.cables[0].ends[1].addresses.push("fd00::2/64".parse().unwrap());
+        topology.nodes[0].routes.push(Route::default_via("fd00::1".parse().unwrap()).on(link("eth0")));
+        topology
+    };
+    let others = [of("lo", 0), of("eth0", 0), of("default", 0)];
+    let mut before = up(&with(&others)).plan(&host()).unwrap().expected;
+    // It is read, once it is asked for.
+    before.stacks.get_mut(&Place::Netns(netns("web"))).unwrap().sysctls.extend([of("all", 0)]);
+    for place in 0..=others.len() {
+        let mut settings = others.to_vec();
+        settings.insert(place, of("all", 1));
+        let edited = with(&settings);
+        for first in [&before, &host()] {
+            let plan = up(&edited).plan(first).unwrap();
+            let after = carried_out(first, &plan);
+            assert!(settings.iter().all(|(setting, value)| {
+                after.sysctl(&Place::Netns(netns("web")), setting) == Some(*value)
+            }));
+            let cable = after.link(&edited.cables[0].ends[1].at).unwrap();
+            assert!(cable.addresses.contains(&"fd00::2/64".parse().unwrap()));
+            assert!(up(&edited).plan(&after).unwrap().is_empty());
+            assert_undone(first, &plan);
+        }
+    }
 }
