@@ -8,6 +8,7 @@ use crate::{
     operation::{LinkChange, NewBridge, NewLink, Operation},
     place::{LinkAt, Place},
     route::Route,
+    sysctl::Sysctl,
 };
 
 impl Observed {
@@ -53,10 +54,7 @@ impl Observed {
                 let lacks = |state: &Self| state.link(at).is_some_and(|link| link.lacks_route_of(*address));
                 lacks(self) == lacks(expected)
             }
-            Operation::SetSysctl(place, sysctl, _) => {
-                self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
-                    || self.went_with_ipv6(place, sysctl)
-            }
+            Operation::SetSysctl(place, sysctl, _) => self.same_setting(place, sysctl, expected),
             Operation::Iptables(changes) => {
                 let (is, should) = (self.rules(), expected.rules());
                 changes.iter().map(RuleChange::rule).all(|rule| is.contains(rule) == should.contains(rule))
@@ -77,6 +75,10 @@ impl Observed {
             | Operation::Forget(_)
             | Operation::ForgetNetns(_) => true,
         }
+    }
+
+    fn same_setting(&self, place: &Place, sysctl: &Sysctl, expected: &Self) -> bool {
+        self.went_with_ipv6(place, sysctl) || self.sysctl(place, sysctl) == expected.sysctl(place, sysctl)
     }
 
     fn has_entry(&self, entry: &TableEntry) -> bool {

@@ -32,9 +32,7 @@ impl fmt::Display for Operation {
             Self::DeleteAddress(link, address) => write!(f, "delete address '{address}' from {link}"),
             Self::AddRoute(place, route) => write!(f, "add route '{route}' {}", place.location()),
             Self::DeleteRoute(place, route) => write!(f, "delete route '{route}' {}", place.location()),
-            Self::RestoreRoute(link, address) => {
-                write!(f, "restore the route to '{}' through {link}", address.trunc())
-            }
+            Self::RestoreRoute(at, net) => write!(f, "restore the route to '{}' through {at}", net.trunc()),
             Self::SetSysctl(place, sysctl, value) => {
                 write!(f, "set {sysctl} to {value} {}", place.location())
             }

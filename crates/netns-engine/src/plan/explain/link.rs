@@ -133,8 +133,12 @@ fn netem(shaping: &Shaping) -> String {
     words.join(" ")
 }
 
+pub(super) fn unshape(at: &LinkAt) -> String {
+    format!("{} qdisc delete dev {} root", tc(&at.place), at.name)
+}
+
 /// `tc`, or `tc -n NETNS`.
-pub(super) fn tc(place: &Place) -> String {
+fn tc(place: &Place) -> String {
     place.netns().map_or_else(|| "tc".to_owned(), |netns| format!("tc -n {netns}"))
 }
 

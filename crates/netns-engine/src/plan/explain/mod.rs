@@ -60,9 +60,7 @@ pub fn commands(operation: &Operation) -> Vec<String> {
             links.iter().map(|link| format!("ip link delete dev {link}")).collect()
         }
         Operation::SetShaping(at, limits) => link::shape(at, limits),
-        Operation::ClearShaping(at) => {
-            vec![format!("{} qdisc delete dev {} root", link::tc(&at.place), at.name)]
-        }
+        Operation::ClearShaping(at) => vec![link::unshape(at)],
         Operation::DeleteLink(at) => vec![format!("{} link delete dev {}", ip(&at.place), at.name)],
         Operation::SetLink(at, change) => vec![link::set(at, change)],
         Operation::AddAddress(at, address) => vec![link::add_address(at, *address)],
