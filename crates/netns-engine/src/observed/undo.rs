@@ -155,8 +155,7 @@ impl Observed {
         let mut operations = vec![Operation::SetLink(at.clone(), back)];
         match change {
             LinkChange::Down => {
-                let lost = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
-                operations.extend(lost.map(|address| Operation::AddAddress(at.clone(), *address)));
+                operations.extend(ipv6_addresses(at, link));
                 operations.extend(self.routes_through(at, |_| true));
                 operations.extend(self.undo_routes_of(at));
             }
@@ -186,8 +185,7 @@ impl Observed {
     }
 
     pub(super) fn ipv6_through(&self, at: &LinkAt, link: &Link) -> Vec<Operation> {
-        let addresses = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
-        let addresses = addresses.map(|address| Operation::AddAddress(at.clone(), *address));
+        let addresses = ipv6_addresses(at, link);
         addresses.chain(self.routes_through(at, |route| matches!(route.destination, IpNet::V6(_)))).collect()
     }
 
@@ -372,6 +370,11 @@ impl Observed {
             .map(|route| Operation::AddRoute(at.place.clone(), route.clone()))
             .collect()
     }
+}
+
+fn ipv6_addresses(at: &LinkAt, link: &Link) -> impl Iterator<Item = Operation> {
+    let addresses = link.addresses.iter().filter(|address| matches!(address, IpNet::V6(_)));
+    addresses.map(|address| Operation::AddAddress(at.clone(), *address))
 }
 
 /// `lo` without the addresses that the kernel gives it whenever it comes up.

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::ip;
+use super::{ip, of_iproute2};
 use crate::{
     address::Family,
     place::{LinkAt, Place},
@@ -85,7 +85,7 @@ pub(super) fn add_link(link: &NewLink) -> Vec<String> {
                 "{} link add name {name} address {mac}{mtu} type vxlan id {vni}{first} dstport {port}",
                 ip(&link.at.place)
             );
-            let bridge = ip(&link.at.place).replacen("ip", "bridge", 1);
+            let bridge = of_iproute2("bridge", &link.at.place);
             let further = remotes.iter().skip(1);
             let further = further
                 .map(|remote| format!("{bridge} fdb append 00:00:00:00:00:00 dev {name} dst {remote}"));
@@ -137,9 +137,8 @@ pub(super) fn unshape(at: &LinkAt) -> String {
     format!("{} qdisc delete dev {} root", tc(&at.place), at.name)
 }
 
-/// `tc`, or `tc -n NETNS`.
 fn tc(place: &Place) -> String {
-    place.netns().map_or_else(|| "tc".to_owned(), |netns| format!("tc -n {netns}"))
+    of_iproute2("tc", place)
 }
 
 pub(super) fn add_address(at: &LinkAt, address: IpNet) -> String {

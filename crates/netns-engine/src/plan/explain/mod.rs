@@ -104,7 +104,12 @@ pub fn commands(operation: &Operation) -> Vec<String> {
 
 /// `ip`, or `ip -n NETNS`.
 fn ip(place: &Place) -> String {
-    place.netns().map_or_else(|| "ip".to_owned(), |netns| format!("ip -n {netns}"))
+    of_iproute2("ip", place)
+}
+
+/// A program of iproute2, and where it looks.
+fn of_iproute2(program: &str, place: &Place) -> String {
+    place.netns().map_or_else(|| program.to_owned(), |netns| format!("{program} -n {netns}"))
 }
 
 fn set_sysctl(place: &Place, sysctl: &Sysctl, value: i32) -> String {

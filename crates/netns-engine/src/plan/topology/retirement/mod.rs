@@ -1,6 +1,7 @@
 //! What an earlier version of a topology had, and the new one has not.
 //!
-//! Ports and ways out go first, then cables, then netns: an undo can only imitate what is deleted.
+//! Ports and ways out go first, then cables, then netns: an undo can only imitate what is deleted. A network stays
+//! closed until its bridge is off, or nothing hangs on it.
 
 mod links;
 
